@@ -195,13 +195,14 @@ std::vector<CudaBinding> bindingsOf(const ChooseToken &spec,
   Bindings bindings(kernel);
   bindings.buffer("logits", BindingAccess::Read,
                   kFloat * spec.tokens * spec.vocabulary);
-  bindings.buffer("sampling", BindingAccess::ReadWrite,
-                  sizeof(SamplingSettings) * spec.tokens);
   // The elements of padding tokens keep their values, so the arrays count as
   // read, too.
   bindings.changed("token_ids", BatchArray::TokenIds);
   bindings.changed("positions", BatchArray::Positions);
   bindings.changed("rope_positions", BatchArray::RopePositions);
+  if (spec.choice == Choice::Draw) {
+    bindings.changed("token_count", BatchArray::TokenCount);
+  }
   return bindings.list;
 }
 

@@ -40,8 +40,12 @@ AP_DEVICE u32 ap_shuffle_xor(u32 value, u32 mask) {
 AP_DEVICE float ap_float_of_bits(u32 bits) { return __int_as_float((int)bits); }
 AP_DEVICE u32 ap_bits_of_float(float value) { return (u32)__float_as_int(value); }
 AP_DEVICE float ap_fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
-// The upper half of the product.
-AP_DEVICE u64 ap_multiply_high(u64 a, u64 b) { return __umul64hi(a, b); }
+// A sum and a product that are rounded by themselves, whatever they are used
+// for.
+AP_DEVICE double ap_sum(double a, double b) { return __dadd_rn(a, b); }
+AP_DEVICE double ap_product(double a, double b) { return __dmul_rn(a, b); }
+AP_DEVICE u64 ap_bits_of_double(double value) { return (u64)__double_as_longlong(value); }
+AP_DEVICE double ap_double_of_bits(u64 bits) { return __longlong_as_double((long long)bits); }
 AP_DEVICE float ap_abs(float value) { return fabsf(value); }
 AP_DEVICE float ap_max(float a, float b) { return fmaxf(a, b); }
 AP_DEVICE float ap_sqrt(float value) { return __fsqrt_rn(value); }

@@ -82,16 +82,19 @@ Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
                     one.status().message());
   }
   AIR_RETURN_IF_ERROR(one.status());
-  GpuPassBytes pass = passOf(*one->gpu);
   const std::optional<CpuLayerChoice> choice =
       chooseCpuLayers({one->gpu->demand, one->gpu->limits,
-                       one->gpu->weightLayers, one->layers, pass},
+                       one->gpu->weightLayers, one->layers, passOf(*one->gpu)},
                       machine);
   if (!choice) {
-    pass.copied = onGpu ? onGpu->copiedBytes() : 0;
-    const PassPrediction prediction = predictGpuPass(pass, machine);
-    return prediction.nanoseconds == 0 ? rateIsUnknown(prediction)
-                                       : BestCpuLayers();
+    // If the plan does not fit without layers on the CPU either, it is refused,
+    // and the error says what is missing.
+    return onGpu ? allOnGpu("with no number of layers on the CPU does the plan "
+                            "fit into VRAM and RAM")
+                 : BestCpuLayers();
+  }
+  if (choice->prediction.nanoseconds == 0) {
+    return rateIsUnknown(choice->prediction);
   }
   // chooseCpuLayers() assumes that a layer takes as many bytes on the CPU as on
   // the GPU. The sizes on the CPU are computed here, and decide whether the

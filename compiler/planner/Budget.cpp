@@ -1,6 +1,7 @@
 //===- Budget.cpp - the ledgers of memory, and advice when it is short ----===//
 #include "compiler/planner/Budget.h"
 
+#include "formats/abi/TokenDraw.h"
 #include "formats/plan/BudgetItemText.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
@@ -274,7 +275,11 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
   // tables; for each tile, three numbers; the indices of the output rows; and
   // the block tables.
   constexpr uint64_t kAlignment = 64;
-  const uint64_t arrays = 3 * kAlignment +
+  // The number of tokens may be followed by how each of up to 8 tokens is
+  // drawn.
+  constexpr uint64_t kDraws = kTokenDrawOffset - kAlignment +
+                              alignUp(8 * sizeof(TokenDraw), kAlignment);
+  const uint64_t arrays = 3 * kAlignment + kDraws +
                           4 * alignUp(4 * demand.tokens, kAlignment) +
                           alignUp(12 * demand.tokens, kAlignment) +
                           alignUp(4 * demand.outputs, kAlignment);

@@ -64,8 +64,9 @@ std::optional<CpuLayerChoice> chooseCpuLayers(const CpuLayerProblem &problem,
     }
     setPlacement(candidate.pass, *placement);
     PassPrediction prediction = predictGpuPass(candidate.pass, machine);
-    if (prediction.nanoseconds != 0 &&
-        (!best || prediction.nanoseconds < best->prediction.nanoseconds)) {
+    const uint64_t least = best ? best->prediction.nanoseconds : 0;
+    if (!best || (prediction.nanoseconds != 0 &&
+                  (least == 0 || prediction.nanoseconds < least))) {
       best = {layers, std::move(prediction)};
     }
   }

@@ -38,14 +38,16 @@ struct CpuLayerProblem {
 
 struct CpuLayerChoice {
   uint64_t layers = 0; ///< at least 1
+  /// Its time is 0 if it is not known for any number of layers that fits.
   PassPrediction prediction;
 };
 
 /// Returns the number of layers on the CPU for which a decode pass is predicted
 /// to be fastest, or the smallest such number if there are several. The weights
 /// of further layers are assumed to take as many bytes on the CPU as on the
-/// GPU. Returns nothing if no number of layers fits into VRAM and RAM, or if
-/// the time of a pass is not known.
+/// GPU. If no time is known, because the machine does not state a rate, returns
+/// the smallest number of layers that fits. Returns nothing if none fits into
+/// VRAM and RAM.
 std::optional<CpuLayerChoice> chooseCpuLayers(const CpuLayerProblem &problem,
                                               const MachineProfile &machine);
 

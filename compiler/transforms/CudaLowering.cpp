@@ -5,6 +5,7 @@
 #include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/transforms/CudaPrefill.h"
+#include "formats/abi/TokenDraw.h"
 #include "formats/plan/T16.h"
 #include "formats/support/CheckedMath.h"
 
@@ -315,6 +316,11 @@ Status CudaLowering::lowerHead(HeadOp op) {
                 Recipe::Copy));
   ChooseToken choose;
   choose.vocabulary = narrow(static_cast<uint64_t>(op.getWeight().getRows()));
+  if (choose.vocabulary <= kMostDrawnTokens) {
+    // One thread block of a token draws, so it has as many threads as it may.
+    choose.choice = Choice::Draw;
+    choose.warps = 16;
+  }
   choose.advance = true;
   choose.dependentLaunch = cuda.hasDependentLaunch;
   if (choose.vocabulary <= kMostChoices) {

@@ -33,6 +33,46 @@ inline bool hasChoice(const plan::Program &program) {
   return isChoice(*dispatches.Get(dispatches.size() - 1));
 }
 
+/// Whether a choice can draw tokens, not only choose the best one. The dispatch
+/// need not have been verified.
+inline bool canDraw(const plan::Dispatch &choice) {
+  if (choice.bindings() != nullptr) {
+    for (const plan::Binding *binding : *choice.bindings()) {
+      if (binding->kind() == plan::BindingKind::Batch &&
+          binding->index() ==
+              static_cast<uint32_t>(plan::BatchArray::TokenCount) &&
+          binding->access() != plan::Access::Read) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/// Whether a program has a choice that can draw. The program need not have been
+/// verified.
+inline bool hasDraw(const plan::Program &program) {
+  if (program.steps() == nullptr || program.steps()->size() == 0) {
+    return false;
+  }
+  const auto *dispatches =
+      program.steps()->Get(program.steps()->size() - 1)->dispatches();
+  return dispatches != nullptr && dispatches->size() != 0 &&
+         canDraw(*dispatches->Get(dispatches->size() - 1));
+}
+
+/// Whether any program of a plan has such a choice.
+inline bool hasDraw(const plan::Plan &plan) {
+  if (plan.programs() != nullptr) {
+    for (const plan::Program *program : *plan.programs()) {
+      if (hasDraw(*program)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_PLAN_CHOICE_H

@@ -2,6 +2,7 @@
 #include "formats/plan/PlanEncode.h"
 
 #include "formats/model/TokenizerData.h"
+#include "formats/plan/Choice.h"
 #include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanHeader.h"
 #include "formats/support/CheckedMath.h"
@@ -181,7 +182,13 @@ Digest headerDigest(std::span<const uint8_t> page) {
   return stream.finish();
 }
 
-uint32_t minorVersion(bool isFat, const plan::Tokenizer *tokenizer) {
+uint32_t minorVersion(bool isFat, std::span<const plan::Plan *const> targets) {
+  if (std::ranges::any_of(
+          targets, [](const plan::Plan *target) { return hasDraw(*target); })) {
+    return kDrawMinor;
+  }
+  // Plans for several targets share their tokenizer.
+  const plan::Tokenizer *tokenizer = targets.front()->tokenizer();
   if (tokenizer != nullptr && tokenizer->matching() != nullptr &&
       std::ranges::any_of(*tokenizer->matching(), [](uint8_t flags) {
         return (flags & match_flags::kFused) != 0;

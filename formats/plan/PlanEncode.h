@@ -85,9 +85,8 @@ Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 Digest targetFingerprint(const plan::Machine &machine);
 Digest targetFingerprint(std::span<const plan::Plan *const> targets);
 
-/// The lowest minor version whose readers understand a plan with this
-/// tokenizer, which may be null.
-uint32_t minorVersion(bool isFat, const plan::Tokenizer *tokenizer);
+/// The lowest minor version whose readers understand a plan for these targets.
+uint32_t minorVersion(bool isFat, std::span<const plan::Plan *const> targets);
 
 /// Returns the header page, including its digest. `metadata` is padded to whole
 /// pages; `metadataBytes` is its length without the padding.

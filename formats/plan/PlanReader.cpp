@@ -2,6 +2,7 @@
 #include "formats/plan/PlanReader.h"
 
 #include "formats/model/TokenizerData.h"
+#include "formats/plan/Choice.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanEncode.h"
@@ -124,16 +125,19 @@ bool fusesUnknownParts(const plan::Plan *plan) {
   return false;
 }
 
-Status checkMinor(uint32_t minor, bool isFat, bool fusesUnknown) {
-  if (fusesUnknown ? minor == kFusedUnknownMinor
-      : isFat      ? minor == kFatPlanMinor
-                   : minor <= kSinglePlanMinor) {
+Status checkMinor(uint32_t minor, bool isFat, bool draws, bool fusesUnknown) {
+  if (draws          ? minor == kDrawMinor
+      : fusesUnknown ? minor == kFusedUnknownMinor
+      : isFat        ? minor == kFatPlanMinor
+                     : minor <= kSinglePlanMinor) {
     return Status::ok();
   }
   return verificationError(
       "header.version: the minor version is " + std::to_string(minor) +
       "; it must be " +
-      (fusesUnknown
+      (draws ? std::to_string(kDrawMinor) +
+                   " in a plan for a GPU that can draw tokens"
+       : fusesUnknown
            ? std::to_string(kFusedUnknownMinor) +
                  " in a plan whose tokenizer joins unknown parts of a word"
        : isFat
@@ -182,6 +186,9 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
   file.roots = targetsIn(metadata);
   AIR_RETURN_IF_ERROR(
       checkMinor(file.head.minor, isFatPlan(metadata),
+                 std::ranges::any_of(
+                     file.roots,
+                     [](const plan::Plan *plan) { return hasDraw(*plan); }),
                  std::ranges::any_of(file.roots, fusesUnknownParts))
           .withContext(where));
   file.choose(0);

@@ -344,10 +344,7 @@ Status PlanWriter::finish(const Completion &complete) {
   }
   const std::vector<const plan::Plan *> roots = targetsIn(metadata);
   const Digest fingerprint = targetFingerprint(roots);
-  // All targets of a fat plan have the same tokenizer, so the first target's
-  // tokenizer decides the version.
-  const uint32_t minor =
-      minorVersion(isFatPlan(metadata), roots.front()->tokenizer());
+  const uint32_t minor = minorVersion(isFatPlan(metadata), roots);
   metadata.resize(alignUp(metadata.size(), kPlanPageBytes));
   const std::vector<uint8_t> header =
       encodeHeader(metadata, metadataBytes, totalBytes, fingerprint, minor);

@@ -1,4 +1,5 @@
 //===- VerifyBudgets.cpp - rules of budgets and predictions ---------------===//
+#include "formats/abi/TokenDraw.h"
 #include "formats/plan/Choice.h"
 #include "formats/plan/CodedSegments.h"
 #include "formats/plan/PlanRules.h"
@@ -79,6 +80,7 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });
   uint64_t tokenBytes = hasTiles ? 28 : 12;
+  uint64_t draws = 0; // what follows TokenCount
   for (uint32_t i = 0; i < sizeOf(plan.cache_groups()); ++i) {
     const plan::CacheGroup &group = *plan.cache_groups()->Get(i);
     if (group.device() != 0) {
@@ -98,6 +100,13 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
                  [](const plan::Program *p) { return hasChoice(*p); })) {
     needs.batch = plus(needs.batch, 4); // TokenCount
   }
+  for (const plan::Program *program : *plan.programs()) {
+    if (hasDraw(*program)) {
+      const uint64_t records = times(program->max_tokens(), sizeof(TokenDraw));
+      draws = std::max(draws, plus(kTokenDrawOffset - 4, records));
+    }
+  }
+  needs.batch = plus(needs.batch, draws);
   return needs;
 }
 

@@ -36,7 +36,10 @@ Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
     } else if (binding.kind() == BindingKind::Batch) {
       for (Bound &bound : arrays) {
         if (binding.index() == static_cast<uint32_t>(bound.array)) {
-          isExpected = binding.access() == bound.access;
+          // A choice that can draw also changes TokenCount.
+          isExpected = binding.access() == bound.access ||
+                       (bound.array == BatchArray::TokenCount &&
+                        binding.access() == Access::ReadWrite);
           ++bound.times;
         }
       }
@@ -47,9 +50,9 @@ Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
                         std::string(plan::EnumNameBindingKind(binding.kind())) +
                         " at index " + str(i) +
                         " of its bindings; a dispatch that chooses tokens "
-                        "reads an output and TokenCount, changes TokenIds, "
-                        "Positions and RopePositions, and otherwise binds "
-                        "only buffers that are not outputs");
+                        "reads an output, reads or changes TokenCount, changes "
+                        "TokenIds, Positions and RopePositions, and otherwise "
+                        "binds only buffers that are not outputs");
     }
   }
   for (const Bound &bound : arrays) {

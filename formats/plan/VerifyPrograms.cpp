@@ -361,12 +361,12 @@ private:
       count = static_cast<uint64_t>(plan::BatchArray::BlockTables) +
               sizeOf(plan.cache_groups());
       if (binding.access() != plan::Access::Read &&
-          binding.index() >=
+          binding.index() >
               static_cast<uint32_t>(plan::BatchArray::TokenCount)) {
         return broken("plan.binding.access", where,
                       "writes array " + str(binding.index()) +
-                          " of the batch; only TokenIds, Positions and "
-                          "RopePositions may be written");
+                          " of the batch; only TokenIds, Positions, "
+                          "RopePositions and TokenCount may be written");
       }
       break;
     }

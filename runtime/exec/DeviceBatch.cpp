@@ -4,6 +4,7 @@
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 using namespace air;
@@ -15,6 +16,9 @@ namespace {
 /// A tile is three words: the index of its first token, its number of tokens,
 /// and its row of the block tables.
 constexpr uint64_t kTileWords = 3;
+/// Stands for a token that the GPU has not copied to the host yet. It is
+/// neither a token's id nor what the GPU writes if it can choose none.
+constexpr uint32_t kNotArrived = UINT32_MAX - 1;
 
 } // namespace
 
@@ -35,13 +39,19 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   // writeOutputs() copies the first two arrays, and write() copies the others.
   const uint64_t tiled = sizes.hasTiles ? sizes.tokens : 0;
   const uint64_t counts = sizes.hasTiles ? 1 : 0;
+  made.draws.resize(sizes.hasDraws ? sizes.paddedTokens : 0);
+  const uint64_t countWords =
+      sizes.hasDraws
+          ? (kTokenDrawOffset + made.draws.size() * sizeof(TokenDraw)) /
+                sizeof(uint32_t)
+          : (made.hasTokenCount ? 1 : 0);
   constexpr auto kTables = static_cast<size_t>(BatchArray::BlockTables);
   std::vector<std::pair<size_t, std::optional<uint64_t>>> order;
   for (const auto &[array, elements] :
        std::initializer_list<std::pair<BatchArray, std::optional<uint64_t>>>{
            {BatchArray::OutputCount, counts},
            {BatchArray::OutputRows, sizes.hasTiles ? sizes.outputs : 0},
-           {BatchArray::TokenCount, made.hasTokenCount ? 1 : 0},
+           {BatchArray::TokenCount, countWords},
            {BatchArray::TileCount, counts},
            {BatchArray::TokenIds, sizes.tokens},
            {BatchArray::Positions, sizes.tokens},
@@ -76,6 +86,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   AIR_ASSIGN_OR_RETURN(made.base, device.allocate(*bytes, "batch tables"));
   made.words.resize(*bytes / sizeof(uint32_t));
   made.held = made.words; // the memory that the device allocates is zeroed
+  made.fillDraws();
   for (const size_t first : made.firstWord) {
     made.arrays.push_back(made.base + first * sizeof(uint32_t));
   }
@@ -178,7 +189,33 @@ Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
   return Status::ok();
 }
 
+void DeviceBatch::setDraws(std::span<const TokenDraw> given) {
+  std::ranges::fill(draws, TokenDraw());
+  std::ranges::copy(given, draws.begin());
+  fillDraws();
+}
+
+void DeviceBatch::fillDraws() {
+  if (!draws.empty()) {
+    std::memcpy(reinterpret_cast<uint8_t *>(wordsOf(BatchArray::TokenCount)) +
+                    kTokenDrawOffset,
+                draws.data(), draws.size() * sizeof(TokenDraw));
+  }
+}
+
 void DeviceBatch::advance(std::span<const uint32_t> tokens) {
+  if (!draws.empty()) {
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      draws[i].draws += draws[i].isBest == 0 ? 1 : 0;
+    }
+    fillDraws();
+    const auto first = static_cast<ptrdiff_t>(
+        firstWord[static_cast<size_t>(BatchArray::TokenCount)] +
+        kTokenDrawOffset / sizeof(uint32_t));
+    std::copy_n(words.begin() + first,
+                draws.size() * sizeof(TokenDraw) / sizeof(uint32_t),
+                held.begin() + first);
+  }
   for (size_t i = 0; i < tokens.size(); ++i) {
     wordsOf(BatchArray::TokenIds)[i] = tokens[i];
     ++wordsOf(BatchArray::Positions)[i];
@@ -229,6 +266,8 @@ bool DeviceBatch::holds(const AirBatch &batch, uint64_t maxTokens,
 
 Status DeviceBatch::requestTokens(Device &device, size_t count) {
   requested = count;
+  hasFailedSince = false;
+  std::ranges::fill(wordsOfHost(), kNotArrived);
   constexpr auto kIds = static_cast<size_t>(BatchArray::TokenIds);
   AIR_RETURN_IF_ERROR(
       device.download(chosen.first(count * sizeof(uint32_t)), arrays[kIds]));
@@ -236,9 +275,17 @@ Status DeviceBatch::requestTokens(Device &device, size_t count) {
 }
 
 Result<std::span<const uint32_t>> DeviceBatch::takeTokens(Device &device) {
-  AIR_RETURN_IF_ERROR(device.finish(arrived));
-  return std::span(reinterpret_cast<const uint32_t *>(chosen.data()),
-                   requested);
+  const Status status = device.finish(arrived);
+  const std::span<const uint32_t> ids = wordsOfHost().first(requested);
+  // A GPU that has failed returns its error for events before the failure, too.
+  // The ids are valid if all of them have arrived, because the copy comes after
+  // the pass that chose them.
+  hasFailedSince =
+      !status.isOk() && std::ranges::find(ids, kNotArrived) == ids.end();
+  if (!hasFailedSince) {
+    AIR_RETURN_IF_ERROR(status);
+  }
+  return ids;
 }
 
 Status DeviceBatch::writeOutputs(Device &device,

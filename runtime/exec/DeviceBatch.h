@@ -30,6 +30,7 @@
 #ifndef AIRPACK_RUNTIME_EXEC_DEVICEBATCH_H
 #define AIRPACK_RUNTIME_EXEC_DEVICEBATCH_H
 
+#include "formats/abi/TokenDraw.h"
 #include "formats/plan/PlanFile.h"
 #include "runtime/hal/Device.h"
 
@@ -49,6 +50,7 @@ struct BatchSizes {
   uint64_t paddedTokens = 0; ///< tokens of the largest batch that is padded
   bool hasTiles = false;     ///< whether any program has tiles
   bool hasChoice = false;    ///< whether any program chooses tokens
+  bool hasDraws = false;     ///< whether any program can draw tokens
 };
 
 /// What a batch needs to know about the block table of a cache group.
@@ -76,6 +78,11 @@ public:
   Status write(Device &device, const AirBatch &batch, uint64_t maxTokens,
                uint32_t tileTokens);
 
+  /// Sets how the next tokens of the following batches are chosen: element i
+  /// for token i. If `draws` is empty, the best tokens are chosen. There may be
+  /// more elements than none only if BatchSizes::hasDraws is true.
+  void setDraws(std::span<const TokenDraw> draws);
+
   /// Writes the indices of the tokens of the batch for which the next run of
   /// the head computes logits: at most BatchSizes::outputs.
   Status writeOutputs(Device &device, std::span<const uint32_t> rows);
@@ -91,12 +98,15 @@ public:
 
   /// Waits for the copy that requestTokens() has enqueued, but not for what was
   /// enqueued later, and returns the ids. They are valid until the next call of
-  /// requestTokens().
+  /// requestTokens(). If work that was enqueued later makes the GPU fail, this
+  /// succeeds all the same, provided that the ids have arrived; the next call
+  /// of the device returns the error, and failedSince() is true.
   Result<std::span<const uint32_t>> takeTokens(Device &device);
+  bool failedSince() const { return hasFailedSince; }
 
   /// Records how a run that chose tokens has changed the arrays on the GPU: the
-  /// first tokens of the batch are now `tokens`, and their positions are
-  /// greater by 1.
+  /// first tokens of the batch are now `tokens`, their positions are greater by
+  /// 1, and so are the numbers of draws of those that were drawn.
   void advance(std::span<const uint32_t> tokens);
 
   /// Must be called after a failure, because the contents of the arrays on the
@@ -109,15 +119,22 @@ private:
   uint32_t *wordsOf(plan::BatchArray array, size_t group = 0) {
     return words.data() + firstWord[static_cast<size_t>(array) + group];
   }
+  /// Copies `draws` to `words`.
+  void fillDraws();
   uint64_t fill(const AirBatch &batch, uint64_t maxTokens, uint32_t tileTokens);
   void setRow(uint64_t row, const AirBatch &batch, uint32_t sequence);
   uint64_t pad(const AirBatch &batch, uint64_t maxTokens);
   uint64_t divide(const AirBatch &batch, uint32_t tileTokens);
   Status copy(Device &device, plan::BatchArray first, uint64_t end);
+  std::span<uint32_t> wordsOfHost() {
+    return {reinterpret_cast<uint32_t *>(chosen.data()),
+            chosen.size() / sizeof(uint32_t)};
+  }
 
   DeviceAddress base = 0; ///< the address of words[0] on the GPU
   BatchAddresses arrays;
   bool hasTokenCount = false;      ///< whether there is an array TokenCount
+  std::vector<TokenDraw> draws;    ///< per token: its record after TokenCount
   std::vector<DeviceTable> groups; ///< one per cache group
   /// What write() and writeOutputs() copy: all arrays, in the order of their
   /// addresses. The block tables are last.
@@ -129,6 +146,7 @@ private:
   std::span<uint8_t> chosen; ///< host memory for the tokens that are requested
   size_t requested = 0;      ///< the number of tokens in `chosen`
   uint32_t arrived = 0;      ///< an event after the copy to `chosen`
+  bool hasFailedSince = false; ///< what failedSince() returns
 };
 
 } // namespace air::rt

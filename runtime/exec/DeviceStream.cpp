@@ -39,8 +39,7 @@ DeviceStream::create(const plan::Plan &plan, const plan::Placement &placement,
   }
   std::span<uint8_t> memory;
   if (disk == nullptr) {
-    AIR_ASSIGN_OR_RETURN(memory,
-                         device.allocateHost(hostBytes, "streamed weights"));
+    AIR_ASSIGN_OR_RETURN(memory, allocateForCopies(device, hostBytes));
   }
   for (uint32_t i = 0; i < made->sources.size(); ++i) {
     if (made->sources[i].isCopied && disk != nullptr) {

@@ -177,6 +177,10 @@ bool Executor::canChoose(uint64_t sequences) const {
          parts.batch != nullptr && programFor(sequences).chooses;
 }
 
+bool Executor::canDraw(uint64_t sequences) const {
+  return canChoose(sequences) && programFor(sequences).draws;
+}
+
 Status Executor::checkChoice(const Batch &batch, size_t results) const {
   if (!canChoose(batch.tokens.size()) || results != batch.tokens.size()) {
     return usageError("batch: cannot choose " + std::to_string(results) +
@@ -200,10 +204,21 @@ Status Executor::checkChoice(const Batch &batch, size_t results) const {
 
 Status Executor::choose(std::span<const int32_t> tokens,
                         std::span<const SequenceId> sequences,
-                        std::span<int32_t> next, bool continues) {
+                        std::span<int32_t> next, bool continues,
+                        std::span<const TokenDraw> draws) {
   const Batch batch = {tokens, sequences, {}};
   AIR_RETURN_IF_ERROR(check(batch));
   AIR_RETURN_IF_ERROR(checkChoice(batch, next.size()));
+  const bool isDrawn = std::ranges::any_of(
+      draws, [](const TokenDraw &draw) { return draw.isBest == 0; });
+  if ((!draws.empty() && draws.size() != tokens.size()) ||
+      (isDrawn && !canDraw(tokens.size()))) {
+    return usageError("batch: " + std::to_string(draws.size()) +
+                      " draws are given for " + std::to_string(tokens.size()) +
+                      " tokens; there must be none or one for each, and a GPU "
+                      "program that can draw; if it cannot, request logits");
+  }
+  parts.batch->setDraws(isDrawn ? draws : std::span<const TokenDraw>());
   AIR_RETURN_IF_ERROR(reserve(batch));
   const ProgramRecord &program = programFor(tokens.size());
   AirBatch piece = pieceOf(batch, 0, tokens.size());
@@ -302,7 +317,8 @@ Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
   }
   std::ranges::copy(chosen, next.begin());
   parts.batch->advance(chosen);
-  if (!ahead.isOk()) {
+  if (!ahead.isOk() || parts.batch->failedSince()) {
+    tokensAhead = 0;
     // The caller has its tokens, and may not need the pass that was to run
     // ahead. Some of that pass may have been enqueued. The next call enqueues
     // all of it again, and returns the error if it persists.

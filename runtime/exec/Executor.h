@@ -125,17 +125,21 @@ public:
 
   /// Whether choose() supports this number of sequences. It does not on a CPU.
   bool canChoose(uint64_t sequences) const;
+  /// Whether choose() can also draw that number of tokens.
+  bool canDraw(uint64_t sequences) const;
 
   /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
   /// largest logit. If several tokens have it, the one with the lowest id is
-  /// chosen. The sequences must all be different, and the sizes equal. If
-  /// `continues` is true, the caller will probably call choose() again, with
-  /// the tokens `next`, so the next pass may run ahead (see the top of this
-  /// file). The results are the same either way.
-  /// Errors: as run(), and Usage if canChoose() is false.
+  /// chosen. If `draws` is not empty, draws[i] says instead how next[i] is
+  /// chosen; the draw of the token after it is one more. The sequences must all
+  /// be different, and the sizes equal. If `continues` is true, the caller will
+  /// probably choose again, with the tokens `next` and their draws, and the
+  /// next pass may run ahead. Results do not depend on it. Errors: as run(),
+  /// and Usage if canChoose() is false, or if something is to be drawn and
+  /// canDraw() is false.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,
-                bool continues = false);
+                bool continues = false, std::span<const TokenDraw> draws = {});
 
   const RunCounters &counters() const { return sums; }
   void resetCounters() { sums = {}; }

@@ -60,9 +60,13 @@ Result<std::unique_ptr<Generator>> Generator::create(Session &session,
     made->held.reserve(room);
     made->shown.reserve(room);
   }
-  made->choosesBest = made->options.filter == nullptr &&
-                      choosesTheBest(made->options.sampler) &&
-                      session.canChoose(1);
+  if (made->options.filter == nullptr && session.canChoose(1)) {
+    made->draw = drawOnGpu(made->options.sampler,
+                           static_cast<int32_t>(session.vocabulary()));
+    if (made->draw && made->draw->isBest == 0 && !session.canDraw(1)) {
+      made->draw.reset();
+    }
+  }
   made->kept = kept;
   if (kept != nullptr) {
     made->sequence = kept->id();
@@ -98,13 +102,18 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   };
   const std::span ofTokens = std::span(sequences).first(tokens.size());
   Status status;
-  if (sampleAfter && choosesBest && tokens.size() == 1) {
-    int32_t best = 0;
+  if (sampleAfter && draw && tokens.size() == 1) {
+    int32_t chosen = 0;
     // The token that is chosen now is not yet counted in `emitted`, so another
     // one follows only if more than one is left.
     const bool continues = options.maxTokens - emitted > 1;
-    status = session.choose(tokens, ofTokens, {&best, 1}, continues);
-    sampled = status.isOk() ? std::optional(best) : std::nullopt;
+    draw->draws = static_cast<uint32_t>(sampler.draws());
+    status =
+        session.choose(tokens, ofTokens, {&chosen, 1}, continues, {&*draw, 1});
+    sampled = status.isOk() ? std::optional(chosen) : std::nullopt;
+    if (status.isOk()) {
+      sampler.skipDraw();
+    }
   } else {
     status = session.run({tokens, ofTokens, outputs}, sink);
   }

@@ -108,8 +108,8 @@ public:
 private:
   Generator(Session &owner, GenerateOptions chosen, Sampler sampling);
   /// Runs `tokens` and, if `sampleAfter` is true, sets `sampled` to the token
-  /// that follows them. If `choosesBest` is also true and `tokens` has only one
-  /// token, the GPU chooses the token that follows; otherwise, `sampler` does.
+  /// that follows them. If `draw` is set and `tokens` has only one token, the GPU
+  /// chooses the token that follows; otherwise, `sampler` does.
   Status run(std::span<const int32_t> tokens, bool sampleAfter);
   bool isInterrupted() const;
   /// The reason why `token` ends the answer, or NotFinished if it is part of
@@ -128,9 +128,10 @@ private:
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
   bool hasSequence = false; ///< whether the destructor ends the sequence
-  /// Whether Session::choose() may choose the tokens, because there is no
-  /// filter and the sampler always takes the token with the largest logit.
-  bool choosesBest = false;
+  /// How Session::choose() chooses the tokens, except for the number of draws.
+  /// Empty if the host must choose them, because there is a filter, or because
+  /// the GPU cannot do what the sampler does.
+  std::optional<TokenDraw> draw;
   std::vector<SequenceId> sequences; ///< `sequence` for each token of a run
   uint64_t promptDone = 0;
   uint64_t promptReused = 0;

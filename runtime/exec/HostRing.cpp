@@ -28,6 +28,18 @@ std::vector<bool> air::rt::copiedSegments(const plan::Plan &plan,
   return isCopied;
 }
 
+Result<std::span<uint8_t>> air::rt::allocateForCopies(Device &device,
+                                                      uint64_t bytes) {
+  Result<std::span<uint8_t>> memory =
+      device.allocateHost(bytes, "streamed weights");
+  if (!memory && memory.status().code() == ErrorCode::DoesNotFit) {
+    return doesNotFitError(memory.status().message() +
+                           "; or pack the model again with a larger --vram, so "
+                           "that fewer weights stay in RAM");
+  }
+  return memory;
+}
+
 Result<std::unique_ptr<HostRing>>
 HostRing::start(const PlanFile &plan, uint32_t placement, Device &device,
                 const HostRingOptions &options) {
@@ -82,7 +94,7 @@ Status HostRing::allocate(const StreamSchedule &schedule) {
         "2^64 bytes or more; pack the model again");
   }
   AIR_ASSIGN_OR_RETURN(const std::span<uint8_t> memory,
-                       device.allocateHost(*bytes, "streamed weights"));
+                       allocateForCopies(device, *bytes));
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   ring = memory.subspan(alignUp(address, kPlanPageBytes) - address,
                         schedule.ringBytes);

@@ -41,6 +41,10 @@ bool readsFromDisk(const plan::Placement &placement);
 std::vector<bool> copiedSegments(const plan::Plan &plan,
                                  const plan::Placement &placement);
 
+/// Allocates page-locked RAM for weights that are copied to a GPU. The error of
+/// Device::allocateHost() is extended by how to need less of it.
+Result<std::span<uint8_t>> allocateForCopies(Device &device, uint64_t bytes);
+
 struct HostRingOptions {
   /// How the weights are read: the method, the size of a block and the number
   /// of blocks in flight. The size and the number are limited as in

@@ -254,6 +254,7 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
   uint32_t results = last.dispatchCount;
   if (results != 0 && isChoice(*step.dispatches()->Get(results - 1))) {
     record.chooses = true;
+    record.draws = canDraw(*step.dispatches()->Get(results - 1));
     last.dispatchCount = --results;
   }
   // If the last dispatch has no barrier, its result is only complete when a

@@ -114,6 +114,7 @@ struct ProgramRecord {
   /// Whether the device's program has one more dispatch at its end, which
   /// belongs to no step: the choice of the next tokens (formats/plan/Choice.h).
   bool chooses = false;
+  bool draws = false; ///< whether the choice can draw tokens
 };
 
 Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,

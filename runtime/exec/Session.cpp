@@ -249,8 +249,10 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
 
 struct Session::Parts {
   // Later members refer to earlier ones, and are destroyed before them.
+  std::shared_ptr<Runtime> runtime;
   PlanFile file;
   std::optional<SourceFiles> sources; ///< only for a reference plan
+  std::shared_ptr<ThreadPool> pool;   ///< of `cpu`
   // The devices that run kernels; pointers to others are null. `hybrid` uses
   // both of them.
   std::unique_ptr<CpuDevice> cpu;
@@ -413,6 +415,7 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
       sizes.hasTiles = true;
     }
     sizes.hasChoice = sizes.hasChoice || hasChoice(*program);
+    sizes.hasDraws = sizes.hasDraws || hasDraw(*program);
   }
   std::vector<DeviceTable> tables;
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
@@ -552,9 +555,10 @@ Status Session::Parts::openCpu(const SessionOptions &options) {
 Status Session::Parts::createCpu(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   AIR_RETURN_IF_ERROR(prepareToRun(fromPlan(*plan.machine()), hostProfile()));
-  AIR_ASSIGN_OR_RETURN(cpu, CpuDevice::create(options.threads != 0
+  AIR_ASSIGN_OR_RETURN(pool, runtime->threads(options.threads != 0
                                                   ? options.threads
                                                   : defaultThreads(plan)));
+  cpu = std::make_unique<CpuDevice>(pool);
   return Status::ok();
 }
 
@@ -566,7 +570,7 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
         ", but the plan leaves its weights in the model's file, which this "
         "version supports only for CPUs; pack the model without --reference");
   }
-  if (!options.gpu) {
+  if (!options.gpu && !runtime->hasGpus()) {
     return unsupportedError("the kernels run on " + name +
                             ", but this program runs only CPU kernels; use "
                             "airrun, or pack the model for a CPU");
@@ -597,7 +601,9 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
   }
   AIR_RETURN_IF_ERROR(checkFreeRam(file.plan(), chosen, options.randomWeights,
                                    devices.cpu, options.memoryRoot));
-  Result<std::unique_ptr<Device>> opened = options.gpu(*gpuRecord);
+  Result<std::unique_ptr<Device>> opened = runtime->hasGpus()
+                                               ? runtime->newDevice(*gpuRecord)
+                                               : options.gpu(*gpuRecord);
   AIR_RETURN_IF_ERROR(
       opened.status().withContext("the plan was made for " + name));
   gpu = *std::move(opened);
@@ -693,6 +699,8 @@ Session::~Session() = default;
 Result<Session> Session::open(const std::string &path,
                               const SessionOptions &options) {
   auto parts = std::make_unique<Parts>();
+  parts->runtime =
+      options.runtime ? options.runtime : std::make_shared<Runtime>();
   AIR_ASSIGN_OR_RETURN(parts->file, PlanFile::open(path));
   if (parts->file.targets() > 1) {
     Result<uint32_t> target = options.target
@@ -717,6 +725,7 @@ uint64_t Session::maxTokens() const { return plan().max_tokens(); }
 uint32_t Session::threads() const {
   return parts->cpu ? parts->cpu->threadPool().threads() : 0;
 }
+std::shared_ptr<ThreadPool> Session::threadPool() const { return parts->pool; }
 const plan::Device *Session::gpu() const { return parts->gpuRecord; }
 
 const SourceFiles *Session::sources() const {
@@ -762,9 +771,14 @@ Status Session::run(const Batch &batch, LogitsSink sink) {
 bool Session::canChoose(uint64_t sequences) const {
   return parts->executor->canChoose(sequences);
 }
+bool Session::canDraw(uint64_t sequences) const {
+  return parts->executor->canDraw(sequences);
+}
 Status Session::choose(std::span<const int32_t> tokens,
                        std::span<const SequenceId> sequences,
-                       std::span<int32_t> next, bool continues) {
-  return explain(parts->executor->choose(tokens, sequences, next, continues));
+                       std::span<int32_t> next, bool continues,
+                       std::span<const TokenDraw> draws) {
+  return explain(
+      parts->executor->choose(tokens, sequences, next, continues, draws));
 }
 Executor &Session::executor() { return *parts->executor; }

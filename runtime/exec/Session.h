@@ -14,12 +14,14 @@
 //   SequenceId sequence = *session.newSequence();
 //   session.run({tokens, sequences, outputs}, sink);
 //
-// Ownership: a Session owns everything that it uses, and can be moved.
-// Thread-safety: one caller at a time; its compute threads only work during
-// run(). Errors of open(): those of PlanFile::open, Mismatch (this machine
-// cannot run the plan; the message says why), DoesNotFit (memory), Unsupported
-// (a plan whose structure this version does not know), Usage (options that do
-// not suit the plan), and those of SessionOptions::gpu.
+// Ownership: a Session borrows the compute threads and the GPU of a Runtime,
+// which it keeps alive. It owns everything else that it uses, and can be moved.
+// Thread-safety: one caller at a time; the compute threads only work during
+// run(). Different threads may use different sessions. Errors of open(): those
+// of PlanFile::open, Mismatch (this machine cannot run the plan; the message
+// says why), DoesNotFit (memory), Unsupported (a plan whose structure this
+// version does not know), Usage (options that do not suit the plan), and those
+// of SessionOptions::gpu.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H
@@ -27,6 +29,7 @@
 
 #include "formats/machine/DiskRates.h"
 #include "runtime/exec/Executor.h"
+#include "runtime/exec/Runtime.h"
 
 #include <functional>
 #include <memory>
@@ -83,8 +86,11 @@ struct SessionOptions {
   /// Whether a weightless plan for a GPU runs with random weights, for
   /// measurements. open() fails with Usage for any other plan.
   bool randomWeights = false;
-  /// Opens the GPU if the kernels of the plan run on one. If this is empty,
-  /// plans for a GPU are refused with Unsupported.
+  /// The threads and GPUs that this session shares with others. Without it, the
+  /// session has threads of its own, and `gpu` makes the device of a GPU.
+  std::shared_ptr<Runtime> runtime;
+  /// Only used without a runtime. If this is empty too, or if the runtime has
+  /// no GPUs, plans for a GPU are refused with Unsupported.
   GpuFactory gpu;
   /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.
@@ -109,6 +115,9 @@ public:
   uint64_t maxTokens() const;
   /// The number of compute threads; 0 if a GPU runs all kernels.
   uint32_t threads() const;
+  /// The compute threads, which others may use between passes. Null if a GPU
+  /// runs all kernels.
+  std::shared_ptr<ThreadPool> threadPool() const;
   /// The plan's record of the GPU that runs kernels; null if the CPU runs all.
   const plan::Device *gpu() const;
   /// The object that reads weights from the disk in every pass, or reads the
@@ -145,9 +154,10 @@ public:
   /// Like the functions of Executor with the same names. choose() reports an
   /// overwritten plan as run() does.
   bool canChoose(uint64_t sequences) const;
+  bool canDraw(uint64_t sequences) const;
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,
-                bool continues = false);
+                bool continues = false, std::span<const TokenDraw> draws = {});
 
   /// Gives access to the counters and the step times.
   Executor &executor();

@@ -15,7 +15,8 @@ Result<Sampler> Sampler::create(const SamplerOptions &options,
 }
 
 Sampler::Sampler(const Sampler &other)
-    : set(other.set), vocabulary(other.vocabulary), masked(other.masked) {
+    : set(other.set), vocabulary(other.vocabulary), drawn(other.drawn),
+      masked(other.masked) {
   for (const StagePtr &stage : other.stages) {
     stages.push_back(stage->clone());
   }
@@ -37,7 +38,15 @@ void Sampler::accept(int32_t id) {
   }
 }
 
+void Sampler::skipDraw() {
+  ++drawn;
+  for (const StagePtr &stage : stages) {
+    stage->skipDraw();
+  }
+}
+
 void Sampler::reset() {
+  drawn = 0;
   for (const StagePtr &stage : stages) {
     stage->reset();
   }
@@ -45,6 +54,7 @@ void Sampler::reset() {
 
 Result<int32_t> Sampler::choose(std::span<const float> logits) {
   AIR_RETURN_IF_ERROR(set.load(logits));
+  ++drawn;
   for (const StagePtr &stage : stages) {
     AIR_RETURN_IF_ERROR(stage->apply(set));
   }

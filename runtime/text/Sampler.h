@@ -8,7 +8,9 @@
 // Tokens with equal logits are ordered by id.
 //
 // The random number of the n-th draw depends only on the seed and on n
-// (SplitMix64.h). Sums are computed in double precision and in a fixed order.
+// (SplitMix64.h). Top-p and the draw use integer weights, whose sums are exact
+// (DrawWeights.h). Other sums are computed in double precision and in a fixed
+// order.
 //
 // Ownership: a sampler owns 16 bytes of scratch memory per entry of the
 // vocabulary. Penalties add 4 bytes per entry, and 4 per token of their window.
@@ -61,6 +63,12 @@ public:
   /// samplers that adapt.
   void accept(int32_t id);
 
+  /// How many tokens have been chosen, or skipped, since the start.
+  uint64_t draws() const { return drawn; }
+
+  /// Leaves out the next draw, because another device makes it.
+  void skipDraw();
+
   /// Forgets all recorded tokens and restarts the random generators.
   void reset();
 
@@ -71,6 +79,7 @@ private:
 
   CandidateSet set;
   int32_t vocabulary;
+  uint64_t drawn = 0;
   std::vector<StagePtr> stages;
   std::vector<float> masked; ///< logits to which a filter's mask was applied
 };

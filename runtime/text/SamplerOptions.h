@@ -7,10 +7,12 @@
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLEROPTIONS_H
 #define AIRPACK_RUNTIME_TEXT_SAMPLEROPTIONS_H
 
+#include "formats/abi/TokenDraw.h"
 #include "formats/model/SamplerKind.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -103,6 +105,13 @@ bool needsTokenTexts(const SamplerOptions &options);
 /// largest logit, and of several such tokens the one with the lowest id. If
 /// false, the sampler may still do so.
 bool choosesTheBest(const SamplerOptions &options);
+
+/// How a GPU chooses a token as a sampler with these options does, before its
+/// first draw. Returns nothing if a GPU cannot, because other samplers than
+/// top-k, top-p, min-p and a fixed temperature are on, in this order, or
+/// because there are biases, or too many tokens.
+std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
+                                   int32_t vocabSize);
 
 /// Errors: Usage, with the name of the option that is out of range for a
 /// vocabulary of `vocabSize` tokens.

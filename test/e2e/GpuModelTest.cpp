@@ -7,11 +7,13 @@
 //===----------------------------------------------------------------------===//
 #include "test/compiler/driver/GpuModel.h"
 #include "EmulatedGpu.h"
+#include "runtime/exec/Generator.h"
 #include "runtime/exec/Session.h"
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <numeric>
@@ -222,6 +224,127 @@ INSTANTIATE_TEST_SUITE_P(EveryTarget, GpuTargetTest,
                            return std::string(info.param.name);
                          });
 
+/// Options whose chain a GPU has.
+std::vector<rt::SamplerOptions> drawnOptions(uint64_t seed) {
+  std::vector<rt::SamplerOptions> all(8);
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i].seed = 0x9876543210U * seed + i;
+  }
+  all[1].topK = 0; // all of the vocabulary in the order of ids
+  all[1].topP = 1;
+  all[1].minP = 0;
+  all[2].topK = 0;
+  all[2].topP = 0.5F;
+  all[3].topK = 7;
+  all[3].topP = 1;
+  all[3].temperature = 1.7F;
+  all[4].topK = 0;
+  all[4].topP = 1;
+  all[4].minP = 0.3F;
+  all[5].temperature = 0; // the best one
+  all[6].temperature = 3;
+  all[6].samplers = {SamplerKind::TopK, SamplerKind::Temperature};
+  all[7].topK = 200;
+  all[7].topP = 0.99F;
+  all[7].minP = 0.001F;
+  return all;
+}
+
+// One session gets the tokens that the GPU chooses, another one the logits of
+// the same kernels, from which the host's samplers choose. Each sequence has
+// other options. Some passes run ahead.
+TEST_F(GpuModelTest, TheGpuDrawsTheTokensOfTheHost) {
+  packForGpu("rtx3060");
+  fakeCuda.capability = 86;
+  {
+    Session gpu = open("rtx3060.air");
+    Session host = open("rtx3060.air");
+    ASSERT_TRUE(gpu.canDraw(8));
+    const uint64_t rounds = std::getenv("AIR_TEST_ALL") != nullptr ? 20 : 3;
+    for (uint64_t round = 0; round < rounds; ++round) {
+      SCOPED_TRACE(round);
+      const std::vector<rt::SamplerOptions> options = drawnOptions(round);
+      std::vector<SequenceId> ids;
+      std::vector<rt::Sampler> samplers;
+      std::vector<TokenDraw> draws;
+      for (const rt::SamplerOptions &one : options) {
+        ids.push_back(*gpu.newSequence());
+        ASSERT_EQ(*host.newSequence(), ids.back());
+        const auto vocabulary = static_cast<int32_t>(gpu.vocabulary());
+        samplers.push_back(*rt::Sampler::create(one, vocabulary));
+        const std::optional<TokenDraw> draw = rt::drawOnGpu(one, vocabulary);
+        ASSERT_TRUE(draw);
+        draws.push_back(*draw);
+      }
+      std::vector<int32_t> tokens =
+          tokensOf(8, static_cast<int32_t>(100 + round));
+      for (int step = 0; step < 4; ++step) {
+        std::vector<int32_t> chosen(8);
+        const Status status =
+            gpu.choose(tokens, ids, chosen, /*continues=*/step < 2, draws);
+        ASSERT_TRUE(status.isOk()) << status.message();
+        const Rows rows = run(host, tokens, ids, allOf(8));
+        for (size_t i = 0; i < 8; ++i) {
+          ASSERT_EQ(chosen[i], *samplers[i].sample(rows[i])) << step << i;
+          draws[i].draws += draws[i].isBest == 0 ? 1 : 0;
+        }
+        tokens = chosen;
+      }
+      for (const SequenceId id : ids) {
+        gpu.endSequence(id);
+        host.endSequence(id);
+      }
+    }
+  }
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+  fakeCuda = {};
+}
+
+/// Allows every token. With a filter, the host chooses.
+class AllowAll final : public rt::TokenFilter {
+public:
+  bool allows(int32_t) override { return true; }
+  void mask(std::span<float>) override {}
+  Status accept(int32_t) override { return Status::ok(); }
+};
+
+// An answer does not depend on who draws. Its first token is always drawn by
+// the host, because the prompt has several tokens.
+TEST_F(GpuModelTest, AnAnswerIsTheSameWhoeverDraws) {
+  packForGpu("rtx3060");
+  fakeCuda.capability = 86;
+  {
+    Session session = open("rtx3060.air");
+    for (const size_t which : {0, 1}) {
+      std::vector<int32_t> answers[2];
+      for (const bool isFiltered : {false, true}) {
+        AllowAll filter;
+        rt::GenerateOptions options;
+        options.sampler = drawnOptions(77)[which];
+        options.maxTokens = 5;
+        options.ignoreEndOfText = true;
+        options.filter = isFiltered ? &filter : nullptr;
+        const auto generator = rt::Generator::create(session, nullptr, options);
+        ASSERT_TRUE(generator) << generator.status().message();
+        ASSERT_TRUE((*generator)->prompt(tokensOf(5, 9)).isOk());
+        const FakeCuda before = fakeCuda;
+        for (uint64_t i = 0; i < options.maxTokens; ++i) {
+          const auto token = (*generator)->next();
+          ASSERT_TRUE(token && *token) << token.status().message();
+          answers[isFiltered ? 1 : 0].push_back((*token)->id);
+        }
+        // Four of the tokens are chosen after the prompt.
+        const uint64_t logits = 4 * session.vocabulary() * sizeof(float);
+        EXPECT_EQ(fakeCuda.bytesToHost - before.bytesToHost,
+                  isFiltered ? logits : 4 * sizeof(uint32_t));
+      }
+      EXPECT_EQ(answers[0], answers[1]) << which;
+    }
+  }
+  EXPECT_EQ(fakeCudaLiveObjects(), 0);
+  fakeCuda = {};
+}
+
 // CUresult 209 means that a GPU cannot run the machine code.
 TEST_F(GpuModelTest, ANewerGpuRunsThePtx) {
   packForGpu("rtx3060", /*ptx=*/true);
@@ -259,6 +382,30 @@ TEST_F(GpuModelTest, AirrunRunsThePlan) {
                   numberAfter(report, "\"eta\": "),
               1, 1e-4);
   EXPECT_THAT(report, testing::HasSubstr("\"verify_curve\": [{\"tokens\": 1,"));
+}
+
+/// How many kernels `airrun bench` runs to decode `tokens` tokens twice: once
+/// to warm up, and once measured.
+int benchLaunches(const std::string &plan, int tokens) {
+  const std::string count = plan + ".launches";
+  setenv("AIR_FAKE_CUDA_LAUNCHES", count.c_str(), 1);
+  airrun("bench " + plan + " -p 0 -n " + std::to_string(tokens) +
+         " --rounds 1 2> /dev/null");
+  unsetenv("AIR_FAKE_CUDA_LAUNCHES");
+  int launches = 0;
+  std::ifstream(count) >> launches;
+  return launches;
+}
+
+// While `bench` decodes, passes run ahead, but not after the last token. Such a
+// pass would take time that is not measured, or that belongs to no token.
+TEST_F(GpuModelTest, BenchRunsNoPassInVain) {
+  packForGpu("h100");
+  const std::string plan = folder().path("h100.air");
+  const int two = benchLaunches(plan, 2);
+  // Five kernels for the layer, and at least three others.
+  EXPECT_GE(two, 2 * 2 * 8);
+  EXPECT_EQ(benchLaunches(plan, 4), 2 * two);
 }
 
 } // namespace

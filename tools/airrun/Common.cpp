@@ -5,7 +5,7 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Printable.h"
 #include "runtime/hal/cpu/ThreadPool.h"
-#include "runtime/hal/cuda/CudaDevice.h"
+#include "runtime/hal/cuda/CudaGpu.h"
 #include "runtime/io/DiskStream.h"
 #include "runtime/text/Detokenizer.h"
 #include "tools/airrun/PlacementNote.h"
@@ -149,16 +149,20 @@ rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
           .likeMultiprocessors = record.multiprocessors()};
 }
 
-/// Opens a GPU that can run kernels for `record`, and lets the session use as
-/// much of its memory as the plan was made for.
-static Result<std::unique_ptr<rt::Device>>
-openGpu(const cli::Invocation &invocation, const plan::Device &record) {
-  rt::CudaOptions options;
-  options.gpu = gpuChoice(invocation, record);
-  options.memoryLimit = record.memory_bytes();
-  AIR_ASSIGN_OR_RETURN(std::unique_ptr<rt::CudaDevice> gpu,
-                       rt::CudaDevice::create(options));
-  return std::unique_ptr<rt::Device>(std::move(gpu));
+/// The devices of a command, which last as long as its sessions.
+static std::shared_ptr<rt::Runtime>
+makeRuntime(const cli::Invocation &invocation) {
+  return std::make_shared<rt::Runtime>([invocation](const plan::Device &record)
+                                           -> Result<std::unique_ptr<rt::Gpu>> {
+    if (invocation.text("--device") == kCpuDevice) {
+      return usageError("--device cpu: the kernels of this plan run on "
+                        "GPU '" +
+                        record.name()->str() +
+                        "'; leave out --device, or pack the model for a "
+                        "CPU");
+    }
+    return rt::CudaGpu::open(gpuChoice(invocation, record));
+  });
 }
 
 Result<rt::Session> openSession(const cli::Invocation &invocation) {
@@ -183,15 +187,7 @@ Result<rt::Session> openSession(const cli::Invocation &invocation) {
   options.target = [&](const PlanFile &file) {
     return chooseTarget(file, device.value_or(""));
   };
-  options.gpu =
-      [&](const plan::Device &record) -> Result<std::unique_ptr<rt::Device>> {
-    if (device == kCpuDevice) {
-      return usageError("--device cpu: the kernels of this plan run on GPU '" +
-                        record.name()->str() +
-                        "'; leave out --device, or pack the model for a CPU");
-    }
-    return openGpu(invocation, record);
-  };
+  options.runtime = makeRuntime(invocation);
   if (const std::optional<std::string> io = invocation.text("--io")) {
     // The parser has accepted only names of known methods.
     options.reading.method = ioMethodOf(*io).value_or(IoMethod::Uring);

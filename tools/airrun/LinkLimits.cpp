@@ -92,9 +92,9 @@ uint64_t copiedPerPass(const rt::Session &session) {
       *session.plan().placements()->Get(session.placement()));
 }
 
-Status LinkLimits::openCpu(const rt::Session &session) {
-  AIR_ASSIGN_OR_RETURN(device, rt::CpuDevice::create(session.threads()));
-  return Status::ok();
+/// Measures with the threads of the session.
+void LinkLimits::openCpu(const rt::Session &session) {
+  device = std::make_unique<rt::CpuDevice>(session.threadPool());
 }
 
 /// Prepares to measure the memory of the CPU, from which a pass reads
@@ -130,7 +130,7 @@ Result<LinkLimits> LinkLimits::createForGpu(const cli::Invocation &invocation,
   AIR_ASSIGN_OR_RETURN(limits.upload, limits.gpu->measureUpload());
   limits.names = {limits.gpu->link()};
   if (session.threads() != 0) {
-    AIR_RETURN_IF_ERROR(limits.openCpu(session));
+    limits.openCpu(session);
     AIR_RETURN_IF_ERROR(limits.addMemory(cpuBytes));
     limits.addArithmetic();
     const char *const devices[] = {"gpu-", "cpu-"};
@@ -154,7 +154,7 @@ Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
     return createForGpu(invocation, session, passBytes, cpuBytes);
   }
   LinkLimits limits;
-  AIR_RETURN_IF_ERROR(limits.openCpu(session));
+  limits.openCpu(session);
   if (rt::DiskStream *store = streamingStore(session)) {
     AIR_ASSIGN_OR_RETURN(const uint64_t enough, rt::dramBufferBytes(0));
     // There may be no memory for a buffer, so the probe reads the weights that

@@ -85,7 +85,7 @@ private:
   static Result<LinkLimits> createForGpu(const cli::Invocation &invocation,
                                          const rt::Session &session,
                                          double passBytes, double cpuBytes);
-  Status openCpu(const rt::Session &session);
+  void openCpu(const rt::Session &session);
   Status addMemory(double passBytes);
   void addArithmetic();
   Status addDisk(const rt::Session &session);

@@ -42,7 +42,7 @@ struct CudaNames {
     return at({"store", "add", "silu_glu", "gelu_glu", "heads", "silu_up"}, i);
   }
   static std::string_view nameAt(Choice, size_t i) {
-    return at({"greedy", "random"}, i);
+    return at({"greedy", "draw"}, i);
   }
   static std::string_view nameAt(WeightFetch, size_t i) {
     return i > 2 ? "" : fetchName(static_cast<WeightFetch>(i));

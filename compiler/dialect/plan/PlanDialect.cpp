@@ -188,11 +188,12 @@ LogicalResult BindingAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     }
     if (access != Access::Read && *array != BatchArray::TokenIds &&
         *array != BatchArray::Positions &&
-        *array != BatchArray::RopePositions) {
+        *array != BatchArray::RopePositions &&
+        *array != BatchArray::TokenCount) {
       return emitError() << "a kernel may not write the array "
                          << stringifyBatchArray(*array)
                          << " of the batch; it may write only token_ids, "
-                            "positions and rope_positions";
+                            "positions, rope_positions and token_count";
     }
     return success();
   }

@@ -29,14 +29,14 @@ DeviceAddress addressOf(const void *pointer) {
 } // namespace
 
 Result<std::unique_ptr<CpuDevice>> CpuDevice::create(uint32_t threads) {
-  std::unique_ptr<CpuDevice> device(new CpuDevice);
-  AIR_ASSIGN_OR_RETURN(device->pool, ThreadPool::create(threads));
-  return device;
+  AIR_ASSIGN_OR_RETURN(std::shared_ptr<ThreadPool> pool,
+                       ThreadPool::create(threads));
+  return std::make_unique<CpuDevice>(std::move(pool));
 }
 
 CpuDevice::~CpuDevice() {
-  // Until the threads have ended, they may read the ReadAheads of the programs.
-  pool.reset();
+  // The threads may still read the ReadAheads of the programs.
+  pool->forgetReadAhead();
   for (const Mapping &mapping : mappings) {
     munmap(mapping.address, mapping.bytes);
   }

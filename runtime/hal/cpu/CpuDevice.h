@@ -29,7 +29,11 @@ namespace air::rt {
 
 class CpuDevice final : public Device {
 public:
+  /// Creates a device with threads of its own.
   static Result<std::unique_ptr<CpuDevice>> create(uint32_t threads);
+  /// Creates a device whose programs run on threads that it shares with others.
+  explicit CpuDevice(std::shared_ptr<ThreadPool> threads)
+      : pool(std::move(threads)) {}
   ~CpuDevice() override;
   CpuDevice(const CpuDevice &) = delete;
   CpuDevice &operator=(const CpuDevice &) = delete;
@@ -93,11 +97,10 @@ private:
   };
   class Walk;
 
-  CpuDevice() = default;
   Status reserveScratch(uint64_t bytesPerThread);
 
   uint32_t events = 0; ///< how many events addEvent() has made
-  std::unique_ptr<ThreadPool> pool;
+  std::shared_ptr<ThreadPool> pool;
   std::vector<Mapping> mappings;
   std::vector<ElfImage> images;
   std::vector<std::vector<AirKernelFn>> executables;

@@ -142,7 +142,14 @@ void ThreadPool::run(Job job, void *context) {
   walk(once, false);
 }
 
+void ThreadPool::forgetReadAhead() {
+  // The walk has no ReadAhead, and each thread takes part in it. A thread that
+  // has done so has seen that there is none any more.
+  run([](void *, uint32_t) {}, nullptr);
+}
+
 void ThreadPool::walk(PhaseWalk &work, bool shared) {
+  const std::lock_guard lock(serving);
   if (threadCount == 1) {
     while (work.nextPhase(units)) {
       work.run({0, 0, units[0]}, 0);

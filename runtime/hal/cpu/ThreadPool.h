@@ -27,9 +27,9 @@
 // process while it has work, a waiting thread lends its own CPU to it
 // (CpuLending.h).
 //
-// Thread-safety: run() and walk() are called by one thread at a time. Errors:
-// Usage for zero threads or more than kMaxThreads, Io if the system refuses to
-// create a thread.
+// Thread-safety: any thread may call run() and walk(). While one call is being
+// served, others wait. Errors: Usage for zero threads or more than kMaxThreads,
+// Io if the system refuses to create a thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
@@ -44,6 +44,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -92,8 +93,8 @@ public:
 
   /// Called after nextPhase(), by the same thread. Returns the memory that
   /// threads should prefetch while they wait during or after this phase, or
-  /// null for none. The returned object must remain unchanged until the pool is
-  /// destroyed.
+  /// null for none. The returned object must remain unchanged until
+  /// ThreadPool::forgetReadAhead() has returned, or the pool is destroyed.
   virtual const ReadAhead *readAhead() const { return nullptr; }
 
   /// Runs the units of `claim`, which belong to the current phase, on thread
@@ -129,6 +130,10 @@ public:
 
   /// Runs all phases of `work` in order. Does not allocate, unless `work` does.
   void walk(PhaseWalk &work) { walk(work, true); }
+
+  /// Returns when no thread uses what PhaseWalk::readAhead() has returned so
+  /// far.
+  void forgetReadAhead();
 
 private:
   struct Worker {
@@ -166,6 +171,7 @@ private:
   /// Opens the next phase or ends the walk.
   void advance();
 
+  std::mutex serving; ///< held during run() and walk()
   uint32_t threadCount = 1;
   uint32_t spins = 0;
   std::vector<NodeRun> runs;

@@ -26,9 +26,16 @@ constexpr unsigned kWithoutTime = 2;
 
 Result<std::unique_ptr<CudaDevice>>
 CudaDevice::create(const CudaOptions &options) {
+  AIR_ASSIGN_OR_RETURN(std::unique_ptr<CudaDriver> driver,
+                       CudaDriver::open(options.gpu));
+  return create(std::move(driver), options.memoryLimit);
+}
+
+Result<std::unique_ptr<CudaDevice>>
+CudaDevice::create(std::unique_ptr<CudaDriver> driver, uint64_t memoryLimit) {
   std::unique_ptr<CudaDevice> device(new CudaDevice);
-  AIR_ASSIGN_OR_RETURN(device->driver, CudaDriver::open(options.gpu));
-  device->memoryLimit = options.memoryLimit;
+  device->driver = std::move(driver);
+  device->memoryLimit = memoryLimit;
   const CudaFunctions &f = device->driver->functions();
   for (size_t i = 0; i < kSlots; ++i) {
     device->slots.emplace_back();
@@ -135,10 +142,10 @@ Result<std::span<uint8_t>> CudaDevice::allocateHost(uint64_t bytes,
   AIR_RETURN_IF_ERROR(driver->activate());
   const Result<uint8_t *> memory = allocatePinned(std::max<uint64_t>(bytes, 1));
   if (!memory && memory.status().code() == ErrorCode::DoesNotFit) {
-    return doesNotFitError(
-        std::string(what) + ": " + memory.status().message() +
-        "; pack the model again with a larger --vram, so that fewer weights "
-        "stay in RAM, or provide more RAM");
+    return doesNotFitError(std::string(what) + ": " +
+                           memory.status().message() +
+                           "; end other programs that lock RAM, or provide "
+                           "more RAM");
   }
   AIR_RETURN_IF_ERROR(memory.status().withContext(std::string(what)));
   hostAllocations.push_back(*memory);

@@ -41,6 +41,9 @@ class CudaDevice final : public Device {
 public:
   /// Opens a GPU. Errors: as CudaDriver::open().
   static Result<std::unique_ptr<CudaDevice>> create(const CudaOptions &options);
+  /// Uses a GPU that is open already.
+  static Result<std::unique_ptr<CudaDevice>>
+  create(std::unique_ptr<CudaDriver> driver, uint64_t memoryLimit);
   ~CudaDevice() override;
   CudaDevice(const CudaDevice &) = delete;
   CudaDevice &operator=(const CudaDevice &) = delete;

@@ -202,7 +202,7 @@ Result<std::unique_ptr<CudaDriver>> CudaDriver::start() {
                             "used; install the NVIDIA driver");
   }
   std::unique_ptr<CudaDriver> driver(new CudaDriver());
-  driver->cuda = std::make_unique<CudaFunctions>(std::move(library));
+  driver->cuda = std::make_shared<const CudaFunctions>(std::move(library));
   const CudaFunctions &f = *driver->cuda;
   // The version is checked before the functions, because old drivers lack some
   // of the functions.
@@ -244,15 +244,26 @@ Result<uint32_t> CudaDriver::count() {
 
 Result<std::unique_ptr<CudaDriver>> CudaDriver::open(const CudaChoice &choice) {
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<CudaDriver> driver, start());
-  const CudaFunctions &f = *driver->cuda;
   AIR_RETURN_IF_ERROR(driver->choose(choice));
-  AIR_RETURN_IF_ERROR(
-      driver->call(f.contextRetain, &driver->context, driver->handle));
-  AIR_RETURN_IF_ERROR(driver->activate());
-  AIR_RETURN_IF_ERROR(driver->describe());
-  AIR_RETURN_IF_ERROR(
-      driver->call(f.streamCreate, &driver->work, kNonBlockingStream));
+  AIR_RETURN_IF_ERROR(driver->begin());
   return driver;
+}
+
+Result<std::unique_ptr<CudaDriver>> CudaDriver::again() const {
+  std::unique_ptr<CudaDriver> driver(new CudaDriver());
+  driver->cuda = cuda;
+  driver->device = device;
+  driver->handle = handle;
+  driver->version = version;
+  AIR_RETURN_IF_ERROR(driver->begin());
+  return driver;
+}
+
+Status CudaDriver::begin() {
+  AIR_RETURN_IF_ERROR(call(cuda->contextRetain, &context, handle));
+  AIR_RETURN_IF_ERROR(activate());
+  AIR_RETURN_IF_ERROR(describe());
+  return call(cuda->streamCreate, &work, kNonBlockingStream);
 }
 
 Result<std::vector<CudaFacts>> CudaDriver::listGpus(const std::string &device) {

@@ -94,6 +94,9 @@ public:
   /// driver, a driver for a CUDA version before 12.0, no GPU), Usage (no GPU is
   /// called `device`), Mismatch (a GPU that cannot run code for `arch`).
   static Result<std::unique_ptr<CudaDriver>> open(const CudaChoice &choice);
+  /// Returns another object for the same GPU, with a stream of its own. Any
+  /// thread may call it, even while another one uses this object.
+  Result<std::unique_ptr<CudaDriver>> again() const;
   /// Returns how many GPUs the machine has, at least 1. The errors are those of
   /// open() with an empty choice.
   static Result<uint32_t> countGpus();
@@ -168,8 +171,10 @@ private:
   Status check(int code, const char *name);
   Status choose(const CudaChoice &choice);
   Status describe();
+  /// Retains the context of the GPU `handle`, and creates the stream.
+  Status begin();
 
-  std::unique_ptr<CudaFunctions> cuda;
+  std::shared_ptr<const CudaFunctions> cuda;
   CudaFacts device;
   int handle = 0;
   int version = 0; ///< CUDA version: 1000 * major + 10 * minor

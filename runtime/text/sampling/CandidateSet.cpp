@@ -1,5 +1,6 @@
 //===- CandidateSet.cpp - the tokens that a sampler may choose ------------===//
 #include "runtime/text/sampling/CandidateSet.h"
+#include "runtime/text/sampling/DrawWeights.h"
 #include "runtime/text/sampling/Exponentials.h"
 
 #include <algorithm>
@@ -150,10 +151,11 @@ void CandidateSet::truncate(size_t n) {
 }
 
 double CandidateSet::computeWeights() {
-  if (weightsAreKnown) {
+  if (weightsAreKnown && !weightsAreRounded) {
     return weightsTotal;
   }
   weightsAreKnown = true;
+  weightsAreRounded = false;
   const double best = largestLogit();
   if (best == -HUGE_VAL) {
     std::fill_n(weightOf.begin(), count, 0);
@@ -168,6 +170,22 @@ double CandidateSet::computeWeights() {
       weightsTotal += weightOf[i];
     }
   }
+  return weightsTotal;
+}
+
+double CandidateSet::computeDrawWeights() {
+  if (weightsAreKnown && weightsAreRounded) {
+    return weightsTotal;
+  }
+  weightsAreKnown = true;
+  weightsAreRounded = true;
+  const double best = largestLogit();
+  if (best == -HUGE_VAL) {
+    std::fill_n(weightOf.begin(), count, 0);
+  } else {
+    air::rt::computeDrawWeights(candidates(), best, logitScale, weightOf);
+  }
+  weightsTotal = sumOf(weights());
   return weightsTotal;
 }
 

@@ -107,8 +107,11 @@ public:
   /// previous call.
   double computeWeights();
 
-  /// The weights that computeWeights() set. They are valid until a candidate is
-  /// changed, moved or dropped.
+  /// Like computeWeights(), but with the rounded weights of DrawWeights.h.
+  double computeDrawWeights();
+
+  /// The weights that the last of these two functions set. They are valid until
+  /// a candidate is changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
   /// Returns the array of weights, for the caller to write to.
@@ -140,6 +143,7 @@ private:
   double weightsTotal = 0; ///< valid if weightsAreKnown
   bool largestIsKnown = false;
   bool weightsAreKnown = false;
+  bool weightsAreRounded = false; ///< by computeDrawWeights()
 };
 
 } // namespace air::rt

@@ -10,13 +10,15 @@ public:
   explicit DrawStage(uint64_t seed) : seed(seed), random(seed) {}
 
   Status apply(CandidateSet &set) override {
-    const double total = set.computeWeights();
+    const double total = set.computeDrawWeights();
     if (total == 0) {
       return internalError("sampler: no token has a probability above 0");
     }
     set.choose(total, random.nextUnit());
     return Status::ok();
   }
+
+  void skipDraw() override { (void)random.next(); }
 
   void reset() override { random = SplitMix64(seed); }
 

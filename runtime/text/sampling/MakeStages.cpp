@@ -2,6 +2,8 @@
 #include "runtime/text/sampling/SamplerStage.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 namespace air::rt {
 namespace {
@@ -114,6 +116,47 @@ bool choosesTheBest(const SamplerOptions &options) {
                   options.temperature <= 0 && options.dynatempRange <= 0);
   }
   return leavesOne;
+}
+
+std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
+                                   int32_t vocabSize) {
+  TokenDraw draw;
+  if (choosesTheBest(options)) {
+    return draw;
+  }
+  if (!options.logitBias.empty() || options.mirostat != 0 ||
+      static_cast<uint32_t>(vocabSize) > kMostDrawnTokens) {
+    return std::nullopt;
+  }
+  draw.isBest = 0;
+  draw.seed = options.seed;
+  draw.minPDistance = -HUGE_VAL;
+  constexpr std::array kOrder = {SamplerKind::TopK, SamplerKind::TopP,
+                                 SamplerKind::MinP, SamplerKind::Temperature};
+  const auto *next = kOrder.begin();
+  for (const SamplerKind kind : options.samplers) {
+    if (!isOn(kind, options)) {
+      continue;
+    }
+    next = std::find(next, kOrder.end(), kind);
+    if (next == kOrder.end()) {
+      return std::nullopt;
+    }
+    ++next;
+    if (kind == SamplerKind::TopK) {
+      draw.topK =
+          options.topK < vocabSize ? static_cast<uint32_t>(options.topK) : 0;
+    } else if (kind == SamplerKind::TopP) {
+      draw.topP = double{options.topP};
+    } else if (kind == SamplerKind::MinP) {
+      draw.minPDistance = std::log(double{options.minP});
+    } else if (options.dynatempRange > 0) {
+      return std::nullopt;
+    } else {
+      draw.scale = 1.0 / double{options.temperature};
+    }
+  }
+  return draw;
 }
 
 Result<std::vector<StagePtr>> makeStages(const SamplerOptions &options,

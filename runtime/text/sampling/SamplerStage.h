@@ -29,6 +29,9 @@ public:
   /// Records a token of the prompt or a chosen one. `id` is in the vocabulary.
   virtual void accept(int32_t id) { (void)id; }
 
+  /// Leaves out the random number of one draw.
+  virtual void skipDraw() {}
+
   virtual void reset() {}
 
   virtual std::unique_ptr<SamplerStage> clone() const = 0;

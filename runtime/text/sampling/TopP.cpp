@@ -1,8 +1,8 @@
 //===- TopP.cpp - keeps the most probable tokens up to a mass -------------===//
+#include "runtime/text/sampling/DrawWeights.h"
 #include "runtime/text/sampling/SamplerStage.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace air::rt {
 namespace {
@@ -17,7 +17,7 @@ public:
 
   Status apply(CandidateSet &set) override {
     const double best = set.largestLogit();
-    const double total = set.computeWeights();
+    const double total = set.computeDrawWeights();
     if (total == 0) {
       return Status::ok();
     }
@@ -37,7 +37,7 @@ public:
         ready = std::min(set.size(), ready + std::max(kFirstChunk, ready * 3));
         set.sortBest(ready);
       }
-      sum += std::exp((set.candidates()[i].logit - best) * set.scale());
+      sum += drawWeight(set.candidates()[i].logit, best, set.scale());
       if (sum >= wanted) {
         set.truncate(i + 1);
         return Status::ok();

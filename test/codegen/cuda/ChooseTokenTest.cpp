@@ -1,5 +1,7 @@
 //===- ChooseTokenTest.cpp - sampling on the emulated GPU -----------------===//
 #include "codegen/cuda/ChooseToken.h"
+#include "formats/abi/TokenDraw.h"
+#include "runtime/text/Sampler.h"
 #include "test/codegen/cuda/KernelRun.h"
 
 #include <algorithm>
@@ -84,6 +86,20 @@ TEST(ChooseToken, GreedyChoosesTheLargestLogitWithTheLowestId) {
             (Words{2, 3, 4, 5, 6, 7, 8, 8}));
 }
 
+/// The array TokenCount: the number of tokens, and their records.
+std::vector<uint8_t> countWith(const std::vector<TokenDraw> &draws) {
+  std::vector<uint8_t> bytes(kTokenDrawOffset);
+  bytes[0] = static_cast<uint8_t>(draws.size());
+  const std::vector<uint8_t> records = emulator::bytesOf(draws);
+  bytes.insert(bytes.end(), records.begin(), records.end());
+  return bytes;
+}
+
+std::vector<TokenDraw> drawsOf(const std::vector<uint8_t> &count) {
+  return emulator::valuesOf<TokenDraw>(
+      {count.begin() + kTokenDrawOffset, count.end()});
+}
+
 /// The generator as its authors published it: a state that grows by a constant,
 /// and a mixing function of the state.
 uint64_t splitMix64(uint64_t &state) {
@@ -93,10 +109,11 @@ uint64_t splitMix64(uint64_t &state) {
   return z ^ (z >> 31);
 }
 
-/// The token that a draw must choose, or kNone if the random number is so close
-/// to the border of two tokens' intervals that either may be chosen.
+/// The token that a draw must choose by the formulas of docs/sampling.md, or
+/// kNone if the random number is so close to the border of two tokens that the
+/// rounding of this function may decide.
 uint32_t expectedToken(const std::vector<float> &logits,
-                       const SamplingSettings &settings) {
+                       const TokenDraw &draw) {
   std::vector<uint32_t> order(logits.size());
   for (uint32_t i = 0; i < order.size(); ++i) {
     order[i] = i;
@@ -104,127 +121,169 @@ uint32_t expectedToken(const std::vector<float> &logits,
   std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
     return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
   });
-  if (settings.temperature <= 0) {
+  if (draw.isBest != 0) {
     return order[0];
   }
-  if (settings.topK != 0 && settings.topK < order.size()) {
-    order.resize(settings.topK);
+  const double best = logits[order[0]];
+  if (draw.topK != 0) {
+    order.resize(draw.topK);
   }
-  const auto weight = [&](uint32_t id, double temperature) {
-    return std::exp((double{logits[id]} - double{logits[order[0]]}) /
-                    temperature);
-  };
-  if (settings.topP < 1) {
+  if (draw.topP < 1) {
     double all = 0;
     for (const uint32_t id : order) {
-      all += weight(id, 1);
+      all += std::exp(logits[id] - best);
     }
     double sum = 0;
     size_t kept = 0;
-    while (kept < order.size() && sum < double{settings.topP} * all) {
-      sum += weight(order[kept++], 1);
+    while (kept < order.size() && sum < draw.topP * all) {
+      sum += std::exp(logits[order[kept++]] - best);
     }
     order.resize(kept);
   }
-  std::ranges::sort(order.begin(), order.end());
+  std::erase_if(order, [&](uint32_t id) {
+    return logits[id] - best < draw.minPDistance;
+  });
+  if (draw.topK == 0 && draw.topP == 1) {
+    std::ranges::sort(order);
+  }
   double all = 0;
   for (const uint32_t id : order) {
-    all += std::exp(double{logits[id]} / double{settings.temperature});
+    all += std::exp((logits[id] - best) * draw.scale);
   }
-  uint64_t state = settings.seed;
+  uint64_t state = draw.seed;
   uint64_t bits = 0;
-  for (uint32_t i = 0; i <= settings.draws; ++i) {
+  for (uint32_t i = 0; i <= draw.draws; ++i) {
     bits = splitMix64(state);
   }
-  const double place = static_cast<double>(bits) * 0x1p-64;
+  const double place = static_cast<double>(bits >> 11) * 0x1p-53;
   double sum = 0;
   for (const uint32_t id : order) {
-    const double next =
-        sum + std::exp(double{logits[id]} / double{settings.temperature}) / all;
+    const double next = sum + std::exp((logits[id] - best) * draw.scale) / all;
     if (place < next) {
-      return place - sum < 1e-5 || next - place < 1e-5 ? kNone : id;
+      return place - sum < 1e-6 || next - place < 1e-6 ? kNone : id;
     }
     sum = next;
   }
   return kNone;
 }
 
-TEST(ChooseToken, RandomDrawsFromTheTokensThatAreKept) {
+/// Draws tokens with the kernel, from `vocabulary` logits each, and compares
+/// them with those of the host's sampler, and with the formulas.
+void checkDraws(uint32_t vocabulary, uint32_t rounds,
+                const std::vector<int32_t> &topK) {
   ChooseToken spec;
-  spec.choice = Choice::Random;
-  spec.vocabulary = 301;
+  spec.choice = Choice::Draw;
+  spec.vocabulary = vocabulary;
   spec.tokens = 8;
+  spec.blocks = 2;
   spec.warps = 3;
   spec.advance = true;
   const Result<Compiled> compiled = compile(spec);
   ASSERT_TRUE(compiled.isOk()) << compiled.status().message();
   uint32_t compared = 0;
-  for (uint32_t round = 0; round < 6; ++round) {
-    std::vector<float> logits = randomLogits(20 + round, 8 * 301);
+  for (uint32_t round = 0; round < rounds; ++round) {
+    std::vector<float> logits = randomLogits(20 + round, 8 * vocabulary);
     // Rounding makes many logits equal, so that the cut-offs of top-k and top-p
     // fall between equal logits.
-    for (uint32_t i = 0; i < 4 * 301; ++i) {
+    for (uint32_t i = 0; i < 4 * vocabulary; ++i) {
       logits[i] = std::round(logits[i]);
     }
-    std::vector<SamplingSettings> settings(8);
+    std::vector<TokenDraw> draws(8);
+    Words expected(8);
     for (uint32_t m = 0; m < 8; ++m) {
-      settings[m] = {.temperature = m == 0 ? 0 : 0.5F + 0.25F * m,
-                     .topP = m % 3 == 1 ? 1 : 0.3F + 0.1F * m,
-                     .topK = m % 2 == 0 ? 0 : 5 + 20 * m,
-                     .draws = round * 3,
-                     .seed = 0x1234567800000000U + m};
+      const uint32_t turn = round * 8 + m;
+      constexpr float kTopP[] = {1, 0.9F, 0.3F, 0.01F, 1, 0.95F, 0};
+      constexpr float kMinP[] = {0, 0.05F, 0.5F};
+      constexpr float kTemperatures[] = {0.8F, 1, 0.05F, 2, 1e-30F};
+      rt::SamplerOptions options;
+      options.topK = topK[turn % topK.size()];
+      options.topP = kTopP[turn % 7];
+      options.minP = kMinP[turn % 3];
+      options.temperature = turn % 11 == 0 ? 0 : kTemperatures[turn % 5];
+      options.seed = 0x1234567800000000U * turn + m;
+      const std::optional<TokenDraw> draw =
+          rt::drawOnGpu(options, static_cast<int32_t>(vocabulary));
+      ASSERT_TRUE(draw);
+      draws[m] = *draw;
+      draws[m].draws = round * 3;
+      Result<rt::Sampler> sampler =
+          rt::Sampler::create(options, static_cast<int32_t>(vocabulary));
+      ASSERT_TRUE(sampler.isOk()) << sampler.status().message();
+      for (uint32_t i = 0; i < draws[m].draws; ++i) {
+        sampler->skipDraw();
+      }
+      const Result<int32_t> token = sampler->sample(
+          std::span(logits).subspan(m * vocabulary, vocabulary));
+      ASSERT_TRUE(token.isOk()) << token.status().message();
+      expected[m] = static_cast<uint32_t>(*token);
     }
     emulator::Buffers buffers = {
         {"logits", emulator::bytesOf(logits)},
         {"token_ids", emulator::unwrittenFloats(8)},
-        {"sampling", emulator::bytesOf(settings)},
-        {"token_count", emulator::bytesOf(Words{8})},
-        {"positions", emulator::bytesOf(std::vector<uint32_t>(8, 3))},
-        {"rope_positions", emulator::bytesOf(std::vector<uint32_t>(8, 3))},
+        {"token_count", countWith(draws)},
+        {"positions", emulator::bytesOf(Words(8, 3))},
+        {"rope_positions", emulator::bytesOf(Words(8, 3))},
     };
     const Status status =
         emulator::launchBothWays(compiled->library, compiled->kernel, buffers);
     ASSERT_TRUE(status.isOk()) << status.message();
     const auto ids = emulator::valuesOf<uint32_t>(buffers.at("token_ids"));
-    const auto after =
-        emulator::valuesOf<SamplingSettings>(buffers.at("sampling"));
+    EXPECT_EQ(ids, expected) << round;
     EXPECT_EQ(emulator::valuesOf<uint32_t>(buffers.at("positions")),
-              std::vector<uint32_t>(8, 4));
+              Words(8, 4));
+    const std::vector<TokenDraw> after = drawsOf(buffers.at("token_count"));
     for (uint32_t m = 0; m < 8; ++m) {
-      const std::vector<float> row(logits.begin() + m * 301,
-                                   logits.begin() + (m + 1) * 301);
-      const uint32_t expected = expectedToken(row, settings[m]);
-      EXPECT_EQ(after[m].draws, settings[m].draws + (m == 0 ? 0 : 1));
-      if (expected != kNone) {
-        EXPECT_EQ(ids[m], expected) << "round " << round << ", token " << m;
+      const std::vector<float> row(logits.begin() + m * vocabulary,
+                                   logits.begin() + (m + 1) * vocabulary);
+      const uint32_t byFormula = expectedToken(row, draws[m]);
+      if (byFormula != kNone) {
+        EXPECT_EQ(ids[m], byFormula) << "round " << round << ", token " << m;
         ++compared;
       }
+      draws[m].draws += draws[m].isBest == 0 ? 1 : 0;
+      EXPECT_EQ(after[m], draws[m]);
     }
   }
-  EXPECT_GE(compared, 40U);
+  EXPECT_GE(compared, rounds * 7);
 }
 
-TEST(ChooseToken, RandomChoosesNothingFromInvalidLogits) {
+TEST(ChooseToken, DrawsTheTokensOfTheHost) {
+  checkDraws(301, 20, {0, 1, 5, 25, 300, 301, 1000});
+}
+
+// With top-k above 1024, the kept tokens are not listed.
+TEST(ChooseToken, DrawsTheTokensOfTheHostFromLargeVocabularies) {
+  checkDraws(5003, 3, {0, 40, 1024, 1025, 4000});
+}
+
+TEST(ChooseToken, NothingIsDrawnFromInvalidLogits) {
   ChooseToken spec;
-  spec.choice = Choice::Random;
+  spec.choice = Choice::Draw;
   spec.vocabulary = 40;
   spec.tokens = 2;
   spec.warps = 1;
+  spec.advance = true;
   const Result<Compiled> compiled = compile(spec);
   ASSERT_TRUE(compiled.isOk()) << compiled.status().message();
   std::vector<float> logits = randomLogits(3, 80);
   logits[39] = std::nanf("");
   std::fill_n(logits.begin() + 40, 40, -kInfinity);
+  TokenDraw draw;
+  draw.isBest = 0;
   emulator::Buffers buffers = {
       {"logits", emulator::bytesOf(logits)},
       {"token_ids", emulator::bytesOf(std::vector<uint32_t>{1, 1})},
-      {"sampling", emulator::bytesOf(std::vector<SamplingSettings>(2))},
+      {"token_count", countWith({draw, draw})},
+      {"positions", emulator::bytesOf(Words(2, 3))},
+      {"rope_positions", emulator::bytesOf(Words(2, 3))},
   };
   const Status status =
       emulator::launchBothWays(compiled->library, compiled->kernel, buffers);
   ASSERT_TRUE(status.isOk()) << status.message();
   EXPECT_EQ(emulator::valuesOf<uint32_t>(buffers.at("token_ids")),
             (std::vector<uint32_t>{kNone, kNone}));
+  EXPECT_EQ(drawsOf(buffers.at("token_count")),
+            (std::vector<TokenDraw>{draw, draw}));
 }
 
 TEST(ChooseToken, RefusesWhatCannotBe) {
@@ -239,8 +298,13 @@ TEST(ChooseToken, RefusesWhatCannotBe) {
   spec.vocabulary = 0;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
-  spec.choice = Choice::Random;
-  spec.blocks = 2;
+  spec.choice = Choice::Draw; // without positions to advance
+  EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
+  spec = good;
+  spec.choice = Choice::Draw;
+  spec.advance = true;
+  ASSERT_TRUE(generateChooseToken(spec, target, "").isOk());
+  spec.vocabulary = kMostDrawnTokens + 1;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
   spec.warps = 33;

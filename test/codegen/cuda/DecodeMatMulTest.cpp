@@ -135,6 +135,8 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
       launch.threads = kernel.threads;
       launch.sharedBytes = kernel.sharedBytes;
       launch.reversed = reversed;
+      launch.findRaces = !reversed && emulator::shouldFindRaces(i);
+      launch.names = kernel.bindings;
       launch.bindings = {operands.packed.data(), operands.x.data(), y.data(),
                          partials.data(), counters.data()};
       if (spec.dependentLaunch) {

@@ -233,5 +233,231 @@ TEST(Emulator, WhatThePreviousKernelWritesIsNaNUntilTheWait) {
   EXPECT_EQ(y[1], 7);
 }
 
+/// Compiles kernels named probe0, probe1 and so on, with these bodies.
+Result<Library> compileBodies(const std::vector<std::string> &bodies) {
+  AIR_ASSIGN_OR_RETURN(const std::string intrinsics, hostIntrinsicsText());
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    texts.push_back(std::string(codegen::cuda::commonText()) + intrinsics +
+                    "AP_KERNEL(probe" + std::to_string(i) +
+                    ", 128, 1)(float *y, const float *x, u32 *counter) {\n"
+                    "const u32 t = ap_thread(), block = ap_block_x();\n"
+                    "float *s = (float *)ap_shared();\n"
+                    "u64 *barrier = (u64 *)(ap_shared() + 2048);\n" +
+                    bodies[i] + "\n}\n");
+  }
+  return Library::compile(texts);
+}
+
+/// Runs a kernel of compileBodies() in both orders of threads, and looks for
+/// races.
+Status findRaces(const Library &library, size_t index, uint32_t threads,
+                 uint32_t blocks) {
+  alignas(16) float x[64] = {};
+  alignas(16) float y[64] = {};
+  uint32_t counter = 0;
+  EmulatedLaunch launch;
+  launch.function = library.find("probe" + std::to_string(index));
+  launch.threads = threads;
+  launch.gridX = blocks;
+  launch.sharedBytes = 4096;
+  launch.bindings = {y, x, &counter};
+  launch.names = {"y", "x", "counter"};
+  launch.findRaces = true;
+  Status status = run(launch);
+  launch.reversed = true;
+  counter = 0;
+  const Status other = run(launch);
+  return status.code() == other.code()
+             ? status
+             : internalError("only one order of the threads shows a race: '" +
+                             status.message() + other.message() + "'");
+}
+
+struct Racy {
+  const char *name;
+  uint32_t threads;
+  uint32_t blocks;
+  const char *bad;  ///< with a race
+  const char *good; ///< the same with what was missing
+  const char *where;
+};
+
+const Racy kRacy[] = {
+    {"Barrier", 64, 1, "s[t] = t; y[t] = s[t ^ 32];",
+     "s[t] = t; ap_barrier(); y[t] = s[t ^ 32];", "of shared memory"},
+    {"BarrierBeforeTheNextWrite", 64, 1,
+     "s[t] = t; ap_barrier(); y[t] = s[t ^ 32]; s[t] = 1;",
+     "s[t] = t; ap_barrier(); y[t] = s[t ^ 32]; ap_barrier(); s[t] = 1;",
+     "of shared memory"},
+    {"WarpBarrier", 32, 1, "s[t] = t; y[t] = s[t ^ 1];",
+     "s[t] = t; ap_warp_barrier(); y[t] = s[t ^ 1];", "of shared memory"},
+    {"AShuffleIsNoBarrier", 32, 1,
+     "s[t] = t; ap_shuffle_xor(t, 1); y[t] = s[t ^ 1];",
+     "s[t] = t; ap_shuffle_xor(t, 1); ap_warp_barrier(); y[t] = s[t ^ 1];",
+     "of shared memory"},
+    {"AWarpBarrierDoesNotOrderWarps", 64, 1,
+     "s[t] = t; ap_warp_barrier(); y[t] = s[t ^ 32];",
+     "s[t] = t; ap_barrier(); y[t] = s[t ^ 32];", "of shared memory"},
+    {"OneByteOfAWord", 64, 1,
+     "((u8 *)s)[t] = t; ap_warp_barrier(); if (t == 7) { ((u16 *)s)[30] = 1; }"
+     " if (t == 33) { ((u8 *)s)[61] = 1; }",
+     "((u8 *)s)[t] = t; ap_warp_barrier(); if (t == 7) { ((u16 *)s)[15] = 1; }"
+     " if (t == 33) { ((u8 *)s)[61] = 1; }",
+     "of shared memory"},
+    {"GlobalMemory", 64, 1, "y[t] = 1; y[t ^ 32] += 1;",
+     "y[t] = 1; ap_barrier(); y[t ^ 32] += 1;", "of 'y'"},
+    {"WaitForAnAsynchronousCopy", 32, 1,
+     "ap_async_copy16(s + 4 * t, x); ap_async_commit(); y[t] = s[4 * t]; "
+     "ap_async_wait<0>();",
+     "ap_async_copy16(s + 4 * t, x); ap_async_commit(); ap_async_wait<0>(); "
+     "y[t] = s[4 * t];",
+     "of shared memory"},
+    {"WaitForTheRightGroup", 32, 1,
+     "ap_async_copy16(s + 4 * t, x); ap_async_commit(); "
+     "ap_async_copy16(s + 128 + 4 * t, x); ap_async_commit(); "
+     "ap_async_wait<1>(); y[t] = s[128 + 4 * t]; ap_async_wait<0>();",
+     "ap_async_copy16(s + 4 * t, x); ap_async_commit(); "
+     "ap_async_copy16(s + 128 + 4 * t, x); ap_async_commit(); "
+     "ap_async_wait<1>(); y[t] = s[4 * t]; ap_async_wait<0>();",
+     "of shared memory"},
+    {"AWaitIsOnlyForItsThread", 32, 1,
+     "ap_async_copy16(s + 4 * t, x); ap_async_commit(); ap_async_wait<0>(); "
+     "y[t] = s[4 * (t ^ 1)];",
+     "ap_async_copy16(s + 4 * t, x); ap_async_commit(); ap_async_wait<0>(); "
+     "ap_warp_barrier(); y[t] = s[4 * (t ^ 1)];",
+     "of shared memory"},
+    {"ACopyToWhatIsStillRead", 32, 1,
+     "y[t] = s[4 * (t ^ 1)]; ap_async_copy16(s + 4 * t, x); "
+     "ap_async_commit(); ap_async_wait<0>();",
+     "y[t] = s[4 * (t ^ 1)]; ap_warp_barrier(); ap_async_copy16(s + 4 * t, x);"
+     " ap_async_commit(); ap_async_wait<0>();",
+     "of shared memory"},
+    {"WaitForABulkCopy", 32, 1,
+     "if (t == 0) { ap_transfer_init(barrier); ap_transfer_publish(); "
+     "ap_transfer(s, x, 128, barrier); } ap_warp_barrier(); "
+     "if (t < 16) { ap_transfer_wait(barrier, 0); } y[t] = s[t];",
+     "if (t == 0) { ap_transfer_init(barrier); ap_transfer_publish(); "
+     "ap_transfer(s, x, 128, barrier); } ap_warp_barrier(); "
+     "if (t < 16) { ap_transfer_wait(barrier, 0); } ap_warp_barrier(); "
+     "y[t] = s[t];",
+     "of shared memory"},
+    {"ABulkCopyToWhatIsStillRead", 32, 1,
+     "if (t == 0) { ap_transfer_init(barrier); } ap_warp_barrier(); "
+     "y[t] = s[t]; if (t == 0) { ap_transfer(s, x, 128, barrier); } "
+     "ap_transfer_wait(barrier, 0);",
+     "if (t == 0) { ap_transfer_init(barrier); } ap_warp_barrier(); "
+     "y[t] = s[t]; ap_warp_barrier(); "
+     "if (t == 0) { ap_transfer(s, x, 128, barrier); } "
+     "ap_transfer_wait(barrier, 0);",
+     "of shared memory"},
+    {"AMemoryBarrierBeforeItIsInitialised", 64, 1,
+     "if (t == 0) { ap_transfer_init(barrier); "
+     "ap_transfer(s, x, 128, barrier); } ap_warp_barrier(); "
+     "ap_shuffle_xor(t, 1); ap_transfer_wait(barrier, 0);",
+     "if (t == 0) { ap_transfer_init(barrier); "
+     "ap_transfer(s, x, 128, barrier); } ap_barrier(); "
+     "ap_transfer_wait(barrier, 0);",
+     "of shared memory"},
+    {"OutputOfTwoBlocks", 32, 2, "y[t + 31 * block] = t;",
+     "y[t + 32 * block] = t;", "of 'y'"},
+    {"OneBlockReadsWhatAnotherWrites", 32, 2,
+     "if (block == 0) { y[t] = t; } else { y[32 + t] = y[t]; }",
+     "if (block == 0) { y[t] = t; } else { y[32 + t] = x[t]; }", "of 'y'"},
+    {"AnAtomicAndAnOrdinaryWrite", 32, 2,
+     "if (t == 0) { if (block == 0) { *counter = 1; } else { "
+     "ap_atomic_add(counter, 1); } }",
+     "if (t == 0) { ap_atomic_add(counter, 1); }", "of 'counter'"},
+    // The right operand of a wgmma is read until its warpgroup has waited.
+    {"AWriteDuringAWgmma", 128, 1,
+     "if (t < 64) { s[t] = 0; } ap_barrier(); u32 a[4] = {}; "
+     "float c[1][4] = {}; ap_wgmma_begin(c, a); "
+     "ap_wgmma_f16(c, 0, 0, 0, 0, ap_shared(), 256); "
+     "if (t == 3) { s[9] = 1; } ap_wgmma_end(c);",
+     "if (t < 64) { s[t] = 0; } ap_barrier(); u32 a[4] = {}; "
+     "float c[1][4] = {}; ap_wgmma_begin(c, a); "
+     "ap_wgmma_f16(c, 0, 0, 0, 0, ap_shared(), 256); ap_wgmma_end(c); "
+     "ap_barrier(); if (t == 3) { s[9] = 1; }",
+     "of shared memory"},
+    {"AWriteAfterAWgmma", 128, 1,
+     "if (t < 64) { s[t] = 0; } ap_barrier(); u32 a[4] = {}; "
+     "float c[1][4] = {}; ap_wgmma_begin(c, a); "
+     "ap_wgmma_f16(c, 0, 0, 0, 0, ap_shared(), 256); ap_wgmma_end(c); "
+     "if (t == 3) { s[9] = 1; }",
+     "if (t < 64) { s[t] = 0; } ap_barrier(); u32 a[4] = {}; "
+     "float c[1][4] = {}; ap_wgmma_begin(c, a); "
+     "ap_wgmma_f16(c, 0, 0, 0, 0, ap_shared(), 256); ap_wgmma_end(c); "
+     "if (t == 3) { y[9] = 1; }",
+     "of shared memory"},
+    // The last block adds what the others have written.
+    {"FenceBeforeTheCounter", 64, 2,
+     "y[32 * block + t % 32] = t % 32; ap_barrier(); "
+     "if (t == 0 && ap_atomic_add(counter, 1) == 1) { ap_fence(); "
+     "y[0] = y[5] + y[32]; }",
+     "if (t < 32) { y[32 * block + t] = t; } ap_fence(); ap_barrier(); "
+     "if (t == 0 && ap_atomic_add(counter, 1) == 1) { ap_fence(); "
+     "y[0] = y[5] + y[32]; }",
+     "of 'y'"},
+    {"FenceAfterTheCounter", 64, 2,
+     "if (t < 32) { y[32 * block + t] = t; } ap_fence(); ap_barrier(); "
+     "if (t == 0) { s[0] = ap_atomic_add(counter, 1); } ap_barrier(); "
+     "if (s[0] == 1 && t == 9) { y[0] = y[5] + y[32]; }",
+     "if (t < 32) { y[32 * block + t] = t; } ap_fence(); ap_barrier(); "
+     "if (t == 0) { s[0] = ap_atomic_add(counter, 1); } ap_barrier(); "
+     "ap_fence(); if (s[0] == 1 && t == 9) { y[0] = y[5] + y[32]; }",
+     "of 'y'"},
+};
+
+TEST(Emulator, FindsRaces) {
+  std::vector<std::string> bodies;
+  for (const Racy &one : kRacy) {
+    bodies.emplace_back(one.bad);
+    bodies.emplace_back(one.good);
+  }
+  const Result<Library> library = compileBodies(bodies);
+  ASSERT_TRUE(library.isOk()) << library.status().message();
+  size_t next = 0;
+  for (const Racy &one : kRacy) {
+    SCOPED_TRACE(one.name);
+    const Status bad = findRaces(*library, next++, one.threads, one.blocks);
+    EXPECT_EQ(bad.code(), ErrorCode::VerificationFailed) << bad.message();
+    EXPECT_NE(bad.message().find("race in kernel probe"), std::string::npos)
+        << bad.message();
+    EXPECT_NE(bad.message().find(one.where), std::string::npos)
+        << bad.message();
+    const Status good = findRaces(*library, next++, one.threads, one.blocks);
+    EXPECT_TRUE(good.isOk()) << good.message();
+  }
+}
+
+TEST(Emulator, ARaceIsNamed) {
+  const Result<Library> library =
+      compileBodies({"if (t == 40) { s[2] = 1; } ap_warp_barrier(); "
+                     "if (t == 5) { y[0] = s[2]; }",
+                     "if (t == 3 + block) { y[2] = 1; }"});
+  ASSERT_TRUE(library.isOk()) << library.status().message();
+  EXPECT_EQ(findRaces(*library, 0, 64, 1).message(),
+            "block (0, 0), thread 5: race in kernel probe0, byte 8 of shared "
+            "memory: it reads what thread 40 has written, and nothing orders "
+            "the two accesses");
+  EXPECT_EQ(findRaces(*library, 1, 32, 2).message(),
+            "block (1, 0), thread 4: race in kernel probe1, byte 8 of 'y': it "
+            "writes what thread 3 of block (0, 0) has written, and nothing "
+            "orders the two accesses");
+}
+
+TEST(Emulator, ABlockMayNotEndDuringABulkCopy) {
+  alignas(16) float x[4] = {};
+  float y = 0;
+  const Status status =
+      runBody("u64 *b = (u64 *)ap_shared(); if (ap_thread() == 0) { "
+              "ap_transfer_init(b); ap_transfer(ap_shared() + 64, x, 16, b); }",
+              {&y, x});
+  EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
+  EXPECT_NE(status.message().find("while a bulk copy is in flight, to byte 64"),
+            std::string::npos)
+      << status.message();
+}
+
 } // namespace
 } // namespace air::emulator

@@ -6,7 +6,8 @@
 namespace air::emulator {
 
 Status launch(const Library &library, const codegen::cuda::CudaKernel &kernel,
-              const Views &views, const std::string &dependent, bool reversed) {
+              const Views &views, const std::string &dependent, bool reversed,
+              bool findRaces) {
   std::vector<uint8_t> partials(kernel.partialBytes, 0xff);
   std::vector<uint8_t> counters(kernel.counterBytes);
   EmulatedLaunch one;
@@ -19,6 +20,8 @@ Status launch(const Library &library, const codegen::cuda::CudaKernel &kernel,
   one.threads = kernel.threads;
   one.sharedBytes = kernel.sharedBytes;
   one.reversed = reversed;
+  one.names = kernel.bindings;
+  one.findRaces = findRaces;
   for (const std::string &name : kernel.bindings) {
     if (name == "partials") {
       one.bindings.push_back(partials.data());
@@ -53,8 +56,9 @@ Status launchBothWays(const Library &library,
     }
     return views;
   };
-  AIR_RETURN_IF_ERROR(
-      launch(library, kernel, viewsOf(buffers), dependent, false));
+  static uint64_t launches = 0;
+  AIR_RETURN_IF_ERROR(launch(library, kernel, viewsOf(buffers), dependent,
+                             false, shouldFindRaces(launches++)));
   AIR_RETURN_IF_ERROR(
       launch(library, kernel, viewsOf(reversed), dependent, true));
   for (const auto &[name, bytes] : buffers) {

@@ -37,15 +37,17 @@ inline std::vector<uint8_t> unwrittenFloats(uint64_t count) {
 /// The memory that a kernel's bindings address, by name.
 using Views = std::map<std::string, std::span<uint8_t>>;
 
-/// Runs a kernel on `views`, which it changes. If `dependent` names a buffer,
+/// Runs a kernel on `views`, which it changes, and looks for data races if
+/// `findRaces` is true. If `dependent` names a buffer,
 /// its bytes are NaN until the kernel waits for the previous kernel. Fails if a
 /// buffer is missing or a counter is not 0 at the end.
 Status launch(const Library &library, const codegen::cuda::CudaKernel &kernel,
               const Views &views, const std::string &dependent = "",
-              bool reversed = false);
+              bool reversed = false, bool findRaces = false);
 
 /// Runs a kernel twice on equal buffers, with the threads in opposite orders.
-/// Fails if the results differ.
+/// Fails if the results differ. Some of the launches are searched for races
+/// (shouldFindRaces).
 Status launchBothWays(const Library &library,
                       const codegen::cuda::CudaKernel &kernel, Buffers &buffers,
                       const std::string &dependent = "");

@@ -94,19 +94,19 @@ Result<std::vector<Compiled>> stepOf(const CudaTarget &target, DType dtype,
                                                 attention, target, intrinsics));
     kernels.push_back({"attn" + std::to_string(dim), std::move(kernel)});
   }
-  for (const Choice choice : {Choice::Greedy, Choice::Random}) {
+  for (const Choice choice : {Choice::Greedy, Choice::Draw}) {
     ChooseToken choose;
     choose.choice = choice;
     choose.vocabulary = kVocabulary;
     choose.tokens = tokens;
-    choose.blocks = choice == Choice::Greedy ? 28 : 1;
+    choose.blocks = 28;
     choose.warps = choice == Choice::Greedy ? 8 : 16;
     choose.advance = true;
     choose.dependentLaunch = dependent;
     AIR_ASSIGN_OR_RETURN(CudaKernel kernel,
                          generateChooseToken(choose, target, intrinsics));
     kernels.push_back(
-        {choice == Choice::Greedy ? "greedy" : "random", std::move(kernel)});
+        {choice == Choice::Greedy ? "greedy" : "draw", std::move(kernel)});
   }
   return kernels;
 }
@@ -162,7 +162,7 @@ TEST_F(DecodeStep, KernelsHaveNoMoreInstructionsThanCommitted) {
        {"ffn_in", 1280},
        {"attn128", 3220},
        {"greedy", 430},
-       {"random", 2450}},
+       {"draw", 2450}},
       {{"attn_out", 700}},
   };
   uint32_t compared = 0;

@@ -286,10 +286,11 @@ TEST(VramBudget, ItemisesAndSums) {
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
       // Each array begins at a multiple of 64 bytes. Three arrays hold one
-      // count each, four hold a number for each of 8 tokens, one holds 8 tiles
-      // of 12 bytes, and one the row indices of 17 outputs. The block table
-      // holds 16 page indices of 4 bytes for each token.
-      {"batch", 3 * 64 + 4 * 64 + 128 + 128 + 8 * 16 * 4},
+      // count each, one of which 8 records of 48 bytes follow, four hold a
+      // number for each of 8 tokens, one holds 8 tiles of 12 bytes, and one the
+      // row indices of 17 outputs. The block table holds 16 page indices of 4
+      // bytes for each token.
+      {"batch", 3 * 64 + 8 * 48 + 4 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));
   for (size_t i = 0; i < ledger->items.size(); ++i) {
@@ -311,7 +312,7 @@ TEST(VramBudget, TheDriverTakesItsShare) {
   EXPECT_THAT(
       status.message(),
       HasSubstr("needs 1.05 GiB of VRAM (weights 1000.00 MiB, KV cache 66.00 "
-                "MiB, activations 2.00 MiB, batch tables 1.19 KiB, kernels "
+                "MiB, activations 2.00 MiB, batch tables 1.56 KiB, kernels "
                 "1.00 MiB), but target 'x' has 2.04 GiB, of which the driver "
                 "takes 1.00 GiB and leaves 1.04 GiB"));
   // The VRAM has room for 32 pages, one of which is for padding. The other 31

@@ -3,6 +3,7 @@
 
 #include "formats/support/CheckedMath.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace air::compiler {
@@ -161,8 +162,22 @@ TEST(CpuLayers, RamLimitsTheNumber) {
   EXPECT_LE(choice->layers, 3U);
 }
 
-TEST(CpuLayers, NothingIsChosenWithoutRatesOrRoom) {
-  EXPECT_FALSE(chooseCpuLayers(problemWith(4 * kGB, 64 * kGB), machineWith(0)));
+// Without the bandwidth of RAM, no time is known. The prediction then has the
+// links, by which the caller can say which rate is missing.
+TEST(CpuLayers, WithoutRatesTheTimeIsUnknown) {
+  const std::optional<CpuLayerChoice> choice =
+      chooseCpuLayers(problemWith(4 * kGB, 64 * kGB), machineWith(0));
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->layers, 1U);
+  EXPECT_EQ(choice->prediction.nanoseconds, 0U);
+  EXPECT_TRUE(
+      std::ranges::any_of(choice->prediction.links, [](const LinkLoad &load) {
+        return load.link == "dram" && load.bytesPerPass != 0 &&
+               load.bandwidth == 0;
+      }));
+}
+
+TEST(CpuLayers, NothingIsChosenWithoutRoom) {
   EXPECT_FALSE(
       chooseCpuLayers(problemWith(kGB / 2, kGB / 2), machineWith(50 * kGB)));
 }

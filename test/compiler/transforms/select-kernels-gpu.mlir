@@ -42,7 +42,7 @@
 // CHECK: plan.step ffn_out
 // CHECK: plan.step head
 // CHECK-NEXT: input = "rms_norm"{{.*}} (<read tensor @token_embd.weight_{{[0-9]+}}>, <read buffer @x>, <write buffer @logits>,
-// CHECK-NEXT: plan.dispatch "greedy_n512_m1_sm_86_b1_w8_next" {{.*}}advance = true, op = "choose_token", vocabulary = 512 : i64} (<read buffer @logits>, <read_write batch token_ids>, <write buffer @partials>, <read_write buffer @counters>, <read batch token_count>, <read_write batch positions>, <read_write batch rope_positions>){{.*}} launch <grid_x = 1, grid_y = 1, threads = 256
+// CHECK-NEXT: plan.dispatch "draw_n512_m1_sm_86_b1_w16_next" {{.*}}advance = true, choice = "draw", op = "choose_token", vocabulary = 512 : i64, warps = 16 : i64} (<read buffer @logits>, <read_write batch token_ids>, <write buffer @partials>, <read_write buffer @counters>, <read_write batch token_count>, <read_write batch positions>, <read_write batch rope_positions>){{.*}} launch <grid_x = 1, grid_y = 1, threads = 512
 // CHECK-LABEL: plan.program @"m2-8" tokens 2 to 8
 // CHECK: op = "begin_step"{{.*}} tokens = 8 : i64
 // CHECK-NOT: dependent

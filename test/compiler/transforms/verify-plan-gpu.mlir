@@ -30,9 +30,11 @@
 // RUN: sed 's/read batch block_tables/read batch positions/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=ARRAY
 // ARRAY: dispatch 'matmul_{{.*}}': the binding of the operand block_tables does not have the kind, access, dtype, layout and size that the kernel requires
 // RUN: sed 's/read_write batch token_ids/read batch token_ids/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=CHOICE
-// CHOICE: dispatch 'greedy_{{.*}}': the binding of the operand token_ids does not have the kind, access
-// RUN: sed 's/read batch token_count/read_write batch token_count/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=WRITTEN
-// WRITTEN: a kernel may not write the array token_count of the batch; it may write only token_ids, positions and rope_positions
+// CHOICE: dispatch 'draw_{{.*}}': the binding of the operand token_ids does not have the kind, access
+// RUN: sed 's/read_write batch token_count/read batch token_count/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DRAW
+// DRAW: dispatch 'draw_{{.*}}': the binding of the operand token_count does not have the kind, access
+// RUN: sed 's/read batch sequences/read_write batch sequences/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=WRITTEN
+// WRITTEN: a kernel may not write the array sequences of the batch; it may write only token_ids, positions, rope_positions and token_count
 // RUN: sed 's/write buffer @logits/write buffer @scales/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=SIZE
 // SIZE: the binding of the operand y does not have the kind, access, dtype, layout and size
 // RUN: sed 's/read_write buffer @counters/read_write buffer @partials/' %t | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=COUNTERS

@@ -148,6 +148,14 @@ void useChoice(P &p) {
   p.placements[0]->items[5]->bytes += 4;
 }
 
+/// Like useChoice(), but the choice can draw. After the number of tokens come
+/// 60 bytes and a record of 48 bytes for each of the program's tokens.
+void useDraw(P &p) {
+  useChoice(p);
+  dispatchOf(p, 0, kHeadStep, 1).bindings[5]->access = plan::Access::ReadWrite;
+  p.placements[0]->items[5]->bytes += 60 + 48 * p.programs[0]->max_tokens;
+}
+
 plan::DispatchT &choiceOf(P &p) { return dispatchOf(p, 0, kHeadStep, 1); }
 
 template <typename F> Change inChoice(F change) {
@@ -694,6 +702,10 @@ std::vector<Case> choiceCases() {
        })},
       {"plan.budget.bytes",
        inChoice([](P &p) { p.placements[0]->items[5]->bytes -= 1; })},
+      {"plan.budget.bytes", in([](P &p) {
+         useDraw(p);
+         p.placements[0]->items[5]->bytes -= 1;
+       })},
   };
 }
 
@@ -713,6 +725,7 @@ std::vector<Change> validDevices() {
       in(useGpu),
       in(useTiles),
       in(useChoice),
+      in(useDraw),
       streamToGpu,
       readFromDisk,
       inRead([](plan::PlacementT &p) { predict(p, {"vram", "pcie", "disk"}); }),

@@ -426,7 +426,7 @@ std::vector<uint8_t> signedFile(std::vector<uint8_t> metadata,
   std::vector<uint8_t> file =
       encodeHeader(metadata, metadataBytes, fileBytes,
                    machine == nullptr ? Digest{} : targetFingerprint(*machine),
-                   minorVersion(isFatPlan(metadata), root->tokenizer()));
+                   minorVersion(isFatPlan(metadata), {&root, 1}));
   file.insert(file.end(), metadata.begin(), metadata.end());
   for (const auto &part : parts) {
     file.insert(file.end(), part.begin(), part.end());

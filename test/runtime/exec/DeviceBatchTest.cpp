@@ -3,6 +3,7 @@
 
 #include "test/runtime/fake/LateGpu.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
 
 using namespace air;
@@ -91,6 +92,53 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(read(*device, BatchArray::TokenIds, 1), Words{7});
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 2), (Words{20, 21}));
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 3, 1), (Words{40, 41, 42}));
+}
+
+// The records of draws follow the number of tokens at byte 64. A choice adds 1
+// to the numbers of draws, except of tokens for which it takes the best one.
+TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
+  BatchSizes sizes = sizesOf(8);
+  sizes.hasChoice = true;
+  sizes.hasDraws = true;
+  Result<DeviceBatch> device = DeviceBatch::create(gpu, sizes, groups);
+  ASSERT_TRUE(device) << device.status().message();
+  using plan::BatchArray;
+  std::vector<TokenDraw> draws(3);
+  draws[0].isBest = 0;
+  draws[0].seed = 0x1122334455667788;
+  draws[0].topK = 40;
+  draws[0].draws = 5;
+  draws[2].isBest = 0;
+  device->setDraws(draws);
+  ASSERT_TRUE(device->write(gpu, batch, 5, 0).isOk());
+  const auto recordsOn = [&] {
+    const Words words = read(*device, BatchArray::TokenCount, 16 + 8 * 12);
+    EXPECT_EQ(words[0], 3U);
+    std::vector<TokenDraw> records(8);
+    std::memcpy(records.data(), &words[16], 8 * 48);
+    return records;
+  };
+  std::vector<TokenDraw> expected = draws;
+  expected.resize(8);
+  EXPECT_EQ(recordsOn(), expected);
+  // What the GPU would have written is taken for granted, and not copied.
+  device->advance(Words{17, 18, 19});
+  const int32_t nextIds[3] = {17, 18, 19};
+  const uint32_t nextPositions[3] = {71, 3, 72};
+  const uint32_t nextRopePositions[3] = {5, 6, 7};
+  batch.token_ids = nextIds;
+  batch.positions = nextPositions;
+  batch.rope_positions = nextRopePositions;
+  draws[0].draws = 6;
+  draws[2].draws = 1;
+  device->setDraws(draws);
+  EXPECT_TRUE(device->holds(batch, 5, 0));
+  draws[2].draws = 2;
+  device->setDraws(draws);
+  EXPECT_FALSE(device->holds(batch, 5, 0));
+  device->setDraws({});
+  ASSERT_TRUE(device->write(gpu, batch, 5, 0).isOk());
+  EXPECT_EQ(recordsOn(), std::vector<TokenDraw>(8));
 }
 
 // Only the words that differ from those in the GPU's memory are copied there.

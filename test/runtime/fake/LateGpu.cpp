@@ -28,6 +28,7 @@ Result<DeviceAddress> LateGpu::allocate(uint64_t bytes, std::string_view what) {
   // Programs on this machine cannot access these addresses.
   const DeviceAddress address = (uint64_t{1} << 60) + (memory.size() << 40);
   memory[address].resize(bytes);
+  batchTables = what == "batch tables" ? address : batchTables;
   return address;
 }
 
@@ -244,12 +245,27 @@ Status LateGpu::finish(uint32_t event) {
     return internalError("the host waits for an unknown event");
   }
   advance(events[event]);
-  return workFailure;
+  return failed();
 }
 
 Status LateGpu::synchronise() {
   for (const rt::Queue queue : {rt::Queue::Compute, rt::Queue::Upload}) {
     advance({queue, queueOf(queue).work.size()});
+  }
+  return failed();
+}
+
+Status LateGpu::failed() {
+  if (!workFailure.isOk()) {
+    // What is pending, such as a pass that runs ahead, fails, too.
+    for (const rt::Queue queue : {rt::Queue::Compute, rt::Queue::Upload}) {
+      advance({queue, queueOf(queue).work.size()});
+    }
+    for (auto &[address, held] : memory) {
+      if (address == batchTables) {
+        std::fill(held.begin(), held.end(), uint8_t{0xa5});
+      }
+    }
   }
   return workFailure;
 }

@@ -49,8 +49,9 @@ public:
   /// kernels have been enqueued in all.
   Status runFailure;
   uint64_t launchesBeforeFailure = 0;
-  /// Unless this is ok, synchronise() returns it and drops all pending work but
-  /// the first `workBeforeFailure` pieces.
+  /// Unless this is ok, synchronise() and finish() return it and drop all
+  /// pending work but the first `workBeforeFailure` pieces. The arrays of the
+  /// batch then contain garbage.
   Status workFailure;
   /// How many more kernels, copies and writes are done while `workFailure` is
   /// not ok.
@@ -120,6 +121,8 @@ private:
   /// which it waits.
   void advance(Point to);
   void advanceUploads();
+  /// Returns `workFailure`, after what it does to the arrays of the batch.
+  Status failed();
   /// The memory from `address` to the end of its allocation. The test fails if
   /// the address is outside all allocations, or if this memory has fewer than
   /// `bytes` bytes.
@@ -130,6 +133,8 @@ private:
   std::map<std::string, FakeGpuKernel> known;
   uint64_t freeBytes;
   std::map<rt::DeviceAddress, std::vector<uint8_t>> memory;
+  rt::DeviceAddress batchTables =
+      0; ///< the arrays of the batch (DeviceBatch.h)
   std::vector<std::vector<FakeGpuKernel>> executables;
   std::vector<std::vector<Launch>> programs;
   WorkQueue queues[2];

@@ -50,12 +50,22 @@ gpu = {"name": "mine", "backend": "cuda", "memory_bytes": 12 << 30, "arch": "sm_
 gpu |= {"memory_bandwidth": 360 * 10**9, "transfer_bandwidth": 25 * 10**9, "multiprocessors": 28}
 machine = {"name": "mine", "arch": "x86_64", "features": ["avx2", "bmi2", "f16c", "fma"], "cores": 2}
 machine |= {"memory_bytes": 32 << 30, "gpus": [gpu]}
-profile = Path("without-rate.json")
-profile.write_text(json.dumps(machine))
-command = ["airpack", sys.argv[1], "--target", str(profile), "--vram", "4GiB", "--cpu-layers", "auto"]
-done = subprocess.run([*command, "--explain", "--json"], capture_output=True, text=True, check=False)
-profile.unlink()
-assert done.returncode == 0, done.stderr
-assert json.loads(done.stdout)["cpu_layers"] == 0, done.stdout
-note = "note: --cpu-layers auto: the GPU computes all layers, because the time of a pass cannot be predicted: "
-assert note + "the target does not state the bandwidth of RAM" in done.stderr, done.stderr
+
+
+def note_of(**changes):
+    profile = Path("without-rate.json")
+    profile.write_text(json.dumps(machine | changes))
+    command = ["airpack", sys.argv[1], "--target", str(profile), "--vram", "4GiB", "--cpu-layers", "auto"]
+    done = subprocess.run([*command, "--explain", "--json"], capture_output=True, text=True, check=False)
+    profile.unlink()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cpu_layers"] == 0, done.stdout
+    return done.stderr
+
+
+note = "note: --cpu-layers auto: the GPU computes all layers, because "
+unknown = note + "the time of a pass cannot be predicted: the target does not state "
+assert unknown + "the bandwidth of RAM" in (got := note_of()), got
+slower = {key: value for key, value in gpu.items() if key != "transfer_bandwidth"}
+got = note_of(memory_bandwidth=60 * 10**9, gpus=[slower])
+assert unknown + "the rate of copies to the GPU" in got, got

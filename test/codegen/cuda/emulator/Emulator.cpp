@@ -2,6 +2,7 @@
 #include "test/codegen/cuda/emulator/Emulator.h"
 
 #include "formats/dtype/Half.h"
+#include "test/codegen/cuda/emulator/Races.h"
 
 #include <algorithm>
 #include <array>
@@ -10,12 +11,10 @@
 #include <cstring>
 #include <deque>
 #include <dlfcn.h>
-#include <fstream>
 #include <map>
 #include <memory>
-#include <sstream>
+#include <optional>
 #include <ucontext.h>
-#include <unistd.h>
 
 namespace air::emulator {
 namespace {
@@ -39,6 +38,7 @@ enum class Wait : uint8_t {
 struct Copy {
   void *to;
   std::vector<uint8_t> bytes;
+  uint32_t race = 0; ///< its index in Machine::races
 };
 
 /// A wgmma that has been issued, as one thread sees it.
@@ -46,6 +46,7 @@ struct Wgmma {
   std::array<uint32_t, 4> a;
   const uint8_t *b;
   uint32_t stride;
+  uint32_t groups; ///< of 8 columns
   bool bfloat;
 
   bool readsAs(const Wgmma &other) const {
@@ -69,7 +70,8 @@ struct Fiber {
   uint32_t parity = 0;
   std::vector<Copy> open;
   std::deque<std::vector<Copy>> groups;
-  std::vector<Wgmma> wgmmas; ///< in flight
+  std::vector<Wgmma> wgmmas;   ///< in flight
+  std::vector<Wgmma> complete; ///< those that the latest wait has completed
   /// The accumulators of the wgmmas in flight. Until these are complete, `d`
   /// holds NaN, so that a kernel that reads it too early computes NaN.
   std::vector<float> sums;
@@ -78,6 +80,7 @@ struct Fiber {
 struct TransferBarrier {
   uint32_t phase = 0; ///< parity (0 or 1) of the current phase
   std::deque<Copy> copies;
+  uint32_t delivered = UINT32_MAX; ///< Copy::race of the latest complete copy
 };
 
 struct Machine {
@@ -92,6 +95,7 @@ struct Machine {
   std::map<uint64_t *, TransferBarrier> barriers;
   std::vector<std::vector<uint8_t>> dependentBytes;
   bool waited = false;
+  std::optional<Races> races; ///< set if the launch is searched for races
   std::string error;
 };
 
@@ -128,6 +132,76 @@ void fail(const std::string &what) {
     machine->error = "block (" + std::to_string(machine->blockX) + ", " +
                      std::to_string(machine->blockY) + "), thread " +
                      std::to_string(machine->current) + ": " + what;
+  }
+}
+
+/// The name of an address for messages.
+std::string nameOfAddress(uint64_t address) {
+  const EmulatedLaunch &launch = *machine->launch;
+  const uint64_t inShared =
+      address - reinterpret_cast<uint64_t>(machine->shared);
+  if (inShared < launch.sharedBytes) {
+    return "byte " + std::to_string(inShared) + " of shared memory";
+  }
+  // The size of a binding is not known, so it is the last one that begins
+  // before the address.
+  size_t found = launch.bindings.size();
+  uint64_t offset = UINT64_MAX;
+  for (size_t i = 0; i < launch.bindings.size(); ++i) {
+    const uint64_t start = reinterpret_cast<uint64_t>(launch.bindings[i]);
+    if (start <= address && address - start < offset) {
+      found = i;
+      offset = address - start;
+    }
+  }
+  if (found == launch.bindings.size()) {
+    return "an address in no binding";
+  }
+  return "byte " + std::to_string(offset) + " of " +
+         (found < launch.names.size() ? "'" + launch.names[found] + "'"
+                                      : "binding " + std::to_string(found));
+}
+
+void failAtRace() {
+  const std::optional<Race> &race = machine->races->found();
+  if (!race) {
+    return;
+  }
+  Dl_info info = {};
+  const bool isNamed = dladdr(machine->launch->function, &info) != 0 &&
+                       info.dli_sname != nullptr;
+  machine->current = race->thread;
+  fail(std::string("race in kernel ") + (isNamed ? info.dli_sname : "?") +
+       ", " + nameOfAddress(race->address) + ": " + race->text);
+}
+
+void noteAccess(const void *at, uint64_t bytes, Access kind) {
+  if (!machine->races || !machine->error.empty()) {
+    return;
+  }
+  // The thread's own variables are no concern of other threads.
+  const auto address = reinterpret_cast<uint64_t>(at);
+  if (address - reinterpret_cast<uint64_t>(self().stack.get()) < kStackBytes) {
+    return;
+  }
+  machine->races->access(machine->current, at, bytes, kind);
+  failAtRace();
+}
+
+uint32_t noteCopy(const void *to, const void *from, uint64_t bytes) {
+  if (!machine->races || !machine->error.empty()) {
+    return 0;
+  }
+  const uint32_t index =
+      machine->races->beginCopy(machine->current, to, from, bytes);
+  failAtRace();
+  return index;
+}
+
+/// Notes that the operands in shared memory of all wgmmas in flight are read.
+void noteWgmma(const uint8_t *b, uint32_t stride, uint32_t groups) {
+  for (uint32_t group = 0; group < groups; ++group) {
+    noteAccess(b + group * stride, 256, Access::Read);
   }
 }
 
@@ -243,6 +317,9 @@ bool finishCollective(uint32_t first) {
     multiplyWarp(first, true);
     break;
   case Wait::WarpBarrier:
+    if (machine->races) {
+      machine->races->warpBarrier(first / 32);
+    }
     break;
   default:
     return false;
@@ -312,6 +389,7 @@ bool finishWgmma(uint32_t first) {
     Fiber &fiber = machine->fibers[first + i];
     std::copy(fiber.sums.begin(), fiber.sums.end(), fiber.d);
     fiber.sums.clear();
+    fiber.complete = std::move(fiber.wgmmas);
     fiber.wgmmas.clear();
     fiber.wait = Wait::Nothing;
   }
@@ -334,8 +412,14 @@ bool finishTransfer(Fiber &fiber) {
       return false;
     }
     deliver(barrier.copies.front());
+    barrier.delivered = barrier.copies.front().race;
     barrier.copies.pop_front();
     barrier.phase ^= 1;
+  }
+  if (machine->races && barrier.delivered != UINT32_MAX) {
+    const auto thread = static_cast<uint32_t>(&fiber - machine->fibers.data());
+    machine->races->waitForBulkCopy(thread, barrier.delivered);
+    failAtRace();
   }
   fiber.wait = Wait::Nothing;
   return true;
@@ -349,6 +433,9 @@ bool finishBlock() {
   }
   for (Fiber &fiber : machine->fibers) {
     fiber.wait = Wait::Nothing;
+  }
+  if (machine->races) {
+    machine->races->blockBarrier();
   }
   return true;
 }
@@ -376,6 +463,19 @@ const char *nameOf(Wait wait) {
     return "waits for a wgmma";
   }
   return "?";
+}
+
+/// Fails if a block has ended without having waited for one of its bulk copies,
+/// which would then write to shared memory that another block may have by now.
+void checkTransfers() {
+  for (const auto &[word, barrier] : machine->barriers) {
+    if (!barrier.copies.empty()) {
+      const auto *to = static_cast<const uint8_t *>(barrier.copies.front().to);
+      machine->current = 0;
+      fail("the block ends while a bulk copy is in flight, to byte " +
+           std::to_string(to - machine->shared) + " of shared memory");
+    }
+  }
 }
 
 void runBlock() {
@@ -408,6 +508,7 @@ void runBlock() {
         machine->fibers.begin(), machine->fibers.end(),
         [](const Fiber &fiber) { return fiber.wait != Wait::Done; });
     if (stuck == machine->fibers.end()) {
+      checkTransfers();
       return;
     }
     // No fiber can continue, because other threads of the same warp or block
@@ -440,6 +541,9 @@ Status run(const EmulatedLaunch &launch) {
   state.shared +=
       (1024 - reinterpret_cast<uintptr_t>(state.shared) % 1024) % 1024;
   state.fibers.resize(launch.threads);
+  if (launch.findRaces) {
+    state.races.emplace(launch.threads, state.shared, launch.sharedBytes);
+  }
   for (const std::span<uint8_t> bytes : launch.dependent) {
     state.dependentBytes.emplace_back(bytes.begin(), bytes.end());
     std::fill(bytes.begin(), bytes.end(), 0xff);
@@ -451,6 +555,9 @@ Status run(const EmulatedLaunch &launch) {
     state.blockY = block / launch.gridX;
     std::fill(state.sharedStorage.begin(), state.sharedStorage.end(), 0xff);
     state.barriers.clear();
+    if (state.races) {
+      state.races->beginBlock(state.blockX, state.blockY);
+    }
     for (Fiber &fiber : state.fibers) {
       if (!fiber.stack) {
         fiber.stack = std::make_unique<char[]>(kStackBytes);
@@ -459,6 +566,7 @@ Status run(const EmulatedLaunch &launch) {
       fiber.open.clear();
       fiber.groups.clear();
       fiber.wgmmas.clear();
+      fiber.complete.clear();
       fiber.sums.clear();
       fiber.hasStarted = false;
       getcontext(&fiber.context);
@@ -473,112 +581,8 @@ Status run(const EmulatedLaunch &launch) {
   return state.error.empty() ? Status::ok() : verificationError(state.error);
 }
 
-Result<std::string> hostIntrinsicsText() {
-  const std::string path = std::string(AIR_SOURCE_DIR) +
-                           "/test/codegen/cuda/emulator/HostIntrinsics.h";
-  std::ifstream file(path);
-  if (!file) {
-    return ioError(path + " cannot be read");
-  }
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-namespace {
-
-/// This text precedes all kernels. air_parameters_NAME is the number of
-/// parameters of kernel NAME.
-constexpr const char *kParameterCounts = R"(
-template <typename... T>
-constexpr unsigned airParametersOf(void (*)(T...)) { return sizeof...(T); }
-#define AIR_PARAMETERS_OF(name) \
-  extern "C" __attribute__((used)) const unsigned air_parameters_##name = \
-      airParametersOf(&name);
-#define AIR_PARAMETERS(name) AIR_PARAMETERS_OF(name)
-)";
-
-/// A temporary folder for one compilation.
-struct Workshop {
-  char folder[32] = "/tmp/air-emulator-XXXXXX";
-  std::string source;
-  std::string object;
-  bool made = false;
-
-  Workshop() {
-    made = mkdtemp(folder) != nullptr;
-    source = std::string(folder) + "/kernels.cpp";
-    object = std::string(folder) + "/kernels.so";
-  }
-  ~Workshop() {
-    unlink(source.c_str());
-    unlink(object.c_str());
-    rmdir(folder);
-  }
-  Workshop(const Workshop &) = delete;
-  Workshop &operator=(const Workshop &) = delete;
-
-  Status compile(const std::vector<std::string> &texts) const {
-    if (!made) {
-      return ioError("a temporary folder could not be created in /tmp");
-    }
-    std::ofstream file(source);
-    file << kParameterCounts;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      file << "#undef KERNEL_NAME\n#undef AP_DEPENDENT_LAUNCH\n"
-              "#undef AP_DEVICE\n#undef AP_MEMBER\n#undef AP_KERNEL\n"
-              "#undef AP_PARAMETERS\n#undef AP_ARGUMENTS\n"
-           << "namespace kernel" << i << " {\n"
-           << texts[i]
-           << "\n#ifdef KERNEL_NAME\nAIR_PARAMETERS(KERNEL_NAME)\n#endif\n}\n";
-    }
-    file.close();
-    const std::string command =
-        std::string(AIR_HOST_COMPILER) +
-        " -std=c++17 -O1 -w -fPIC -shared -fno-strict-aliasing"
-        " -ffp-contract=off -o " +
-        object + " " + source;
-    if (std::system(command.c_str()) != 0) {
-      return verificationError("the host compiler does not accept a kernel's "
-                               "text; see its messages");
-    }
-    return Status::ok();
-  }
-};
-
-} // namespace
-
-Result<std::vector<uint8_t>>
-compileObject(const std::vector<std::string> &texts) {
-  const Workshop workshop;
-  AIR_RETURN_IF_ERROR(workshop.compile(texts));
-  std::ifstream file(workshop.object, std::ios::binary);
-  return std::vector<uint8_t>(std::istreambuf_iterator<char>(file), {});
-}
-
-Result<Library> Library::compile(const std::vector<std::string> &texts) {
-  const Workshop workshop;
-  AIR_RETURN_IF_ERROR(workshop.compile(texts));
-  Library library;
-  library.handle = dlopen(workshop.object.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library.handle) {
-    return verificationError(std::string("the kernels cannot be loaded: ") +
-                             dlerror());
-  }
-  return library;
-}
-
-Library::~Library() {
-  if (handle) {
-    dlclose(handle);
-  }
-}
-
-Library::Library(Library &&other) noexcept
-    : handle(std::exchange(other.handle, nullptr)) {}
-
-void *Library::find(const std::string &name) const {
-  return dlsym(handle, name.c_str());
+bool shouldFindRaces(uint64_t index) {
+  return std::getenv("AIR_TEST_ALL") != nullptr || index % 7 == 0;
 }
 
 } // namespace air::emulator
@@ -630,14 +634,22 @@ void air_emu_wgmma(float *d, uint32_t groups, const uint32_t *a,
     fail("wgmma with different accumulators are in flight");
   }
   std::memset(d, 0xff, 16 * groups);
-  fiber.wgmmas.push_back({{a[0], a[1], a[2], a[3]}, b, stride, bfloat});
+  noteWgmma(b, stride, groups);
+  fiber.wgmmas.push_back({{a[0], a[1], a[2], a[3]}, b, stride, groups, bfloat});
 }
 
-void air_emu_wgmma_end() { yieldFor(Wait::Wgmma); }
+void air_emu_wgmma_end() {
+  yieldFor(Wait::Wgmma);
+  // The operands are read until now.
+  for (const Wgmma &op : self().complete) {
+    noteWgmma(op.b, op.stride, op.groups);
+  }
+  self().complete.clear();
+}
 
 void air_emu_async_copy16(void *to, const void *from) {
   const auto *bytes = static_cast<const uint8_t *>(from);
-  self().open.push_back({to, {bytes, bytes + 16}});
+  self().open.push_back({to, {bytes, bytes + 16}, noteCopy(to, from, 16)});
   std::memset(to, 0xff, 16);
 }
 
@@ -650,12 +662,17 @@ void air_emu_async_wait(int pending) {
   while (self().groups.size() > static_cast<size_t>(pending)) {
     for (const Copy &copy : self().groups.front()) {
       deliver(copy);
+      if (machine->races && machine->error.empty()) {
+        machine->races->endCopy(machine->current, copy.race);
+        failAtRace();
+      }
     }
     self().groups.pop_front();
   }
 }
 
 void air_emu_transfer_init(uint64_t *barrier) {
+  noteAccess(barrier, sizeof *barrier, Access::Write);
   machine->barriers[barrier] = {};
 }
 
@@ -672,11 +689,14 @@ void air_emu_transfer(void *to, const void *from, uint32_t bytes,
     return;
   }
   const auto *source = static_cast<const uint8_t *>(from);
-  found->second.copies.push_back({to, {source, source + bytes}});
+  noteAccess(barrier, sizeof *barrier, Access::Atomic);
+  found->second.copies.push_back(
+      {to, {source, source + bytes}, noteCopy(to, from, bytes)});
   std::memset(to, 0xff, bytes);
 }
 
 void air_emu_transfer_wait(uint64_t *barrier, uint32_t parity) {
+  noteAccess(barrier, sizeof *barrier, Access::Atomic);
   self().barrier = barrier;
   self().parity = parity;
   yieldFor(Wait::Transfer);
@@ -694,8 +714,24 @@ void air_emu_wait_for_previous() {
 }
 
 uint32_t air_emu_atomic_add(uint32_t *p, uint32_t value) {
+  noteAccess(p, sizeof *p, Access::Atomic);
   const uint32_t old = *p;
   *p += value;
   return old;
+}
+
+void air_emu_atomic_add64(uint64_t *p, uint64_t value) {
+  noteAccess(p, sizeof *p, Access::Atomic);
+  *p += value;
+}
+
+void air_emu_fence() {
+  if (machine->races) {
+    machine->races->fence(machine->current);
+  }
+}
+
+void air_emu_access(const void *at, uint64_t bytes, bool writes) {
+  noteAccess(at, bytes, writes ? Access::Write : Access::Read);
 }
 }

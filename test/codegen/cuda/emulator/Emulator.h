@@ -13,7 +13,9 @@
 //   - in a launch that depends on an earlier kernel, the bindings that the
 //     earlier kernel writes hold NaN until a thread has waited for that kernel;
 //   - threads run in one order or its reverse, and the tests require the same
-//     results.
+//     results;
+//   - a launch with `findRaces` ends with an error at the first data race
+//     (Races.h).
 // The results of an mma or wgmma are computed in double precision and rounded
 // once.
 //
@@ -69,7 +71,14 @@ struct EmulatedLaunch {
   /// The bytes that an earlier kernel writes, or empty if there is no such
   /// kernel. They hold NaN until a thread waits for that kernel.
   std::vector<std::span<uint8_t>> dependent;
+  bool findRaces = false; ///< takes several times as long
+  /// The names of the bindings, for messages about races; may be empty.
+  std::vector<std::string> names;
 };
+
+/// Whether a test should look for races in its launch number `index`: in each
+/// launch if AIR_TEST_ALL is set, and otherwise in the first of every seven.
+bool shouldFindRaces(uint64_t index);
 
 /// Runs a kernel. A VerificationFailed error names the block, the thread and
 /// what went wrong.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
+#include <fstream>
 #include <unistd.h>
 
 using namespace air::fakecuda;
@@ -193,6 +194,9 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
   // leaks.
   if (--gpu.users != 0) {
     return kOk;
+  }
+  if (const char *path = std::getenv("AIR_FAKE_CUDA_LAUNCHES")) {
+    std::ofstream(path) << gpu.launches;
   }
   if (gpu.failure != kOk) {
     gpu.reset();

@@ -22,6 +22,10 @@
 //   - a dependent kernel of a graph sees NaN where the previous kernel wrote,
 //     until it has waited for that kernel.
 //
+// If the environment variable AIR_FAKE_CUDA_LAUNCHES names a file, the number
+// of kernels that a program has run is written to it when the program closes
+// the GPU.
+//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEDRIVER_H
 #define AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEDRIVER_H

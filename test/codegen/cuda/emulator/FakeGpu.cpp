@@ -165,6 +165,7 @@ int Gpu::runKernel(const KernelCall &call) {
   launch.sharedBytes = call.sharedBytes;
   // Results must not depend on the order of threads and blocks.
   launch.reversed = std::exchange(reversed, !reversed);
+  launch.findRaces = emulator::shouldFindRaces(launches++);
   for (const uint64_t argument : call.arguments) {
     if (argument != 0 && !contains(argument, 1)) {
       return fail(kIllegalAddress,

@@ -125,6 +125,7 @@ public:
   int failure = kOk;  ///< if it is not kOk, every call returns it
   std::string failureText;
   uint64_t microseconds = 0;
+  uint64_t launches = 0; ///< the number of kernels that were run
 
 private:
   struct Allocation {

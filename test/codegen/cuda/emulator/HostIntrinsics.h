@@ -21,6 +21,8 @@ void air_emu_transfer(void *to, const void *from, u32 bytes, u64 *barrier);
 void air_emu_transfer_wait(u64 *barrier, u32 parity);
 void air_emu_wait_for_previous();
 u32 air_emu_atomic_add(u32 *p, u32 value);
+void air_emu_atomic_add64(u64 *p, u64 value);
+void air_emu_fence();
 void air_emu_wgmma(float *d, u32 groups, const u32 *a, const u8 *b, u32 stride,
                    bool bfloat);
 void air_emu_wgmma_end();
@@ -49,8 +51,13 @@ AP_DEVICE u32 ap_bits_of_float(float value) {
 AP_DEVICE float ap_fma(float a, float b, float c) {
   return __builtin_fmaf(a, b, c);
 }
-AP_DEVICE u64 ap_multiply_high(u64 a, u64 b) {
-  return (u64)((unsigned __int128)a * b >> 64);
+AP_DEVICE double ap_sum(double a, double b) { return a + b; }
+AP_DEVICE double ap_product(double a, double b) { return a * b; }
+AP_DEVICE u64 ap_bits_of_double(double value) {
+  return __builtin_bit_cast(u64, value);
+}
+AP_DEVICE double ap_double_of_bits(u64 bits) {
+  return __builtin_bit_cast(double, bits);
 }
 AP_DEVICE float ap_abs(float value) { return __builtin_fabsf(value); }
 AP_DEVICE float ap_max(float a, float b) { return __builtin_fmaxf(a, b); }
@@ -84,8 +91,10 @@ AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) {
   return air_emu_atomic_add(p, value);
 }
 AP_DEVICE u64 ap_load_coherent64(const u64 *p) { return *p; }
-AP_DEVICE void ap_atomic_add64(u64 *p, u64 value) { *p += value; }
-AP_DEVICE void ap_fence() {}
+AP_DEVICE void ap_atomic_add64(u64 *p, u64 value) {
+  air_emu_atomic_add64(p, value);
+}
+AP_DEVICE void ap_fence() { air_emu_fence(); }
 AP_DEVICE void ap_mma_f16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0,
                           u32 b1) {
   const u32 a[4] = {a0, a1, a2, a3};

@@ -1,5 +1,6 @@
 //===- CudaDeviceTest.cpp - the CUDA device on an emulated GPU ------------===//
 #include "runtime/hal/cuda/CudaDevice.h"
+#include "runtime/hal/cuda/CudaGpu.h"
 
 #include "codegen/cuda/Intrinsics.h"
 #include "test/codegen/cuda/emulator/Emulator.h"
@@ -600,6 +601,30 @@ TEST_F(CudaDeviceTest, EachCallMayFail) {
   }
 }
 
+// Each device of a GPU has its own memory, limit and queues. What one of them
+// leaves unfinished does not hold up the other.
+TEST_F(CudaDeviceTest, AGpuHasDevicesOfItsOwn) {
+  Result<std::unique_ptr<Gpu>> gpu = CudaGpu::open({.device = "emulated"});
+  ASSERT_TRUE(gpu.isOk()) << gpu.status().message();
+  Result<std::unique_ptr<Device>> one = (*gpu)->newDevice(1000);
+  Result<std::unique_ptr<Device>> two = (*gpu)->newDevice(uint64_t{1} << 20);
+  ASSERT_TRUE(one.isOk() && two.isOk());
+  gpu->reset();
+  EXPECT_EQ((*one)->allocate(1001, "too much").status().code(),
+            ErrorCode::DoesNotFit);
+  const uint64_t free = fakeCuda.freeBytes;
+  Result<DeviceAddress> memory = (*two)->allocate(1001, "numbers");
+  ASSERT_TRUE(memory.isOk()) << memory.status().message();
+  const std::vector<uint8_t> numbers(1001, 7);
+  ASSERT_TRUE((*two)->write(*memory, numbers).isOk());
+  one->reset();
+  const Result<const void *> read = (*two)->read(*memory, 1001);
+  ASSERT_TRUE(read.isOk()) << read.status().message();
+  EXPECT_EQ(std::memcmp(*read, numbers.data(), 1001), 0);
+  two->reset();
+  EXPECT_EQ(fakeCuda.freeBytes, free);
+}
+
 TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
   for (const int call : {5, 20, 40}) {
     fakeCuda.failingCall = call;
@@ -608,8 +633,8 @@ TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
   }
 }
 
-// The error names page-locked memory, not the memory of the GPU. It suggests a
-// larger --vram only if the driver says that it is out of memory.
+// The error names RAM, not the memory of the GPU. It suggests more RAM only if
+// RAM that can be locked is short, and nothing that only helps with weights.
 TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   create();
   for (const auto &[result, code] :
@@ -622,8 +647,9 @@ TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
                   "weights: cannot allocate 4096 bytes of page-locked memory"),
               0U)
         << status.message();
-    EXPECT_EQ(status.message().find("larger --vram") != std::string::npos,
+    EXPECT_EQ(status.message().find("provide more RAM") != std::string::npos,
               result == 2);
+    EXPECT_EQ(status.message().find("--vram"), std::string::npos);
   }
 }
 

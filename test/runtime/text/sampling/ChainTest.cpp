@@ -219,6 +219,63 @@ TEST(SamplerChain, WhatAlwaysChoosesTheBestDoes) {
   EXPECT_TRUE(choosesTheBest(options));
 }
 
+// A GPU has the stages of the default chain, but no others, and in no other
+// order.
+TEST(SamplerChain, WhatAGpuDraws) {
+  SamplerOptions options;
+  options.seed = 9;
+  std::optional<TokenDraw> draw = drawOnGpu(options, 1000);
+  ASSERT_TRUE(draw);
+  EXPECT_EQ(draw->isBest, 0U);
+  EXPECT_EQ(draw->seed, 9U);
+  EXPECT_EQ(draw->topK, 40U);
+  EXPECT_EQ(draw->topP, double{0.95F});
+  EXPECT_EQ(draw->minPDistance, std::log(double{0.05F}));
+  EXPECT_EQ(draw->scale, 1.0 / double{0.8F});
+  EXPECT_EQ(draw->draws, 0U);
+  // With as many tokens as the vocabulary has, top-k does nothing.
+  EXPECT_EQ(drawOnGpu(options, 40)->topK, 0U);
+  EXPECT_FALSE(drawOnGpu(options, (1 << 21) + 1));
+  const auto changed = [&](const auto &change) {
+    SamplerOptions other = options;
+    change(other);
+    return drawOnGpu(other, 1000);
+  };
+  using O = SamplerOptions;
+  draw = changed([](O &o) {
+    o.topK = 0;
+    o.topP = 1;
+    o.minP = 0;
+    o.samplers = {SamplerKind::TopK, SamplerKind::MinP};
+  });
+  ASSERT_TRUE(draw);
+  EXPECT_EQ(draw->topP, 1);
+  EXPECT_EQ(draw->minPDistance, -HUGE_VAL);
+  EXPECT_EQ(draw->scale, 1);
+  EXPECT_EQ(changed([](O &o) { o.temperature = 0; })->isBest, 1U);
+  EXPECT_FALSE(changed([](O &o) { o.repeatPenalty = 1.1F; }));
+  EXPECT_TRUE(changed([](O &o) {
+    o.repeatPenalty = 1.1F;
+    o.repeatLastN = 0; // turns the penalties off
+  }));
+  EXPECT_FALSE(changed([](O &o) { o.dryMultiplier = 1; }));
+  EXPECT_FALSE(changed([](O &o) { o.topNSigma = 2; }));
+  EXPECT_FALSE(changed([](O &o) { o.typicalP = 0.9F; }));
+  EXPECT_FALSE(changed([](O &o) { o.xtcProbability = 0.5F; }));
+  EXPECT_FALSE(changed([](O &o) { o.dynatempRange = 0.5F; }));
+  EXPECT_FALSE(changed([](O &o) { o.mirostat = 2; }));
+  EXPECT_FALSE(changed([](O &o) { o.logitBias = {{3, 1.0F}}; }));
+  EXPECT_FALSE(changed([](O &o) {
+    o.samplers = {SamplerKind::Temperature, SamplerKind::TopK};
+  }));
+  EXPECT_FALSE(changed(
+      [](O &o) { o.samplers = {SamplerKind::TopK, SamplerKind::TopK}; }));
+  EXPECT_FALSE(changed([](O &o) {
+    o.adaptiveTarget = 0.5F;
+    o.samplers.push_back(SamplerKind::AdaptiveP);
+  }));
+}
+
 TEST(SamplerChain, ThePromptDoesNotTeachAdaptiveSamplers) {
   std::mt19937 random(5);
   const std::vector<float> logits = randomLogits(random, 40);

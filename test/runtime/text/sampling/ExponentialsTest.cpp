@@ -1,5 +1,6 @@
 //===- ExponentialsTest.cpp - against the C library's long double ---------===//
 #include "runtime/text/sampling/Exponentials.h"
+#include "runtime/text/sampling/DrawWeights.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -43,6 +44,29 @@ TEST(Exponentials, TheEndsOfTheRange) {
   EXPECT_NEAR(weights[2] / std::exp(-700.0), 1, 1e-12);
   EXPECT_EQ(weights[3], 0);
   EXPECT_EQ(weights[4], 0);
+}
+
+// The weights of the draw are integers, which one by one and all at once are
+// the same.
+TEST(DrawWeights, AreRoundedProbabilities) {
+  std::vector<Candidate> candidates;
+  for (int32_t i = 0; i < 1001; ++i) {
+    candidates.push_back({5 - 0.03F * static_cast<float>(i), i});
+  }
+  candidates.push_back({-HUGE_VALF, 1001});
+  candidates.push_back({-3e38F, 1002});
+  for (const double scale : {1.0, 0.25, 3.7, 1e30}) {
+    std::vector<double> weights(candidates.size());
+    computeDrawWeights(candidates, 5, scale, weights);
+    EXPECT_EQ(weights[0], 0x1p32);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const double logit = candidates[i].logit;
+      EXPECT_EQ(weights[i], drawWeight(candidates[i].logit, 5, scale));
+      EXPECT_EQ(weights[i], std::round(weights[i]));
+      EXPECT_NEAR(weights[i], 0x1p32 * std::exp((logit - 5) * scale), 0.51)
+          << i << ' ' << scale;
+    }
+  }
 }
 
 TEST(Exponentials, SumsOfAnyLength) {

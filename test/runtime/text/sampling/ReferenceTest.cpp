@@ -66,7 +66,7 @@ TEST(SamplingReference, DistributionsAndTokens) {
       for (const StagePtr &stage : *stages) {
         ASSERT_TRUE(stage->apply(set).isOk());
       }
-      expectNear(probabilitiesOf(set), expectedOf(step));
+      expectNear(probabilitiesOf(set, options), expectedOf(step));
       const auto token = step.at("token").get<int32_t>();
       EXPECT_EQ(set.candidates()[set.chosen()].id, token);
       Result<int32_t> sampled = sampler->sample(logits);

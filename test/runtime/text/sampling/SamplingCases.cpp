@@ -89,7 +89,12 @@ const Tokenizer &letterTokenizer() {
   return tokenizer;
 }
 
-std::map<int32_t, double> probabilitiesOf(const CandidateSet &set) {
+std::map<int32_t, double> probabilitiesOf(CandidateSet &set,
+                                          const SamplerOptions &options) {
+  if (options.mirostat == 0 && options.adaptiveTarget < 0) {
+    // The draw has rounded the weights (DrawWeights.h).
+    set.computeWeights();
+  }
   double total = 0;
   for (double weight : set.weights()) {
     total += weight;
@@ -121,7 +126,7 @@ std::map<int32_t, double> distribution(const SamplerOptions &options,
     Status status = stage->apply(set);
     EXPECT_TRUE(status.isOk()) << status.message();
   }
-  return probabilitiesOf(set);
+  return probabilitiesOf(set, options);
 }
 
 } // namespace air::rt

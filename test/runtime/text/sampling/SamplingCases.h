@@ -27,7 +27,8 @@ const Tokenizer &letterTokenizer();
 
 /// The probabilities, by id, from which the last stage of a chain draws. Ids
 /// whose probability is 0 are left out.
-std::map<int32_t, double> probabilitiesOf(const CandidateSet &set);
+std::map<int32_t, double> probabilitiesOf(CandidateSet &set,
+                                          const SamplerOptions &options);
 
 /// The probabilities of the token that a new sampler draws after `history`.
 std::map<int32_t, double>

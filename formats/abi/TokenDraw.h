@@ -1,0 +1,41 @@
+//===- TokenDraw.h - how a GPU draws the next token -------------*- C++ -*-===//
+//
+// The runtime writes one of these records for each token of a batch, and the
+// kernel that chooses the next tokens reads it (BatchArray in plan.fbs). They
+// describe the stages of the host's sampler that a GPU has, in the order top-k,
+// top-p, min-p, temperature, draw (docs/sampling.md).
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_ABI_TOKENDRAW_H
+#define AIRPACK_FORMATS_ABI_TOKENDRAW_H
+
+#include <cstdint>
+
+namespace air {
+
+struct TokenDraw {
+  uint64_t seed = 0;
+  double scale = 1; ///< the factor of all logits: 1 / temperature
+  double topP = 1;  ///< 1 keeps all tokens
+  /// Keeps the tokens whose logit is at least the largest one plus this
+  /// distance, which is negative.
+  double minPDistance = 0;
+  uint32_t topK = 0; ///< 0 keeps all tokens
+  /// How many draws there have been. The kernel adds 1 with each draw.
+  uint32_t draws = 0;
+  /// If this is not 0, the best token is chosen, and nothing is drawn.
+  uint32_t isBest = 1;
+  uint32_t reserved = 0;
+  bool operator==(const TokenDraw &) const = default;
+};
+static_assert(sizeof(TokenDraw) == 48);
+
+/// Where the first of the records is in BatchArray::TokenCount, in bytes.
+inline constexpr uint32_t kTokenDrawOffset = 64;
+/// The largest vocabulary of which tokens can be drawn on a GPU. With it, the
+/// sum of all weights is an integer that a double represents exactly.
+inline constexpr uint32_t kMostDrawnTokens = uint32_t{1} << 21;
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_ABI_TOKENDRAW_H

@@ -1,0 +1,68 @@
+//===- Runtime.h - the devices that sessions share --------------*- C++ -*-===//
+//
+// A Runtime owns the devices of a process: the compute threads of the CPU, and
+// the GPUs that it has opened. Sessions borrow them. However many sessions
+// there are, a GPU is opened once, and sessions with the same number of threads
+// share these threads.
+//
+// What a session allocates stays its own: pages of weights, KV caches and
+// activations, and the memory, queues and kernels on a GPU. Reading weights
+// from the disk is also up to each session, because a queue of reads belongs to
+// the file of one plan and to the ring that its passes empty.
+//
+// Passes of sessions that share threads take turns. Passes on a GPU overlap as
+// far as the GPU allows.
+//
+// Ownership: shared by its sessions, which keep it alive. Thread-safety: any
+// thread may call any function, and different threads may use different
+// sessions at the same time. Errors: those of ThreadPool::create, and those of
+// opening a GPU.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_EXEC_RUNTIME_H
+#define AIRPACK_RUNTIME_EXEC_RUNTIME_H
+
+#include "formats/plan/PlanFile.h"
+#include "runtime/hal/Gpu.h"
+#include "runtime/hal/cpu/ThreadPool.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace air::rt {
+
+/// Opens a GPU that can run kernels for `record`, a device of a plan.
+using GpuOpener =
+    std::function<Result<std::unique_ptr<Gpu>>(const plan::Device &record)>;
+
+class Runtime {
+public:
+  /// Without `opener`, the runtime has no GPUs.
+  explicit Runtime(GpuOpener opener = {}) : opener(std::move(opener)) {}
+  Runtime(const Runtime &) = delete;
+  Runtime &operator=(const Runtime &) = delete;
+
+  bool hasGpus() const { return opener != nullptr; }
+
+  /// The pool of `threads` compute threads, which is started by the first call
+  /// for this number.
+  Result<std::shared_ptr<ThreadPool>> threads(uint32_t threads);
+
+  /// Makes a device on a GPU that can run kernels for `record`, which may
+  /// allocate as much as the record states. There must be an opener, which is
+  /// called once for all records that ask for the same kind of GPU.
+  Result<std::unique_ptr<Device>> newDevice(const plan::Device &record);
+
+private:
+  const GpuOpener opener;
+  std::mutex mutex;
+  std::map<uint32_t, std::shared_ptr<ThreadPool>> pools;
+  std::map<std::string, std::shared_ptr<const Gpu>> gpus;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_EXEC_RUNTIME_H
