@@ -70,6 +70,9 @@ struct PlanMeasurement {
   std::vector<StepCost> steps;
   /// The time of each dispatch, in the order of the steps.
   std::vector<double> dispatchSeconds;
+  /// The largest number of bytes that the threads together may have prefetched
+  /// into their caches before a dispatch begins.
+  double aheadBytes = 0;
   std::vector<PassSample> passes; ///< whole passes, at least one
   /// The time of all dispatches with empty kernels: emptyPassSeconds if they
   /// run as one pass, emptySingleSeconds if they run one by one.

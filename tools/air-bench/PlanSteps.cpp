@@ -4,6 +4,7 @@
 #include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Session.h"
+#include "runtime/hal/cpu/ThreadPool.h"
 #include "tools/cli/Output.h"
 
 #include <algorithm>
@@ -332,6 +333,8 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
   PlanBench bench;
   PlanMeasurement &measured = bench.measured;
   measured.threads = session.threads();
+  measured.aheadBytes =
+      static_cast<double>(measured.threads) * double{rt::kAheadBytes};
   AIR_ASSIGN_OR_RETURN(measured.shape, passShape(session, options));
   measured.steps = passCosts(session.plan(), measured.shape);
   AIR_ASSIGN_OR_RETURN(Passes passes, Passes::create(session, measured.shape));

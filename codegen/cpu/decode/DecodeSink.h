@@ -69,6 +69,9 @@ public:
   /// fieldScale().
   virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
+  /// Inside group(): announces that up to `columns` columns follow, the first
+  /// one at the cursor. A sink may prefetch what it needs for them.
+  virtual void expect(int64_t /*columns*/) {}
   /// Emits the loop `for (turn = 0; turn < count; ++turn) body(turn)`. In
   /// iteration `turn`, the cursor, from which columns are counted, is (first +
   /// turn * columns) columns past its position before the loop.
@@ -108,6 +111,7 @@ public:
   DotSink(KernelBuilder &builder, Value x, int64_t rowBytes, int64_t tokens);
 
   void value(int64_t column, Value q) override;
+  void expect(int64_t columns) override;
   /// The sums so far, 16 lanes of f32 per token.
   const Values &sums() const { return total; }
 

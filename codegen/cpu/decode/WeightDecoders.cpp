@@ -131,17 +131,28 @@ void emitPlain(KernelBuilder &b, const RowBlockReader &rows, DecodeSink &sink,
 void decodePlain(KernelBuilder &b, const RowBlockReader &rows, DecodeSink &sink,
                  Value first, Value count, int64_t k, int64_t prefetchAhead) {
   constexpr int64_t kStep = 8;
+  // Longer announcements disturb the stream of weights: with 256 columns, Zen 4
+  // reads 8 % more slowly than with 128.
+  constexpr int64_t kPart = 128;
+  static_assert(kChunkColumns % kPart == 0);
   const Value start = sink.position();
   sink.group(0, kChunkColumns, {}, {}, [&] {
-    sink.repeat(b.div(count, b.i64(kStep)), kStep, [&](Value turn) {
-      Value column = b.add(first, b.mul(turn, b.i64(kStep)));
-      if (prefetchAhead > 0) {
-        for (int64_t at = 0; at < kStep * rows.streamBytes();
-             at += kLineBytes) {
-          rows.prefetchWeights(rows.streamAddress(column, prefetchAhead + at));
+    Value parts = b.div(b.add(count, b.i64(kPart - kStep)), b.i64(kPart));
+    sink.repeat(parts, kPart, [&](Value part) {
+      Value done = b.mul(part, b.i64(kPart));
+      Value columns = b.min(b.sub(count, done), b.i64(kPart));
+      sink.expect(kPart);
+      sink.repeat(b.div(columns, b.i64(kStep)), kStep, [&](Value turn) {
+        Value column = b.add(b.add(first, done), b.mul(turn, b.i64(kStep)));
+        if (prefetchAhead > 0) {
+          for (int64_t at = 0; at < kStep * rows.streamBytes();
+               at += kLineBytes) {
+            rows.prefetchWeights(
+                rows.streamAddress(column, prefetchAhead + at));
+          }
         }
-      }
-      emitPlain(b, rows, sink, column, kStep);
+        emitPlain(b, rows, sink, column, kStep);
+      });
     });
     if (k % kStep != 0) {
       Value whole = b.andBits(count, -kStep);

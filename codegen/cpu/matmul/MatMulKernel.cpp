@@ -6,9 +6,12 @@
 // dot products, so large-M kernels use GEMV in passes of four tokens.
 //
 // GluMatMul does this with two matrices and combines their sums in the
-// epilogue.
+// epilogue. With few tokens, a run of row blocks of the first matrix is
+// followed by the same run of the second one, so that memory is read in long
+// streams.
 //
-// Scratch holds the sums as f32 [matrix][token of the pass][16].
+// Scratch holds the sums as f32 [matrix][row block of the run][token of the
+// run][16].
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -74,7 +77,7 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
   entry.flopsPerRow = count * 2 * spec.n * spec.k;
   const uint64_t sums = usesPanel(spec)
                             ? tiling.tileRowBlocks * tiling.tileTokens
-                            : tiling.passTokens;
+                            : tiling.runRowBlocks * tiling.runTokens;
   entry.scratchBytes = count * sums * kSumBytes +
                        tiling.microRowBlocks * tiling.panelBytes +
                        tiling.dotBytes;
@@ -90,45 +93,86 @@ public:
       : MatMulEmitter(builder, kernelSpec), leastPass(leastTokens) {}
   void emit();
   Value allRows() { return rows(); }
-  void passes(Value rowBlock, Value firstToken, Value lastToken);
+  /// Multiplies row blocks [first, last), at most runRowBlocks of them, by
+  /// tokens [firstToken, lastToken).
+  void run(Value first, Value last, Value firstToken, Value lastToken);
 
 private:
+  /// The row blocks of a run, and the first of its tokens whose sums are in
+  /// scratch at the same time.
+  struct Run {
+    Value first;
+    Value last;
+    Value token;
+  };
+
   /// The address in scratch of the dot products of a matrix's row block with
-  /// token `token` of the pass (16 lanes of f32).
-  Value sumsAt(Value matrix, Value token) {
-    Value row = b.add(
-        b.mul(matrix, b.i64(static_cast<int64_t>(tiling.passTokens))), token);
+  /// token `token` (16 lanes of f32).
+  Value sumsAt(const Run &run, Value matrix, Value rowBlock, Value token) {
+    Value row = b.add(b.mul(matrix, b.i64(count(tiling.runRowBlocks))),
+                      b.sub(rowBlock, run.first));
+    row = b.add(b.mul(row, b.i64(count(tiling.runTokens))),
+                b.sub(token, run.token));
     return b.element(b.scratch(), row, kSumBytes);
   }
-  void lastPass(Value rowBlock, Value firstToken, Value rest, int64_t tokens);
-  void pass(Value rowBlock, Value firstToken, int64_t tokens);
+  void lastPass(const Run &run, Value matrix, Value rowBlock, Value firstToken,
+                Value rest, int64_t tokens);
+  void pass(const Run &run, Value matrix, Value rowBlock, Value firstToken,
+            int64_t tokens);
+  static int64_t count(uint64_t number) { return static_cast<int64_t>(number); }
 
   const int64_t leastPass;
 };
 
 void GemvEmitter::emit() {
-  auto base =
-      static_cast<int64_t>(ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks));
-  auto perTile = static_cast<int64_t>(tiling.tileRowBlocks);
-  auto rowBlocks = static_cast<int64_t>(tiling.rowBlocks);
+  auto base = count(ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks));
+  auto perTile = count(tiling.tileRowBlocks);
+  auto rowBlocks = count(tiling.rowBlocks);
+  auto eachRun = [&](Value first, Value last, Value token, Value lastToken) {
+    const int64_t together = count(tiling.runRowBlocks);
+    b.loop(first, last, b.i64(together), [&](Value begin) {
+      Value end = b.min(last, b.add(begin, b.i64(together)));
+      run(begin, end, token, lastToken);
+    });
+  };
+  if (tiling.tileTokens == 0) {
+    // Every tile has all tokens, so the tiles of a call are a contiguous range
+    // of row blocks.
+    eachRun(b.mul(b.tileBegin(), b.i64(perTile)),
+            b.min(b.mul(b.tileEnd(), b.i64(perTile)), b.i64(rowBlocks)),
+            b.i64(0), rows());
+    return;
+  }
   b.tileLoop([&](Value tile) {
     Value first = b.mul(b.rem(tile, b.i64(base)), b.i64(perTile));
     Value last = b.min(b.add(first, b.i64(perTile)), b.i64(rowBlocks));
-    Value token = b.i64(0);
-    Value lastToken = rows();
-    if (auto most = static_cast<int64_t>(tiling.tileTokens); most != 0) {
-      token = b.mul(b.div(tile, b.i64(base)), b.i64(most));
-      lastToken = b.min(lastToken, b.add(token, b.i64(most)));
-    }
-    b.loop(first, last, b.i64(1),
-           [&](Value rowBlock) { passes(rowBlock, token, lastToken); });
+    const int64_t most = count(tiling.tileTokens);
+    Value token = b.mul(b.div(tile, b.i64(base)), b.i64(most));
+    eachRun(first, last, token, b.min(rows(), b.add(token, b.i64(most))));
   });
 }
 
-void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
-  const auto most = static_cast<int64_t>(tiling.passTokens);
-  b.loop(firstToken, lastToken, b.i64(most), [&](Value token) {
-    lastPass(rowBlock, token, b.sub(lastToken, token), most);
+void GemvEmitter::run(Value first, Value last, Value firstToken,
+                      Value lastToken) {
+  const int64_t together = count(tiling.runTokens);
+  const int64_t most = count(tiling.passTokens);
+  b.loop(firstToken, lastToken, b.i64(together), [&](Value token) {
+    const Run now = {first, last, token};
+    Value end = b.min(lastToken, b.add(token, b.i64(together)));
+    b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
+      b.loop(first, last, b.i64(1), [&](Value rowBlock) {
+        b.loop(token, end, b.i64(most), [&](Value start) {
+          lastPass(now, matrix, rowBlock, start, b.sub(end, start), most);
+        });
+      });
+    });
+    b.loop(first, last, b.i64(1), [&](Value rowBlock) {
+      b.loop(token, end, b.i64(1), [&](Value row) {
+        finishToken(rowBlock, row, [&](int64_t matrix) {
+          return sumsAt(now, b.i64(matrix), rowBlock, row);
+        });
+      });
+    });
   });
 }
 
@@ -137,47 +181,48 @@ void GemvEmitter::passes(Value rowBlock, Value firstToken, Value lastToken) {
 // smallest of the widths `tokens`, `tokens` / 2 and so on, down to leastPass,
 // that holds these tokens. If the widths are 8, 4, 2 and 1, for example, three
 // tokens use the code for four, which then reads one padding row.
-void GemvEmitter::lastPass(Value rowBlock, Value firstToken, Value rest,
-                           int64_t tokens) {
+void GemvEmitter::lastPass(const Run &run, Value matrix, Value rowBlock,
+                           Value firstToken, Value rest, int64_t tokens) {
   if (tokens <= leastPass) {
-    pass(rowBlock, firstToken, tokens);
+    pass(run, matrix, rowBlock, firstToken, tokens);
     return;
   }
   b.ifThenElse(
       b.less(b.i64(tokens / 2), rest),
-      [&] { pass(rowBlock, firstToken, tokens); },
-      [&] { lastPass(rowBlock, firstToken, rest, tokens / 2); });
+      [&] { pass(run, matrix, rowBlock, firstToken, tokens); },
+      [&] { lastPass(run, matrix, rowBlock, firstToken, rest, tokens / 2); });
 }
 
-void GemvEmitter::pass(Value rowBlock, Value firstToken, int64_t tokens) {
-  b.loop(b.i64(0), b.i64(matrices()), b.i64(1), [&](Value matrix) {
-    auto multiply = [&](auto &&sink) {
-      RowBlockReader weights = reader(matrix, rowBlock);
-      weights.readsInOrder();
-      if (isGlu) {
-        // The kernel reads row block i of the first matrix, then row block i of
-        // the second, then row block i + 1 of the first, and so on.
-        Value other = b.sub(b.i64(1), matrix);
-        weights.continuesAt(reader(other, b.add(rowBlock, matrix)).start());
-      }
-      weights.prefetchWith(tiling.prefetch.hint);
-      decodeRows(weights, sink, k, static_cast<int64_t>(tiling.prefetch.bytes));
-      for (int64_t token = 0; token < tokens; ++token) {
-        b.store(sink.sums()[token], sumsAt(matrix, b.i64(token)), 64);
-      }
-    };
-    Value x = b.binding(0);
-    if (isInt8(spec.activation)) {
-      multiply(Int8DotSink(b, spec.activation, x, k, firstToken, tokens));
-    } else {
-      multiply(DotSink(b, b.element(x, firstToken, k * 4), k * 4, tokens));
+void GemvEmitter::pass(const Run &run, Value matrix, Value rowBlock,
+                       Value firstToken, int64_t tokens) {
+  auto multiply = [&](auto &&sink) {
+    RowBlockReader weights = reader(matrix, rowBlock);
+    weights.readsInOrder();
+    if (isGlu) {
+      // After the last row block of a run in the first matrix, the kernel reads
+      // the first one in the second matrix; after the last one there, it
+      // continues with the next run in the first matrix.
+      Value next = b.add(rowBlock, b.i64(1));
+      Value isFirst = b.equal(matrix, b.i64(0));
+      Value other =
+          reader(b.sub(b.i64(1), matrix), b.select(isFirst, run.first, next))
+              .start();
+      weights.continuesAt(b.select(b.less(next, run.last),
+                                   reader(matrix, next).start(), other));
     }
-  });
-  Value rest = b.min(b.i64(tokens), b.sub(rows(), firstToken));
-  b.loop(b.i64(0), rest, b.i64(1), [&](Value row) {
-    finishToken(rowBlock, b.add(firstToken, row),
-                [&](int64_t matrix) { return sumsAt(b.i64(matrix), row); });
-  });
+    weights.prefetchWith(tiling.prefetch.hint);
+    decodeRows(weights, sink, k, count(tiling.prefetch.bytes));
+    for (int64_t token = 0; token < tokens; ++token) {
+      Value at = b.add(firstToken, b.i64(token));
+      b.store(sink.sums()[token], sumsAt(run, matrix, rowBlock, at), 64);
+    }
+  };
+  Value x = b.binding(0);
+  if (isInt8(spec.activation)) {
+    multiply(Int8DotSink(b, spec.activation, x, k, firstToken, tokens));
+  } else {
+    multiply(DotSink(b, b.element(x, firstToken, k * 4), k * 4, tokens));
+  }
 }
 
 } // namespace
@@ -225,7 +270,8 @@ void emitGemvRows(KernelBuilder &builder, const KernelSpec &spec,
   GemvEmitter product(builder, spec, isOfOutputs ? 1 : 4);
   builder.loop(firstRowBlock, lastRowBlock, builder.i64(1),
                [&](Value rowBlock) {
-                 product.passes(rowBlock, builder.i64(0), product.allRows());
+                 product.run(rowBlock, builder.add(rowBlock, builder.i64(1)),
+                             builder.i64(0), product.allRows());
                });
 }
 

@@ -51,6 +51,11 @@ constexpr double kActivationBytesPerNs = 100;
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
+/// MatMulTiling::runRowBlocks of a GluMatMul for few tokens. A core takes tens
+/// of microseconds to read this many row blocks, and loses less than one when
+/// it changes to the other matrix.
+constexpr uint64_t kRunRowBlocks = 64;
+
 /// The largest number of row blocks per tile that a spec may request.
 constexpr uint64_t kMostRowBlocks = 96;
 
@@ -280,6 +285,12 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   tiling.tileRowBlocks = orElse(
       chosen.rowBlocks,
       std::max(std::min(model, most) / together, uint64_t{1}) * together);
+  const bool isRun =
+      spec.op == KernelOp::GluMatMul && spec.mClass != MClass::Large;
+  tiling.runRowBlocks = isRun ? kRunRowBlocks : 1;
+  // A batch of the class Small has up to eight tokens, so the kernel reads its
+  // weights from memory once.
+  tiling.runTokens = spec.mClass == MClass::Small ? 8 : tiling.passTokens;
   return tiling;
 }
 

@@ -62,8 +62,14 @@ inline constexpr uint64_t kManyGemvRows = 32;
 struct MatMulTiling {
   uint64_t rowBlocks; ///< row blocks of the matrix
   uint64_t tileRowBlocks;
-  uint64_t tileTokens;   ///< tokens per tile; 0: all tokens
-  uint64_t passTokens;   ///< largest number of tokens of one GEMV pass
+  uint64_t tileTokens; ///< tokens per tile; 0: all tokens
+  uint64_t passTokens; ///< largest number of tokens of one GEMV pass
+  /// The GEMV code multiplies up to this number of row blocks, and of tokens,
+  /// before it turns their sums into y. In a GluMatMul for few tokens, it reads
+  /// this many row blocks of the first matrix, and then as many of the second
+  /// one, because each change to another matrix costs time.
+  uint64_t runRowBlocks;
+  uint64_t runTokens;    ///< a multiple of passTokens
   uint64_t tileColumns;  ///< columns per section (Gemm.cpp)
   uint64_t panelColumns; ///< columns per panel; divides tileColumns
   uint64_t panelBytes;   ///< bytes of a panel of one row block

@@ -26,10 +26,6 @@ constexpr uint32_t kSpinsBeforeLending = 1024;
 constexpr uint32_t kObservationSpins = 512;
 
 constexpr uint64_t kLineBytes = 64;
-// The number of bytes that a waiting thread prefetches: half of an L2 cache of
-// 256 KiB, which is among the smallest in use. A core reads this number of
-// bytes in about 10 microseconds, which is longer than most waits.
-constexpr uint64_t kAheadBytes = 128 << 10;
 // A waiting thread prefetches this number of bytes of each stream, and then
 // checks again whether a new phase has opened.
 constexpr uint64_t kBytesPerLook = 4 * kLineBytes;

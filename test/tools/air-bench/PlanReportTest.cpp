@@ -104,6 +104,19 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
   EXPECT_EQ(evaluate(measured).impossible, "");
 }
 
+TEST(PlanReport, PrefetchedBytesNeedNoTime) {
+  PlanMeasurement measured = measurement();
+  // Of the 200 bytes of this dispatch, 190 are read in at least 1.9 s. Its
+  // share without the other 10 bytes, 1.9 / 1.81, is just below 1.05, and 1.9 /
+  // 1.8 is just above it.
+  measured.aheadBytes = 10;
+  measured.dispatchSeconds[2] = 1.81;
+  EXPECT_EQ(evaluate(measured).impossible, "");
+  EXPECT_DOUBLE_EQ(evaluate(measured).dispatches[2].bound, 2);
+  measured.dispatchSeconds[2] = 1.8;
+  EXPECT_THAT(evaluate(measured).impossible, HasSubstr("head head took 1800"));
+}
+
 TEST(PlanReport, APassFasterThanTheSumOfItsBoundsIsNamed) {
   PlanMeasurement measured = measurement();
   measured.passes[0].seconds = 9.5;

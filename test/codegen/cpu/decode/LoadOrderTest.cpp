@@ -143,9 +143,11 @@ private:
 struct Trace {
   const Decoder *decoder;
   std::span<const uint8_t> code;
-  std::span<const uint8_t> weights;
+  std::vector<std::span<const uint8_t>> weights; ///< of each matrix
   std::map<uint64_t, std::optional<Load>> loads; ///< by the address of the code
-  std::vector<uint64_t> offsets; ///< offsets of loads from the weights
+  /// The offsets of loads from the weights, as if the matrices followed each
+  /// other without a gap.
+  std::vector<uint64_t> offsets;
 };
 Trace *current = nullptr;
 
@@ -172,14 +174,19 @@ void step(int, siginfo_t *, void *opaque) {
   int64_t address = load.displacement;
   address += load.base < 0 ? 0 : registers[load.base];
   address += load.index < 0 ? 0 : registers[load.index] * load.scale;
-  if (isIn(trace.weights, static_cast<uint64_t>(address))) {
-    trace.offsets.push_back(static_cast<uint64_t>(address) -
-                            reinterpret_cast<uint64_t>(trace.weights.data()));
+  uint64_t before = 0;
+  for (std::span<const uint8_t> matrix : trace.weights) {
+    if (isIn(matrix, static_cast<uint64_t>(address))) {
+      trace.offsets.push_back(before + static_cast<uint64_t>(address) -
+                              reinterpret_cast<uint64_t>(matrix.data()));
+    }
+    before += matrix.size();
   }
 }
 
-/// Runs a kernel, and returns the offsets of all loads from binding 1, the
-/// weights, in the order of execution.
+/// Runs a kernel, and returns the offsets of all loads from the weights in the
+/// order of execution. The weights are binding 1 or, for a GluMatMul, bindings
+/// 1 and 2, which count as if they followed each other.
 std::vector<uint64_t> tracedLoads(const Decoder &decoder,
                                   const rt::ElfImage &image,
                                   const KernelEntry &entry,
@@ -204,12 +211,12 @@ std::vector<uint64_t> tracedLoads(const Decoder &decoder,
   const AirDispatch dispatch = {&view.batch, bindings.data()};
   const AirKernelFn kernel = *image.entry(entry.name);
 
-  Trace trace = {&decoder,
-                 image.bytes(),
-                 {static_cast<const uint8_t *>(bindings[1]),
-                  test.bindings[1].before.size()},
-                 {},
-                 {}};
+  Trace trace = {&decoder, image.bytes(), {}, {}, {}};
+  const size_t matrices = test.spec.op == KernelOp::GluMatMul ? 2 : 1;
+  for (size_t i = 1; i <= matrices; ++i) {
+    trace.weights.emplace_back(static_cast<const uint8_t *>(bindings[i]),
+                               test.bindings[i].before.size());
+  }
   current = &trace;
   struct sigaction handler = {};
   struct sigaction before = {};
@@ -223,6 +230,25 @@ std::vector<uint64_t> tracedLoads(const Decoder &decoder,
   sigaction(SIGTRAP, &before, nullptr);
   current = nullptr;
   return trace.offsets;
+}
+
+void expectAscending(const std::vector<uint64_t> &loads, uint64_t bytes) {
+  ASSERT_FALSE(loads.empty());
+  EXPECT_EQ(loads.front(), 0U);
+  EXPECT_GE(loads.back() + 64, bytes);
+  for (size_t i = 1; i < loads.size(); ++i) {
+    ASSERT_LT(loads[i - 1], loads[i]) << "load " << i;
+    ASSERT_LE(loads[i] - loads[i - 1], 64U) << "load " << i;
+  }
+}
+
+/// `loads` without those of addresses that were loaded before.
+std::vector<uint64_t> firstReads(const std::vector<uint64_t> &loads) {
+  std::set<uint64_t> seen;
+  std::vector<uint64_t> first;
+  std::ranges::copy_if(loads, std::back_inserter(first),
+                       [&](uint64_t load) { return seen.insert(load).second; });
+  return first;
 }
 
 KernelCase makeCase(DType dtype, MClass mClass, Precision precision,
@@ -317,17 +343,51 @@ TEST_P(LoadOrder, OfWeightsAscends) {
       const uint64_t bytes = test.bindings[1].before.size();
       const std::vector<uint64_t> loads =
           tracedLoads(decoder, *image, entry, test);
-      ASSERT_FALSE(loads.empty()) << entry.name;
-      EXPECT_EQ(loads.front(), 0U) << entry.name;
-      EXPECT_GE(loads.back() + 64, bytes) << entry.name;
-      for (size_t i = 1; i < loads.size(); ++i) {
-        ASSERT_LT(loads[i - 1], loads[i]) << entry.name << ", load " << i;
-        ASSERT_LE(loads[i] - loads[i - 1], 64U) << entry.name;
-      }
+      SCOPED_TRACE(entry.name);
+      expectAscending(loads, bytes);
       ++traced;
     }
   }
   EXPECT_GT(traced, 0);
+}
+
+// A gated matmul reads several row blocks of one matrix before it reads those
+// of the other one, even if a tile has a single row block. Changing the stream
+// after every row block costs up to a fifth of the bandwidth.
+TEST(GatedLoadOrder, RarelyChangesTheMatrix) {
+  constexpr uint64_t kRowBlocks = 3;
+  Random random(32);
+  const Decoder decoder;
+  for (uint64_t tokens : {1, 7}) {
+    KernelCase test;
+    test.spec.op = KernelOp::GluMatMul;
+    test.spec.dtype = DType::BF16;
+    test.spec.mClass = tokens == 1 ? MClass::One : MClass::Small;
+    test.spec.n = kRowBlocks * kRowLanes;
+    test.spec.k = 256;
+    test.spec.tiles.rowBlocks = 1;
+    test.batch = makeBatch(random, BatchKind::Decode, tokens, 0);
+    test.readsActivations(randomFloats(random, tokens * test.spec.k));
+    for (int matrix = 0; matrix < 2; ++matrix) {
+      test.reads(randomMatrix(random, DType::BF16, Layout::X16, test.spec.n,
+                              test.spec.k)
+                     .packed);
+    }
+    test.writesRows(Floats(tokens * test.spec.n), test.spec.n);
+    const auto artifact = compileKernels({&test.spec, 1}, hostProfile(), 1);
+    ASSERT_TRUE(artifact.isOk()) << artifact.status().message();
+    ASSERT_EQ(artifact->entries.front().baseTiles, kRowBlocks);
+    const auto image = rt::ElfImage::load(artifact->object, "kernels");
+    ASSERT_TRUE(image.isOk()) << image.status().message();
+    std::vector<uint64_t> loads =
+        tracedLoads(decoder, *image, artifact->entries.front(), test);
+    if (tokens > 1) {
+      // Float kernels multiply a row block by four tokens, and then by the
+      // others.
+      loads = firstReads(loads);
+    }
+    expectAscending(loads, 2 * test.bindings[1].before.size());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Decoders, LoadOrder,
