@@ -41,13 +41,14 @@ constexpr const char *kBF16 = R"(
 struct Unit { Planes<4> words; };
 AP_DEVICE void weightsOf(float (&w)[2][8], const Unit &unit, u32 i) {
 #pragma unroll
-  for (u32 row = 0; row < 2; ++row) {
-    const Word4 v = unit.words[2 * i + row];
+  for (u32 four = 0; four < 2; ++four) {
+    const Word4 v = unit.words[2 * i + four];
     const u32 pairs[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
     for (u32 j = 0; j < 4; ++j) {
-      w[row][2 * j] = ap_float_of_bits(pairs[j] << 16);
-      w[row][2 * j + 1] = ap_float_of_bits(pairs[j] & 0xffff0000);
+      float *to = w[j % 2] + four * 4 + j / 2 * 2;
+      to[0] = ap_float_of_bits(pairs[j] << 16);
+      to[1] = ap_float_of_bits(pairs[j] & 0xffff0000);
     }
   }
 }

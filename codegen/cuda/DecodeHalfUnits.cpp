@@ -21,33 +21,70 @@ AP_DEVICE float signedScale(u32 word, u32 byte) {
 //   halfScale(word, byte)   returns the scale in byte `byte` of such a word
 //   superOf(unit)           returns the float16 d of row g and that of row g+8,
 //                           as bits
+//   kindOf(i, f)            returns the kind of the columns of codesOf(): which
+//                           factor their sums need, because their codes are not
+//                           in the lowest bits of the operands
+//   kindFactor(kind)        returns this factor
+// In a decode step, scales may be broadcast (kHalvesDecode). For that, it also
+// defines:
+//   scaleOperands  the lane's scales as operands of an mma
+//   kPick          the float16 number by which that mma multiplies them
+//   kPicked        the factor by which the results must be multiplied
 constexpr const char *kQ6_K = R"(
-struct Unit { Planes<4> codes; Planes<2> upper; Words<8> scales; u32 super; };
+constexpr u32 kScaleOffset = 0xe480e480; // -1024 - 128, twice
+constexpr float kZeroPoint = 32;
+struct Unit { Planes<6> codes; RowScales scales; Word2 own; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
-  unit.upper.load(p + 2048 + lane * 16);
-  unit.scales.load(p + 3072 + lane / 4 * 32);
+  loadScales(unit.scales, unit.own, p + 3072, lane);
   unit.super = take4(p + 3328 + lane / 4 * 4);
 }
-AP_DEVICE u32 lowCodes(u32 word, u32 upper, u32 shift) {
-  return (word >> shift & 0x000f000f) | (upper >> shift & 0x00300030);
-}
-AP_DEVICE u32 highCodes(u32 word, u32 upper, u32 shift) {
-  return (word >> shift & 0x00f000f0) | (upper << shift & 0x03000300);
-}
+// Six words hold the codes of 64 columns. In each half of a word, bits 4 to 9
+// are a code, bits 10 to 15 are another one, and bits 0 to 3 are a part of a
+// third one, which is put together from two words. The first two kinds are left
+// at bit 4, which multiplies them by 16.
+AP_DEVICE u32 kindOf(u32 i, u32 f) { return i % 2 * f; }
+AP_DEVICE float kindFactor(u32 kind) { return kind == 0 ? 0.0625f : 1; }
+constexpr u32 kKinds = 2;
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
-  const Word4 codes = unit.codes[i / 2];
-  const u32 w0 = f == 0 ? codes.x : codes.z;
-  const u32 w1 = f == 0 ? codes.y : codes.w;
-  const Word4 pair = unit.upper[i / 4];
-  const u32 u0 = i / 2 % 2 == 0 ? (f == 0 ? pair.x : pair.y) : (f == 0 ? pair.z : pair.w);
-  const u32 u1 = u0 >> 2;
+  const Word4 v = unit.codes[i / 2];
+  const Word4 pair = unit.codes[4 + i / 4];
+  const bool odd = i / 2 % 2 != 0;
+  const u32 w[6] = {v.x, v.y, v.z, v.w, odd ? pair.z : pair.x, odd ? pair.w : pair.y};
+  const u32 mma = i % 2 * 2 + f;
 #pragma unroll
   for (u32 j = 0; j < 4; ++j) {
-    const u32 word = j % 2 == 0 ? w0 : w1;
-    const u32 upper = j % 2 == 0 ? u0 : u1;
-    a[j] = i % 2 == 0 ? lowCodes(word, upper, j / 2 * 8) : highCodes(word, upper, j / 2 * 8);
+    if (mma == 3) {
+      a[j] = (w[j / 2 * 3 + j % 2] & 0x000f000f) |
+             (w[j / 2 * 3 + 2] << (4 - j % 2 * 2) & 0x00300030);
+    } else {
+      const u32 word = mma == 1 ? w[4 + j % 2] : w[j];
+      a[j] = (mma == 2 || (mma == 1 && j >= 2) ? word >> 6 : word) & 0x03f003f0;
+    }
   }
+}
+)";
+
+constexpr const char *kSignedOperands = R"(
+// Returns scales 4t to 4t+3 of rows g and g+8 as operands of an mma, in the
+// order 0, 2, 1, 3. The bytes 0x64 and b are the float16 number 1024 + b, to
+// which kScaleOffset is added.
+AP_DEVICE void scaleOperands(u32 (&a)[4], const Unit &unit) {
+  a[0] = ap_add_halves(ap_permute(unit.own.x, 0x64646464, 0x4240), kScaleOffset);
+  a[1] = ap_add_halves(ap_permute(unit.own.y, 0x64646464, 0x4240), kScaleOffset);
+  a[2] = ap_add_halves(ap_permute(unit.own.x, 0x64646464, 0x4341), kScaleOffset);
+  a[3] = ap_add_halves(ap_permute(unit.own.y, 0x64646464, 0x4341), kScaleOffset);
+}
+constexpr u32 kPick = 0x3c00; // 1
+constexpr float kPicked = 1;
+// The codes' zero point is treated as a minimum: the scale times kZeroPoint.
+AP_DEVICE Block minimaOf(const Unit &unit) {
+  u32 a[4];
+  scaleOperands(a, unit);
+  const Word2 super = superOf(unit);
+  constexpr float kFactor = -16 * kZeroPoint / kUnitValue;
+  return {{a[0], a[1], a[2], a[3]}, kFactor * ap_float_of_half(super.x),
+          kFactor * ap_float_of_half(super.y)};
 }
 )";
 
@@ -64,18 +101,13 @@ AP_DEVICE Word2 superOf(const Unit &unit) { return {unit.super & 0xffff, unit.su
 )";
 
 constexpr const char *kQ2_K = R"(
-// What a lane reads of a unit of Q2_K. Each byte of `scales` and `minima` packs
-// the scale of 16 columns (lower 4 bits) and their minimum (upper 4 bits).
-// `scales` has the 16 bytes of row g, followed by those of row g+8. In the mma
-// that multiplies the minima, a lane supplies only four minima of each row;
-// `minima` is a copy of the four bytes per row that contain them. `super` has d
-// (lower 16 bits) and dmin (upper 16 bits) of each row.
-struct Unit { Planes<2> codes; Words<8> scales; Word2 minima; Word2 super; };
+// Each byte of the scales packs the scale of 16 columns (lower 4 bits) and
+// their minimum (upper 4 bits). `super` has d (lower 16 bits) and dmin (upper
+// 16 bits) of each row.
+struct Unit { Planes<2> codes; RowScales scales; Word2 own; Word2 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
-  const u8 *scales = p + 1024 + lane / 4 * 32;
-  unit.scales.load(scales);
-  unit.minima = Word2{take4(scales + lane % 4 * 4), take4(scales + 16 + lane % 4 * 4)};
+  loadScales(unit.scales, unit.own, p + 1024, lane);
   unit.super = take8(p + 1280 + lane / 4 * 8);
 }
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
@@ -92,24 +124,35 @@ AP_DEVICE u32 scalesOf(const Unit &unit, u32 i) { return unit.scales[i] & 0x0f0f
 AP_DEVICE Word2 superOf(const Unit &unit) {
   return {unit.super.x & 0xffff, unit.super.y & 0xffff};
 }
+AP_DEVICE void scaleOperands(u32 (&a)[4], const Unit &unit) {
+  a[0] = unit.own.x & 0x000f000f;
+  a[1] = unit.own.y & 0x000f000f;
+  a[2] = unit.own.x >> 8 & 0x000f000f;
+  a[3] = unit.own.y >> 8 & 0x000f000f;
+}
+// The scales are subnormal numbers, which are multiplied by 2^15.
+constexpr u32 kPick = 0x7800;
+constexpr float kPicked = 512;
 AP_DEVICE Block minimaOf(const Unit &unit) {
-  // unit.minima.x has four minima of row g, and .y four of row g+8, each in the
+  // unit.own.x has four minima of row g, and .y four of row g+8, each in the
   // upper half of a byte. An operand word holds two numbers of 16 bits: the
   // first two words get minima 0 and 2 of the two rows, and the other two words
   // get minima 1 and 3.
-  return {{unit.minima.x >> 4 & 0x000f000f, unit.minima.y >> 4 & 0x000f000f,
-           unit.minima.x >> 12 & 0x000f000f, unit.minima.y >> 12 & 0x000f000f},
+  return {{unit.own.x >> 4 & 0x000f000f, unit.own.y >> 4 & 0x000f000f,
+           unit.own.x >> 12 & 0x000f000f, unit.own.y >> 12 & 0x000f000f},
           -16.0f * ap_float_of_half(unit.super.x >> 16),
           -16.0f * ap_float_of_half(unit.super.y >> 16)};
 }
 )";
 
 constexpr const char *kQ3_K = R"(
-struct Unit { Planes<2> codes; Planes<1> upper; Words<8> scales; u32 super; };
+constexpr u32 kScaleOffset = 0xe420e420; // -1024 - 32, twice
+constexpr float kZeroPoint = 4;
+struct Unit { Planes<2> codes; Planes<1> upper; RowScales scales; Word2 own; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
   unit.upper.load(p + 1024 + lane * 16);
-  unit.scales.load(p + 1536 + lane / 4 * 32);
+  loadScales(unit.scales, unit.own, p + 1536, lane);
   unit.super = take4(p + 1792 + lane / 4 * 4);
 }
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
@@ -140,6 +183,29 @@ AP_DEVICE float fieldFactor(u32 i) {
 }
 )";
 
+constexpr const char *kFieldKinds = R"(
+constexpr u32 kKinds = kFields;
+AP_DEVICE u32 kindOf(u32 i, u32) { return i % kFields; }
+AP_DEVICE float kindFactor(u32 kind) { return fieldFactor(kind); }
+)";
+
+constexpr const char *kRowScales = R"(
+// If scales are broadcast, a lane reads only those of the 16 scales of rows g
+// and g+8 that its operands need: scales 4t to 4t+3.
+struct NoWords {
+  AP_MEMBER void load(const u8 *) {}
+  AP_MEMBER u32 operator[](u32) const { return 0; }
+};
+typedef Choose<kBroadcast, Words<8>, NoWords>::Type RowScales;
+AP_DEVICE void loadScales(RowScales &scales, Word2 &own, const u8 *p, u32 lane) {
+  const u8 *from = p + lane / 4 * 32;
+  scales.load(from);
+  if (kSumsAsHalves) {
+    own = Word2{take4(from + lane % 4 * 4), take4(from + 16 + lane % 4 * 4)};
+  }
+}
+)";
+
 constexpr const char *kHalves = R"(
 // The A operands of columns 16f to 16f+15 of a block of 32 columns, and the
 // scales of rows g and g+8.
@@ -163,7 +229,7 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
   // accumulators, this would take a second set of sums and too many registers,
   // so each integer is multiplied by d instead.
   constexpr bool kLate = kRowTiles * kTokenGroups == 1 && !kLazy;
-  float late[kFields][4] = {};
+  float late[kKinds][4] = {};
   float d[kRowTiles][2];
 #pragma unroll
   for (u32 tile = 0; tile < kRowTiles; ++tile) {
@@ -179,8 +245,9 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
       const u32 tile = at / 2;
       Half half = halfOf(units[tile], i, at % 2);
       if (!kLate) {
-        half.first *= fieldFactor(i) * d[tile][0];
-        half.second *= fieldFactor(i) * d[tile][1];
+        const float factor = kindFactor(kindOf(i, at % 2));
+        half.first *= factor * d[tile][0];
+        half.second *= factor * d[tile][1];
       }
       halves[tile][at % 2] = half;
     }
@@ -196,15 +263,16 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
         beginSum(c, entries + group * kGroupStride + (2 * i + f) * kSumEntry);
         ap_mma_f16(c, half.a[0], half.a[1], half.a[2], half.a[3], f == 0 ? b.x : b.z,
                    f == 0 ? b.y : b.w);
-        addScaled(kLate ? late[i % kFields] : sums[tile][group].of[0], c, half.first, half.second);
+        addScaled(kLate ? late[kindOf(i, f)] : sums[tile][group].of[0], c, half.first,
+                  half.second);
       }
     }
   }
   if (kLate) {
 #pragma unroll
-    for (u32 field = 0; field < kFields; ++field) {
-      addScaled(sums[0][0].of[0], late[field], fieldFactor(field) * d[0][0],
-                fieldFactor(field) * d[0][1]);
+    for (u32 kind = 0; kind < kKinds; ++kind) {
+      addScaled(sums[0][0].of[0], late[kind], kindFactor(kind) * d[0][0],
+                kindFactor(kind) * d[0][1]);
     }
   }
 }
@@ -219,9 +287,9 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[
   const float d1 = ap_float_of_half(super.y);
 #pragma unroll kBlockUnroll
   for (u32 i = 0; i < 8; ++i) {
-    const float factor = fieldFactor(i);
 #pragma unroll
     for (u32 f = 0; f < 2; ++f) {
+      const float factor = kindFactor(kindOf(i, f));
       Half half = halfOf(units[0], i, f);
       float c[kTokenGroups][4];
 #pragma unroll
@@ -242,6 +310,54 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[
 }
 )";
 
+constexpr const char *kHalvesDecode = R"(
+// The four lanes of a row need the same 16 scales as float32. Each lane
+// converts a fourth of them to float16, and an mma distributes them. Its left
+// operand has the scales of the 16 rows, and its right operand picks one for
+// the even columns and another one for the odd columns, so that each lane gets
+// both for its two rows.
+AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u8 *x,
+                             const u8 *entries) {
+  const Unit &unit = units[0];
+  multiplyMinima(sums, units, entries);
+  u32 operands[4];
+  scaleOperands(operands, unit);
+  const u32 lane = ap_thread() % 32;
+  const u32 pick = lane / 4 % 2 == 0 ? kPick : kPick << 16;
+  float scales[8][4] = {};
+#pragma unroll
+  for (u32 i = 0; i < 8; ++i) {
+    const u32 own = lane % 4 == i / 2 ? pick : 0;
+    ap_mma_f16(scales[i], operands[0], operands[1], operands[2], operands[3],
+               i % 2 == 0 ? own : 0, i % 2 == 0 ? 0 : own);
+  }
+  // Sums are scaled by the small integers, and then once by d.
+  float late[kKinds][4] = {};
+#pragma unroll
+  for (u32 i = 0; i < 8; ++i) {
+    const Word4 b = *(const Word4 *)(x + i * kBlockStride);
+#pragma unroll
+    for (u32 f = 0; f < 2; ++f) {
+      u32 a[4];
+      codesOf(a, unit, i, f);
+      float c[4] = {0, 0, 0, 0};
+      ap_mma_f16(c, a[0], a[1], a[2], a[3], f == 0 ? b.x : b.z, f == 0 ? b.y : b.w);
+      const float (&scale)[4] = scales[i / 2 * 2 + f];
+      addScaled(late[kindOf(i, f)], c, scale[i % 2], scale[2 + i % 2]);
+    }
+  }
+  const float first = kPicked * kindFactor(0);
+  const Word2 super = superOf(unit);
+#pragma unroll
+  for (u32 kind = 1; kind < kKinds; ++kind) {
+    const float factor = kindFactor(kind) / kindFactor(0);
+    addScaled(late[0], late[kind], factor, factor);
+  }
+  addScaled(sums[0][0].of[0], late[0], first * ap_float_of_half(super.x),
+            first * ap_float_of_half(super.y));
+}
+)";
+
 } // namespace
 
 std::string signedScaleText(float zero) {
@@ -250,16 +366,20 @@ std::string signedScaleText(float zero) {
   return text + kSignedScale;
 }
 
-std::string halfUnitText(DType dtype) {
+std::string halfUnitText(DType dtype, UnitLoop loop) {
+  std::string text;
+  literal(text, "kBroadcast", loop == UnitLoop::Decode);
   switch (dtype) {
   case DType::Q2_K:
-    return signedScaleText(0) + kFieldFactor + kByteScales + kQ2_K;
+    return text + signedScaleText(0) + kFieldFactor + kFieldKinds +
+           kByteScales + kRowScales + kQ2_K;
   case DType::Q3_K:
-    return signedScaleText(32) + kFieldFactor + kByteScales + kQ3_K +
-           kWordScales + kWordSuper;
+    return text + signedScaleText(32) + kFieldFactor + kFieldKinds +
+           kByteScales + kRowScales + kQ3_K + kWordScales + kWordSuper +
+           kSignedOperands;
   case DType::Q6_K:
-    return signedScaleText(128) + kFieldFactor + kByteScales + kQ6_K +
-           kWordScales + kWordSuper;
+    return text + signedScaleText(128) + kByteScales + kRowScales + kQ6_K +
+           kWordScales + kWordSuper + kSignedOperands;
   default:
     return {};
   }
@@ -267,10 +387,18 @@ std::string halfUnitText(DType dtype) {
 
 std::string_view fieldFactorText() { return kFieldFactor; }
 
+std::string_view fieldKindsText() { return kFieldKinds; }
+
 std::string wordScalesText() { return std::string(kByteScales) + kWordSuper; }
 
-std::string halfMultiplyText(bool wgmma) {
-  return std::string(kHalves) + (wgmma ? kHalvesWgmma : kHalvesWarps);
+std::string halfMultiplyText(DType dtype, UnitLoop loop) {
+  const bool broadcasts =
+      dtype == DType::Q2_K || dtype == DType::Q3_K || dtype == DType::Q6_K;
+  if (loop == UnitLoop::Decode && broadcasts) {
+    return kHalvesDecode;
+  }
+  return std::string(kHalves) +
+         (loop == UnitLoop::Wgmma ? kHalvesWgmma : kHalvesWarps);
 }
 
 } // namespace air::codegen::cuda

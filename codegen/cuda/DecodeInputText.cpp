@@ -191,7 +191,8 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
     entry[at + kPart] = (u16)low;
   } else {
     const u32 field = group * kSumDivisor / 32 % kFields;
-    const float value = sum * (kZeroFactor * (float)(1u << field * kFieldBits));
+    const u32 shift = kSixes ? (group % 4 == 3 ? 0 : 4) : field * kFieldBits;
+    const float value = sum * (kZeroFactor * (float)(1u << shift));
     float *entry = (float *)(sums + group * kSumEntry);
     if (kSumTokens == 1) {
       entry[0] = entry[1] = entry[2] = entry[3] = value;

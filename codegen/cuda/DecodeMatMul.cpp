@@ -24,13 +24,19 @@ struct Sizes {
       sharedBytes;
 };
 
+UnitLoop loopOf(const DecodeTiling &tiling) {
+  return tiling.fetch == WeightFetch::Registers ? UnitLoop::DecodeFromRegisters
+                                                : UnitLoop::Decode;
+}
+
 /// Computes all sizes of the kernel that `spec` describes. The kernel's shared
 /// memory may exceed the target's limit; the caller must check.
 Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
   Sizes s{};
   AIR_ASSIGN_OR_RETURN(s.unit, t16Unit(spec.dtype));
-  AIR_ASSIGN_OR_RETURN(s.form, activationForm(spec.dtype, target));
+  AIR_ASSIGN_OR_RETURN(s.form,
+                       activationForm(spec.dtype, target, loopOf(tiling)));
   s.form.split |= spec.splitActivations;
   s.tileOutputs = isGlu(spec.output) ? kT16Rows / 2 : kT16Rows;
   s.tiles = divideUp(spec.rows, s.tileOutputs);
@@ -174,6 +180,10 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kRowTiles", 1U);
   literal(text, "kLazy", false);
   literal(text, "kTokenGroups", 1U);
+  // The mma has columns for 8 tokens. Up to 4 tokens leave room for the
+  // rounding errors of their activations.
+  literal(text, "kSplitColumns",
+          s.form.split && !s.form.floats && spec.tokens <= 4);
   literal(text, "kGroupStride", 0U);
   literal(text, "kTiles", s.tiles);
   literal(text, "kUnits", s.units);
@@ -376,10 +386,10 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                 "#define KERNEL_NAME " + kernel.name + "\n" +
                 bindingsText(more) + std::string(intrinsics) +
                 std::string(takeText(tiling.fetch)) +
-                unitText(spec.dtype, s.form) + ringText(tiling.fetch) +
-                inputText(spec.input) + std::string(roundingText()) +
-                std::string(activationText()) + outputText(spec.output) +
-                std::string(kernelText());
+                unitText(spec.dtype, s.form, loopOf(tiling)) +
+                ringText(tiling.fetch) + inputText(spec.input) +
+                std::string(roundingText()) + std::string(activationText()) +
+                outputText(spec.output) + std::string(kernelText());
   return kernel;
 }
 

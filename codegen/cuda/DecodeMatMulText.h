@@ -13,6 +13,12 @@
 
 namespace air::codegen::cuda {
 
+/// The loop that multiplies units: that of a decode step, in which a warp has
+/// one tile of rows and one group of tokens, that of a prefill, or that of a
+/// prefill with wgmma. DecodeFromRegisters is for decode steps whose weights
+/// are fetched to registers, which leaves fewer registers for the loop.
+enum class UnitLoop { Decode, DecodeFromRegisters, Prefill, Wgmma };
+
 /// The form in which the kernels of a dtype need the activations.
 struct ActivationForm {
   bool halves = false; ///< columns in the order "halves" (T16.h)
@@ -30,6 +36,9 @@ struct ActivationForm {
   /// of activations, if the codes are in the lowest bits of their bytes. If
   /// they begin at bit n, the correction is 2^n times as large.
   float zeroFactor = 0;
+  /// Whether the codes are in planes of the kind "sixes" (T16.h). Of every 64
+  /// columns, the codes of the first 48 are then multiplied by 16.
+  bool sixes = false;
   /// A byte holds codes of 8 / fieldBits successive blocks of 32 columns, which
   /// are multiplied without being shifted to the lowest bits. Unused for dtypes
   /// with neither a zero point nor one scale per 16 columns.
@@ -37,8 +46,10 @@ struct ActivationForm {
 };
 
 /// Returns the form that the kernels of a dtype need on `target`, or
-/// Unsupported if `target` has no kernels for this dtype.
-Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target);
+/// Unsupported if `target` has no kernels for this dtype. `loop` is the loop of
+/// the kernel (see below).
+Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target,
+                                      UnitLoop loop);
 
 /// Returns how many bytes the sums of activations take for the columns of one
 /// unit and `tokens` tokens (1 to 8).
@@ -47,10 +58,10 @@ uint32_t unitSumBytes(const ActivationForm &form, const T16Unit &unit,
 
 /// Returns the text of the constants that describe activations in this form:
 /// kHalves, kSplitActivations, kBfloat, kFloats, kZeroFactor, kFieldBits,
-/// kFields (the number of codes in a byte), kBlockStride, kCoreMatrices, and
-/// kSum*, for the sums of `tokens` tokens. If kCoreMatrices is set, the 32
-/// columns of a block are stored as four core matrices of wgmma. A block takes
-/// two multiplications, each with two of these core matrices.
+/// kFields (the number of codes in a byte), kSixes, kBlockStride,
+/// kCoreMatrices, and kSum*, for the sums of `tokens` tokens. If kCoreMatrices
+/// is set, the 32 columns of a block are stored as four core matrices of wgmma.
+/// A block takes two multiplications, each with two of these core matrices.
 std::string formLiterals(const ActivationForm &form, uint32_t tokens,
                          uint32_t blockStride, bool coreMatrices = false);
 
@@ -68,9 +79,10 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 ///                 to the lower half of an activation in float32
 ///   kXStride      for activations in float32, the distance in bytes from a
 ///                 token to the next
-/// With `wgmma`, four warps multiply together, and kCoreMatrices must be set.
-std::string unitText(DType dtype, const ActivationForm &form,
-                     bool wgmma = false);
+///   kSplitColumns whether the rounding errors of activations are in columns 4
+///                 to 7 of the right operand
+/// With wgmma, four warps multiply together, and kCoreMatrices must be set.
+std::string unitText(DType dtype, const ActivationForm &form, UnitLoop loop);
 
 /// The part of unitText for the dtypes that are multiplied by float32
 /// activations: F32, F64, and BF16 on targets whose tensor cores do not support
@@ -80,8 +92,8 @@ std::string floatUnitText(DType dtype);
 /// The parts of unitText for dtypes with one scale per 16 columns. halfUnitText
 /// returns struct Unit and the functions that read it, and halfMultiplyText
 /// returns multiplyUnits.
-std::string halfUnitText(DType dtype);
-std::string halfMultiplyText(bool wgmma);
+std::string halfUnitText(DType dtype, UnitLoop loop);
+std::string halfMultiplyText(DType dtype, UnitLoop loop);
 
 /// Returns the text of signedScale, which turns one byte of a word of four
 /// scales into a float. `zero` is the byte that encodes a scale of 0.0.
@@ -94,6 +106,11 @@ std::string smallUnitText(DType dtype);
 /// Returns the text of fieldFactor, which scales the sums of codes that are not
 /// in the lowest bits of their bytes.
 std::string_view fieldFactorText();
+/// Returns the text of kindOf and kindFactor for dtypes with fieldFactor.
+std::string_view fieldKindsText();
+/// Returns the text of multiplyUnits for a decode step with dtypes that have a
+/// quantised scale for every 32 columns.
+std::string_view broadcastText();
 /// Returns the text of halfScale and superOf, for units whose scales are bytes
 /// and whose `super` holds the float16 block scales ("d" in GGUF) of two rows.
 std::string wordScalesText();
@@ -104,6 +121,9 @@ std::string fourBitText();
 /// Returns the text of valuesOfBlock, which looks up nibbles in the dtype's
 /// table of 16 entries.
 std::string tableText(DType dtype);
+/// The part of unitText for IQ4_NL and IQ4_XS: struct Unit and the functions
+/// that read it.
+std::string tableUnitText(DType dtype);
 
 /// Returns the text of take16, take8 and take4, with which loadUnit reads
 /// weights.

@@ -208,9 +208,12 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   const u32 g = lane / 4;
   const u32 t = lane % 4;
   const u32 column = warp * kWarpUnits * kUnitColumns;
-  // The 8 columns of the mma are tokens. Columns beyond the last token repeat
-  // other tokens, and their results are not used.
-  const u8 *xLane = shared + kXOffset + (g % kTokens) * kXStride + t * 16 + column * 2;
+  // The 8 columns of the mma are tokens or, if kSplitColumns is set, 4 tokens
+  // and the rounding errors of their activations. Columns beyond the last token
+  // repeat other tokens, and their results are not used.
+  const u32 token = (kSplitColumns ? g % 4 : g) % kTokens;
+  const u8 *xLane = shared + kXOffset + token * kXStride + t * 16 + column * 2 +
+                    (kSplitColumns ? g / 4 * kXLow : 0);
   const u8 *sumLane = shared + kSumOffset + sumLaneOffset(column, g % kTokens, t);
   float *reduce = (float *)(shared + kReduceOffset);
 

@@ -113,7 +113,8 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
     const u32 at = (2 + i % 2 + i / 4 * 2) % 4;
     const u32 upper = at < 2 ? u << (2 - at) : u >> (at - 2);
     const u32 selectors = (w >> i % 2 * 2 & 0x33333333) | (upper & 0x44444444);
-    const u32 values = ap_permute(0x33231200, 0x00005644, selectors >> i % 4 / 2 * 16);
+    const u32 values = ap_permute(ap_in_register(0x33231200), 0x00005644,
+                                  ap_opaque(selectors) >> i % 4 / 2 * 16);
     a[row] = values & 0x00ff00ff;
     a[row + 2] = ap_permute(values, 0, 0x4341);
   }
@@ -137,6 +138,60 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
   unit.scales.load(p + 2048 + lane / 4 * 8);
   unit.super = take4(p + 2112 + lane / 4 * 4);
+}
+)";
+
+constexpr const char *kNibbleOperands = R"(
+// The scales of blocks t and t+4 as operands, the latter times 16.
+AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
+  const u32 selector = 0x4040 + t * 0x0101;
+  return {ap_permute(unit.scales[0], 0, selector) & 0x00f0000f,
+          ap_permute(unit.scales[1], 0, selector) & 0x00f0000f};
+}
+constexpr u32 kPickEven = 0x7800, kPickOdd = 0x68000000; // 2^15 and 2^11
+constexpr u32 kScaleBias = 0x68006800; // 2^15 / 2 / 8, twice
+constexpr float kPicked = 512;
+)";
+
+constexpr const char *kBroadcast = R"(
+// The four lanes of a row need the same 8 scales as float32. Instead of
+// converting them four times, an mma distributes them. Its left operand has the
+// scales of the 16 rows and 8 ones, and its right operand picks one scale for
+// the even columns and another one for the odd columns, so that each lane gets
+// both for its two rows. The ones are multiplied by an eighth of the number
+// that the scales need in addition.
+AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u8 *x,
+                             const u8 *entries) {
+  const Unit &unit = units[0];
+  const u32 lane = ap_thread() % 32;
+  const u32 t = lane % 4;
+  const u32 pick = lane / 4 % 2 == 0 ? kPickEven : kPickOdd;
+  const Word2 operands = scaleOperands(unit, t);
+  float scales[4][4] = {};
+#pragma unroll
+  for (u32 i = 0; i < 4; ++i) {
+    ap_mma_f16(scales[i], operands.x, operands.y, 0x00010001, 0x00010001, t == i ? pick : 0,
+               kScaleBias);
+  }
+  // Sums are scaled by the small integers, and then once by d.
+  float late[kParities][4] = {};
+#pragma unroll
+  for (u32 i = 0; i < 8; ++i) {
+    const Block block = blockOf(unit, i);
+    const Word4 b = *(const Word4 *)(x + i * kBlockStride);
+    float c[4];
+    beginSum(c, entries + i * kSumEntry);
+    multiply(c, block.a[0], block.a[1], block.a[2], block.a[3], b.x, b.y);
+    multiply(c, block.a[4], block.a[5], block.a[6], block.a[7], b.z, b.w);
+    const float (&scale)[4] = scales[i % 4];
+    addScaled(late[i % kParities], c, scale[i / 4], scale[2 + i / 4]);
+  }
+  const float d0 = kPicked * ap_float_of_half(unit.super & 0xffff);
+  const float d1 = kPicked * ap_float_of_half(unit.super >> 16);
+#pragma unroll
+  for (u32 parity = 0; parity < kParities; ++parity) {
+    addScaled(sums[0][0].of[parity], late[parity], d0, d1);
+  }
 }
 )";
 
@@ -202,6 +257,8 @@ AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 
 } // namespace
 
+std::string_view broadcastText() { return kBroadcast; }
+
 std::string smallUnitText(DType dtype) {
   std::string text;
   // The products of codes and scales are multiplied by `factor` at the end. A
@@ -211,7 +268,8 @@ std::string smallUnitText(DType dtype) {
     literal(text, "kNibbles", nibbles);
     literal(text, "kUnitValue", factor);
     literal(text, "kScaleMask", scaleMask);
-    text += signedScaleText(-0.5F) + std::string(fieldFactorText());
+    text += signedScaleText(-0.5F) + std::string(fieldFactorText()) +
+            std::string(fieldKindsText());
   };
   switch (dtype) {
   case DType::IQ1_S:
@@ -224,7 +282,8 @@ std::string smallUnitText(DType dtype) {
   case DType::IQ2_XXS:
     // A scale is d * (s + 1/2) / 4.
     begin(0x1p22F, false, 0x0f0f0f0f);
-    return text + kIQ2_XXSLoad + kIQ2 + kNibbleScales + kTwoHalves;
+    return text + kIQ2_XXSLoad + kIQ2 + kNibbleScales + kTwoHalves +
+           kNibbleOperands;
   case DType::IQ2_XS:
   case DType::IQ2_S:
     begin(0x1p22F, false, 0x0f0f0f0f);
@@ -233,11 +292,13 @@ std::string smallUnitText(DType dtype) {
     // A scale is d * (s + 1/2) / 2. The table holds half of each element of the
     // codebook.
     begin(0x1p24F, false, 0x0f0f0f0f);
-    return text + kIQ3Load + kNibbleScales + tableText(dtype) + kIQ3_XXS;
+    return text + kIQ3Load + kNibbleScales + tableText(dtype) + kIQ3_XXS +
+           kNibbleOperands;
   case DType::IQ3_S:
     // An element is 2 * (code - 7.5), and a scale is d * (2s + 1).
     begin(0x1p26F, true, 0x0f0f0f0f);
-    return text + kIQ3Load + kNibbleScales + fourBitText() + kIQ3_S;
+    return text + kIQ3Load + kNibbleScales + fourBitText() + kIQ3_S +
+           kNibbleOperands;
   case DType::TQ1_0:
   case DType::TQ2_0:
   case DType::Q1_0:

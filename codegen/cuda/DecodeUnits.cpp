@@ -102,7 +102,7 @@ struct Unit { Planes<4> words; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) { unit.words.load(p + lane * 16); }
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   const Word4 first = unit.words[2 * i], second = unit.words[2 * i + 1];
-  return {{first.x, second.x, first.y, second.y, first.z, second.z, first.w, second.w}, 1, 1};
+  return {{first.x, first.y, first.z, first.w, second.x, second.y, second.z, second.w}, 1, 1};
 }
 )";
 
@@ -114,14 +114,21 @@ constexpr const char *kSums = R"(
 // one group of tokens, odd blocks have sums of their own, which are multiplied
 // by 1/16 at the end. With several groups, each scale of an odd block is
 // multiplied by 1/16 instead.
-constexpr u32 kParities = kNibbles && kTokenGroups == 1 ? 2 : 1;
+//
+// Without scales, successive mma use different accumulators, because an mma
+// that adds to the result of the previous one has to wait for it.
+constexpr u32 kParities = kTokenGroups != 1 ? 1 : kNibbles ? 2 : kScaled ? 1 : 4;
 struct Sums { float of[kParities][4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
 #pragma unroll
   for (u32 i = 0; i < 4; ++i) {
     total[i] = sums.of[0][i] * kUnitValue;
-    if (kParities == 2) {
-      total[i] += sums.of[kParities - 1][i] * (kUnitValue * 0.0625f);
+#pragma unroll
+    for (u32 parity = 1; parity < kParities; ++parity) {
+      total[i] += sums.of[parity][i] * (kNibbles ? kUnitValue * 0.0625f : kUnitValue);
+    }
+    if (kSplitColumns) {
+      total[i] += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(total[i]), 2));
     }
   }
 }
@@ -186,6 +193,11 @@ AP_DEVICE void multiplyBlock(float (&c)[4], const Block &block, const Word4 &b) 
   multiply(c, block.a[0], block.a[1], block.a[2], block.a[3], b.x, b.y);
   multiply(c, block.a[4], block.a[5], block.a[6], block.a[7], b.z, b.w);
 }
+AP_DEVICE void addBlock(Sums &sums, const Block &block, const Word4 &b, u32 first) {
+  multiply(sums.of[first % kParities], block.a[0], block.a[1], block.a[2], block.a[3], b.x, b.y);
+  multiply(sums.of[(first + 1) % kParities], block.a[4], block.a[5], block.a[6], block.a[7], b.z,
+           b.w);
+}
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
   multiplyMinima(sums, units, entries);
@@ -204,21 +216,21 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
       const u8 *from = x + group * kGroupStride + i * kBlockStride;
       const Word4 b = *(const Word4 *)from;
       Word4 low = {};
-      if (kSplitActivations) {
+      if (kSplitActivations && !kSplitColumns) {
         low = *(const Word4 *)(from + kXLow);
       }
 #pragma unroll
       for (u32 tile = 0; tile < kRowTiles; ++tile) {
-        float (&sum)[4] = sums[tile][group].of[i % kParities];
+        Sums &sum = sums[tile][group];
         if (kScaled) {
           float c[4];
           beginSum(c, entries + group * kGroupStride + i * kSumEntry);
           multiplyBlock(c, blocks[tile], b);
-          addScaled(sum, c, blocks[tile].first, blocks[tile].second);
+          addScaled(sum.of[i % kParities], c, blocks[tile].first, blocks[tile].second);
         } else {
-          multiplyBlock(sum, blocks[tile], b);
-          if (kSplitActivations) {
-            multiplyBlock(sum, blocks[tile], low);
+          addBlock(sum, blocks[tile], b, 2 * i);
+          if (kSplitActivations && !kSplitColumns) {
+            addBlock(sum, blocks[tile], low, 2 * i + 2);
           }
         }
       }
@@ -440,78 +452,6 @@ AP_DEVICE Block minimaOf(const Unit &unit) {
 }
 )";
 
-constexpr const char *kIQ4Table = R"(
-// IQ4_NL's 16 table entries, each with 128 added. The entries are -127, -104,
-// -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89 and 113.
-constexpr u32 kTable0 = 0x3f2d1801, kTable1 = 0x766a5d4f;
-constexpr u32 kTable2 = 0xa6998d81, kTable3 = 0xf1d9c5b5;
-)";
-
-constexpr const char *kIQ3Table = R"(
-// The 16 possible elements of IQ3_XXS, each divided by 2 and with 128 added.
-// The quotients are -31, -26, -22, -18, -14, -10, -6, -2, and their absolute
-// values in ascending order.
-constexpr u32 kTable0 = 0x6e6a6661, kTable1 = 0x7e7a7672;
-constexpr u32 kTable2 = 0x8e8a8682, kTable3 = 0x9f9a9692;
-)";
-
-constexpr const char *kTableLookup = R"(
-// Replaces the lower four nibbles of `word`, which are indices of the table, by
-// the table's entries. The top bit of a nibble selects a half of the table.
-AP_DEVICE u32 valuesOf(u32 word) {
-  const u32 low = ap_permute(kTable0, kTable1, word & 0x7777);
-  const u32 high = ap_permute(kTable2, kTable3, word & 0x7777);
-  return ap_permute(low, high, 0x3210 | (word & 0x8888) >> 1);
-}
-// Returns block i of a unit. Even blocks have their codes in low nibbles.
-AP_DEVICE Block valuesOfBlock(const Unit &unit, u32 i, float first, float second) {
-  const Word4 w = unit.codes[i / 2];
-  const u32 words[4] = {w.x, w.y, w.z, w.w};
-  Block block = {{}, first, second};
-#pragma unroll
-  for (u32 j = 0; j < 8; ++j) {
-    const u32 values = valuesOf(words[j / 4 * 2 + j % 2] >> j % 4 / 2 * 16);
-    block.a[j] = i % 2 == 0 ? values & 0x00ff00ff : ap_permute(values, 0, 0x4341);
-  }
-  return block;
-}
-)";
-
-constexpr const char *kIQ4_NLLoad = R"(
-struct Unit { Planes<2> codes; Words<4> scales; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-  unit.codes.load(p + lane * 16);
-  unit.scales.load(p + 1024 + lane / 4 * 16);
-}
-)";
-
-constexpr const char *kIQ4_NL = R"(
-AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
-  const u32 scales = unit.scales[i];
-  return valuesOfBlock(unit, i, ap_float_of_half(scales & 0xffff),
-                       ap_float_of_half(scales >> 16));
-}
-)";
-
-constexpr const char *kIQ4_XSLoad = R"(
-struct Unit { Planes<4> codes; Words<4> scales; u32 super; };
-AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
-  unit.codes.load(p + lane * 16);
-  unit.scales.load(p + 2048 + lane / 4 * 16);
-  unit.super = take4(p + 2176 + lane / 4 * 4);
-}
-)";
-
-constexpr const char *kIQ4_XS = R"(
-AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
-  const u32 scales0 = unit.scales[i / 4];
-  const u32 scales1 = unit.scales[2 + i / 4];
-  return valuesOfBlock(unit, i,
-                       ap_float_of_half(unit.super & 0xffff) * signedScale(scales0, i % 4),
-                       ap_float_of_half(unit.super >> 16) * signedScale(scales1, i % 4));
-}
-)";
-
 constexpr const char *kE2m1 = R"(
 // Moves the sign and the other three bits of an e2m1 code in each half of
 // `word` to their places in a float16, which is then the code's value times
@@ -525,17 +465,18 @@ AP_DEVICE u32 elements(u32 word, u32 nibble) {
 
 constexpr const char *kMXFP4 = R"(
 constexpr bool kScaled = true, kNibbles = false;
-constexpr float kUnitValue = 0x1p15f;
+constexpr float kUnitValue = 0x1p14f;
 struct Unit { Planes<2> codes; Words<2> scales; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
   unit.scales.load(p + 1024 + lane / 4 * 8);
 }
-// Returns 2^(e - 128), which is half of the block's scale. The results for e =
-// 0 and e = 1 are subnormal.
-AP_DEVICE float halfScale(u32 word, u32 byte) {
-  const u32 e = word >> 8 * byte & 0xff;
-  return ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
+// Returns the block's scale 2^(e - 127). If e is 0, this is a subnormal number,
+// and if e is 255, which stands for NaN, infinity.
+AP_DEVICE float scaleOf(u32 word, u32 byte) {
+  const u32 shifted = byte == 3 ? word >> 1 : word << (23 - 8 * byte);
+  const u32 bits = shifted & 0x7f800000;
+  return ap_float_of_bits(bits < 0x00400000 ? 0x00400000 : bits);
 }
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   const Word4 w = unit.codes[i / 2];
@@ -544,7 +485,7 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   return {{elements(w.x, high), elements(w.y, high), elements(w.x, high + 2),
            elements(w.y, high + 2), elements(w.z, high), elements(w.w, high),
            elements(w.z, high + 2), elements(w.w, high + 2)},
-          halfScale(scales, 2 * high), halfScale(scales, 2 * high + 1)};
+          scaleOf(scales, 2 * high), scaleOf(scales, 2 * high + 1)};
 }
 )";
 
@@ -564,7 +505,8 @@ constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
 
 } // namespace
 
-Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target) {
+Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target,
+                                      UnitLoop loop) {
   ActivationForm form;
   switch (dtype) {
   case DType::F32:
@@ -635,22 +577,19 @@ Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target) {
     form.sumsAsHalves = true;
     return form;
   case DType::Q2_K:
-    form.halves = true;
-    form.sumColumns = 16;
-    form.sumsAsHalves = true;
-    form.fieldBits = 2;
-    return form;
   case DType::Q3_K:
     form.halves = true;
     form.sumColumns = 16;
+    form.sumsAsHalves = dtype == DType::Q2_K || loop == UnitLoop::Decode;
     form.zeroFactor = -4 * kSubnormal;
     form.fieldBits = 2;
     return form;
   case DType::Q6_K:
     form.halves = true;
     form.sumColumns = 16;
+    form.sumsAsHalves = loop == UnitLoop::Decode;
     form.zeroFactor = -32 * kSubnormal;
-    form.fieldBits = 4;
+    form.sixes = true;
     return form;
   default:
     return unsupportedError("matmuls for GPUs do not support dtype " +
@@ -684,16 +623,18 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
   literal(text, "kZeroFactor", form.zeroFactor);
   literal(text, "kFieldBits", form.fieldBits);
   literal(text, "kFields", 8 / form.fieldBits);
+  literal(text, "kSixes", form.sixes);
   literal(text, "kBlockStride", blockStride);
   literal(text, "kCoreMatrices", coreMatrices);
   return text;
 }
 
-std::string unitText(DType dtype, const ActivationForm &form, bool wgmma) {
+std::string unitText(DType dtype, const ActivationForm &form, UnitLoop loop) {
   if (form.floats) {
     return kParts + floatUnitText(dtype);
   }
   const bool bfloat = form.bfloat;
+  const bool wgmma = loop == UnitLoop::Wgmma;
   const std::string parts = std::string(kParts) + kBlock;
   const std::string common =
       parts + (wgmma    ? (bfloat ? kWgmmaBfloat : kWgmmaHalf)
@@ -702,8 +643,12 @@ std::string unitText(DType dtype, const ActivationForm &form, bool wgmma) {
   const std::string withMinima =
       std::string(kSums) + kMinima + (wgmma ? kWgmmaMultiply : kMultiply);
   const std::string plain = kNoMinima + withMinima;
+  const std::string broadcast =
+      loop == UnitLoop::Decode || loop == UnitLoop::DecodeFromRegisters
+          ? kNoMinima + std::string(kSums) + std::string(broadcastText())
+          : plain;
   const std::string halves =
-      std::string(kSums) + kMinima + halfMultiplyText(wgmma);
+      std::string(kSums) + kMinima + halfMultiplyText(dtype, loop);
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
@@ -720,11 +665,9 @@ std::string unitText(DType dtype, const ActivationForm &form, bool wgmma) {
     return common + kNibbleValue + kQ5_1Load + kFiveBits + kCodes +
            kShortBlocks + kShortMinima + withMinima;
   case DType::IQ4_NL:
-    return common + kByteValue + kIQ4_NLLoad + tableText(dtype) + kIQ4_NL +
-           plain;
+    return common + kByteValue + tableUnitText(dtype) + plain;
   case DType::IQ4_XS:
-    return common + kByteValue + signedScaleText(32) + kIQ4_XSLoad +
-           tableText(dtype) + kIQ4_XS + plain;
+    return common + kByteValue + tableUnitText(dtype) + broadcast;
   case DType::Q8_0:
     return common + kByteValue + kQ8_0 + plain;
   case DType::Q4_K:
@@ -734,10 +677,9 @@ std::string unitText(DType dtype, const ActivationForm &form, bool wgmma) {
     return common + kNibbleValue + kQ5_KLoad + kFiveBits + kCodes + kQ45_K +
            withMinima;
   case DType::Q2_K:
-    return parts + kByteValue + halfUnitText(dtype) + halves;
   case DType::Q3_K:
   case DType::Q6_K:
-    return parts + kByteValue + halfUnitText(dtype) + kNoMinima + halves;
+    return parts + kByteValue + halfUnitText(dtype, loop) + halves;
   case DType::MXFP4:
     return common + kE2m1 + kMXFP4 + plain;
   case DType::IQ1_M:
@@ -746,6 +688,10 @@ std::string unitText(DType dtype, const ActivationForm &form, bool wgmma) {
     return parts + smallUnitText(dtype) + wordScalesText() + kNoMinima + halves;
   case DType::NVFP4:
     return parts + smallUnitText(dtype) + kNoMinima + halves;
+  case DType::IQ2_XXS:
+  case DType::IQ3_XXS:
+  case DType::IQ3_S:
+    return common + smallUnitText(dtype) + broadcast;
   default:
     return common + smallUnitText(dtype) + plain;
   }
@@ -754,10 +700,5 @@ std::string unitText(DType dtype, const ActivationForm &form, bool wgmma) {
 std::string_view e2m1Text() { return kE2m1; }
 
 std::string fourBitText() { return std::string(kFourBits) + kCodes; }
-
-std::string tableText(DType dtype) {
-  return std::string(dtype == DType::IQ3_XXS ? kIQ3Table : kIQ4Table) +
-         kTableLookup;
-}
 
 } // namespace air::codegen::cuda

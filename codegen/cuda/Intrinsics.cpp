@@ -69,6 +69,24 @@ AP_DEVICE u32 ap_permute(u32 low, u32 high, u32 selector) {
   asm("prmt.b32 %0, %1, %2, %3;" : "=r"(bytes) : "r"(low), "r"(high), "r"(selector));
   return bytes;
 }
+// Returns `value`. The compiler does not know that, so it computes the value
+// once instead of deriving each use from the operands.
+AP_DEVICE u32 ap_opaque(u32 value) {
+  asm("" : "+r"(value));
+  return value;
+}
+// Returns `value`, which is a literal, in a register of the thread. The
+// compiler would keep a literal in a register of the whole warp and copy it for
+// each instruction that cannot read such registers. Blocks have one dimension,
+// so threadIdx.y is 0.
+AP_DEVICE u32 ap_in_register(u32 value) { return value + threadIdx.y; }
+
+// Adds two pairs of float16.
+AP_DEVICE u32 ap_add_halves(u32 a, u32 b) {
+  u32 sum;
+  asm("add.rn.f16x2 %0, %1, %2;" : "=r"(sum) : "r"(a), "r"(b));
+  return sum;
+}
 
 // Weights are read once, so these loads do not allocate in L1.
 AP_DEVICE Word4 ap_stream16(const void *p) {

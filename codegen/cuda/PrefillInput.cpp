@@ -67,7 +67,8 @@ Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
                                         const std::string &where) {
   PrefillOperands operands{};
   AIR_ASSIGN_OR_RETURN(operands.unit, t16Unit(spec.dtype));
-  AIR_ASSIGN_OR_RETURN(operands.form, activationForm(spec.dtype, target));
+  AIR_ASSIGN_OR_RETURN(operands.form,
+                       activationForm(spec.dtype, target, UnitLoop::Prefill));
   AIR_RETURN_IF_ERROR(
       checkPrefill(spec.maxTokens, spec.dependentLaunch, target, where));
   if (spec.columns < 1 || spec.columns > 1U << 20 || spec.columns % 8 != 0 ||

@@ -364,6 +364,7 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   literal(text, "kRowWarps", tiling.rowWarps);
   literal(text, "kRowTiles", tiling.rowTiles);
   literal(text, "kLazy", true);
+  literal(text, "kSplitColumns", false);
   literal(text, "kTokenGroups", tiling.tokenGroups);
   literal(text, "kGroupStride", operands.chunkBytes);
   literal(text, "kXStride", 64U);
@@ -381,7 +382,8 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   text += dependentLaunchText(spec.dependentLaunch) + "#define KERNEL_NAME " +
           kernel.name + "\n" + bindingsText(more) + std::string(intrinsics) +
           std::string(takeText(WeightFetch::AsyncCopy)) +
-          unitText(spec.dtype, operands.form, spec.wgmma) +
+          unitText(spec.dtype, operands.form,
+                   spec.wgmma ? UnitLoop::Wgmma : UnitLoop::Prefill) +
           std::string(copyText(target)) +
           (spec.wgmma ? kPublishForWgmma : kPublishNothing) +
           storeText(spec.output) + kText;

@@ -32,7 +32,7 @@ constexpr std::array<Row, 29> kUnits = {{
     {DType::Q3_K, {256, 1824, 2, 1024, 1536, 0, 1792}},
     {DType::Q4_K, {256, 2368, 4, 0, 2048, 2176, 2304}},
     {DType::Q5_K, {256, 2880, 4, 2048, 2560, 2688, 2816}},
-    {DType::Q6_K, {256, 3360, 4, 2048, 3072, 0, 3328}},
+    {DType::Q6_K, {256, 3360, 6, 0, 3072, 0, 3328}},
     {DType::IQ2_XXS, {256, 1632, 2, 1024, 1536, 0, 1600}},
     {DType::IQ2_XS, {256, 1696, 2, 1024, 1536, 0, 1664}},
     {DType::IQ3_XXS, {256, 2144, 4, 0, 2048, 0, 2112}},
@@ -101,21 +101,42 @@ Place bytePlace(uint32_t row, uint32_t column) {
           0, 8};
 }
 
-/// The place of a code's upper bits: 2 bits for Q6_K, 1 bit for other dtypes.
-Place upperPlace(const T16Unit &unit, uint32_t row, uint32_t column,
-                 uint32_t bits) {
-  const Position at = positionOf(row, column % 32, bits == 2);
+/// The place of the fifth bit of a code.
+Place fifthBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
+  const Position at = positionOf(row, column % 32, false);
   const uint32_t high = (column / 32) % 2;
   const uint32_t first = at.four / 2 == 0 ? 4 + 4 * high : 12 - 12 * high;
-  const uint32_t pair = column / 64;
-  // For 64 columns, a lane has one word of upper bits if each code has one
-  // upper bit, and two words if each has two.
-  const uint32_t word = bits == 1 ? pair : pair * 2 + at.word / 2;
-  const uint32_t above = bits == 1 ? at.word : at.word % 2 * 2;
-  const uint32_t bit = (at.four & 1) * 16 + first + above;
-  return {unit.upperOffset + word / 4 * 512 + at.lane * 16 + word % 4 * 4 +
-              bit / 8,
-          bit % 8, bits};
+  const uint32_t bit = (at.four & 1) * 16 + first + at.word;
+  return {unit.upperOffset + at.lane * 16 + column / 64 * 4 + bit / 8, bit % 8,
+          1};
+}
+
+/// The places of the lower four bits of a 6-bit code and of its upper two bits.
+/// T16.h describes the planes of the kind "sixes".
+struct SixBitPlaces {
+  Place lower, upper;
+};
+SixBitPlaces sixBitPlaces(uint32_t row, uint32_t column) {
+  const Position at = positionOf(row, column % 32, true);
+  // Which of the 16 operand words of 64 columns holds the code: four for each
+  // 16 columns, in the order of an mma's operands.
+  const uint32_t mma = column / 16 % 4;
+  const uint32_t operand = at.word % 2 + at.four / 2 * 2;
+  const uint32_t run = column / 64;
+  const auto place = [&](uint32_t word, uint32_t first, uint32_t bits) {
+    const uint32_t plane = word < 4 ? run : 4 + run / 2;
+    const uint32_t at4 = word < 4 ? word : run % 2 * 2 + word - 4;
+    const uint32_t bit = at.four % 2 * 16 + first;
+    return Place{plane * 512 + at.lane * 16 + at4 * 4 + bit / 8, bit % 8, bits};
+  };
+  if (mma == 3) {
+    const uint32_t word = operand / 2 * 3;
+    return {place(word + operand % 2, 0, 4),
+            place(word + 2, operand % 2 * 2, 2)};
+  }
+  const bool atTop = mma == 2 || (mma == 1 && operand >= 2);
+  const uint32_t word = mma == 1 ? 4 + operand % 2 : operand;
+  return {place(word, atTop ? 10 : 4, 4), place(word, atTop ? 14 : 8, 2)};
 }
 
 /// The place of a 2-bit code in the planes of the kind pairs (T16.h).
@@ -207,6 +228,14 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   }
 }
 
+/// The byte at which an element of 16 bits lies. The 16 bytes that a lane reads
+/// of a plane are its operand of one mma.
+uint32_t wordByte(uint32_t row, uint32_t column) {
+  const Position at = positionOf(row, column % 32, false);
+  return (column / 32 * 2 + at.word / 2) * 512 + at.lane * kPlaneBytesOfLane +
+         at.four / 2 * 8 + at.word % 2 * 4 + at.four % 2 * 2;
+}
+
 /// Packs or unpacks the 16-bit part with index `half` of an element that has
 /// `halves` such parts. A lane's 8 adjacent columns of a row are in `halves`
 /// successive planes.
@@ -230,6 +259,8 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
     switch (dtype) {
     case DType::F16:
     case DType::BF16:
+      moveHalf<Packing>(unit + wordByte(row, column), code);
+      break;
     case DType::F32:
     case DType::F64: {
       const uint32_t halves = info(dtype).blockBytes / 2;
@@ -270,14 +301,14 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
       moveBits<Packing>(unit, thirdBitPlace(shape, row, column), 2, code);
       break;
     case DType::Q6_K:
-      moveBits<Packing>(unit, nibblePlace(row, column, true), 0, code);
-      moveBits<Packing>(unit, upperPlace(shape, row, column, 2), 4, code);
+      moveBits<Packing>(unit, sixBitPlaces(row, column).lower, 0, code);
+      moveBits<Packing>(unit, sixBitPlaces(row, column).upper, 4, code);
       break;
     case DType::Q5_0:
     case DType::Q5_1:
     case DType::Q5_K:
       moveBits<Packing>(unit, nibblePlace(row, column, false), 0, code);
-      moveBits<Packing>(unit, upperPlace(shape, row, column, 1), 4, code);
+      moveBits<Packing>(unit, fifthBitPlace(shape, row, column), 4, code);
       break;
     case DType::IQ4_NL:
     case DType::IQ4_XS:

@@ -33,24 +33,38 @@
 //   pairs      128 columns of 2-bit codes. The lowest two bits of a byte hold
 //              the first 32 columns, and the highest two the last 32.
 //   bytes      32 columns of 8-bit codes.
-//   words      16-bit elements. Two planes hold 32 columns, the first for row g
-//              and the second for row g+8.
+//   words      16-bit elements. Two planes hold 32 columns. In each, the 16
+//              bytes of a lane are its operand of one mma: columns 0 and 1 of a
+//              group of four for row g, the same for row g+8, and then columns
+//              2 and 3 for both rows. The first plane has the lane's first
+//              group.
 //   long words elements of 32 or 64 bits. Two planes (32 bits) or four planes
 //              (64 bits) hold 32 columns of row g, and as many planes follow
 //              for row g+8. Each plane has four (32 bits) or two (64 bits) of
 //              the lane's columns.
-//   bits, bit pairs
-//              The upper bits of the codes of Q5_0, Q5_1 and Q5_K (one bit per
-//              code) and Q6_K (two bits per code), whose lower 4 bits are in
-//              nibbles. Each half of a word has four fields of 4 bits, which
-//              start at bits 4, 8, 12 and 0. In this order they belong to
-//              columns 0-1 of groups in low nibbles, columns 0-1 in high
-//              nibbles, columns 2-3 in low nibbles, and columns 2-3 in high
-//              nibbles. In a plane of bits, a lane has one word per plane of
-//              nibbles, and bit i of a field belongs to word i of the lane's
-//              nibbles. In planes of bit pairs, a lane has two words per plane
-//              of nibbles, one per group of four columns; the lower two bits of
-//              a field belong to row g and the upper two to row g+8.
+//   bits       The upper bits of the codes of Q5_0, Q5_1 and Q5_K, whose lower
+//              4 bits are in nibbles. Each half of a word has four fields of 4
+//              bits, which start at bits 4, 8, 12 and 0. In this order they
+//              belong to columns 0-1 of groups in low nibbles, columns 0-1 in
+//              high nibbles, columns 2-3 in low nibbles, and columns 2-3 in
+//              high nibbles. A lane has one word per plane of nibbles, and bit
+//              i of a field belongs to word i of the lane's nibbles.
+//   sixes      6-bit codes. For 64 columns, a lane has six words, w0 to w5. The
+//              first four are its 16 bytes of plane 0, 1, 2 or 3, and the other
+//              two are half of its bytes of plane 4 (columns 0 to 127) or 5.
+//              Each 16 of the 64 columns take one mma, whose operands a0 to a3
+//              are columns 0 and 1 of a group of four for row g, the same for
+//              row g+8, and then columns 2 and 3 for both rows. An operand has
+//              a code in each half. In each half of the words, these are the
+//              codes:
+//                first mma   a0 to a3: bits 4 to 9 of w0 to w3
+//                second mma  a0 and a1: bits 4 to 9 of w4 and w5; a2 and a3:
+//                            bits 10 to 15 of w4 and w5
+//                third mma   a0 to a3: bits 10 to 15 of w0 to w3
+//                fourth mma  lower four bits of a0 to a3: bits 0 to 3 of w0,
+//                            w1, w3 and w4; upper two bits of a0 and a1: bits 0
+//                            and 1 and bits 2 and 3 of w2; those of a2 and a3:
+//                            the same bits of w5
 //   third bits The upper bits of the codes of Q3_K, whose lower 2 bits are in
 //              pairs. Word 2p of a lane belongs to plane p of pairs and row g,
 //              and word 2p+1 to row g+8. In each half of a word, bits 2, 4, 6
@@ -87,7 +101,7 @@
 //   Q5_K       256      4 of nibbles, 1 of bits, octets       2880
 //   Q2_K       256      2 of pairs, halves                    1344
 //   Q3_K       256      2 of pairs, 1 of third bits, halves   1824
-//   Q6_K       256      4 of nibbles, 2 of bit pairs, halves  3360
+//   Q6_K       256      6 of sixes, halves                    3360
 //   IQ3_XXS    256      4 of straight nibbles, octets         2144
 //   IQ3_S      256      4 of nibbles, octets                  2144
 //   IQ2_XXS    256      2 of selectors, 1 of upper bits, octets

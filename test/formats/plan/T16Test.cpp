@@ -163,6 +163,87 @@ TEST(T16, NibblesLieWhereTheFragmentOfATensorCoreHasThem) {
   }
 }
 
+// The 16 bytes of a lane are the four words of the left operand of an
+// mma.m16n8k16, whose rows and columns the PTX ISA lists.
+TEST(T16, BytesOf16BitElementsAreOperandsOfAnMma) {
+  Bytes source;
+  for (uint32_t row = 0; row < 16; ++row) {
+    for (uint32_t column = 0; column < 64; ++column) {
+      source.push_back(static_cast<uint8_t>(column));
+      source.push_back(static_cast<uint8_t>(row));
+    }
+  }
+  for (const DType dtype : {DType::F16, DType::BF16}) {
+    Bytes packed(*t16Bytes(dtype, 16, 64));
+    packT16(dtype, 16, 64, source, packed);
+    for (uint32_t mma = 0; mma < 4; ++mma) {
+      for (uint32_t lane = 0; lane < 32; ++lane) {
+        for (uint32_t operand = 0; operand < 4; ++operand) {
+          const uint32_t row = lane / 4 + operand % 2 * 8;
+          const uint32_t column =
+              mma / 2 * 32 + lane % 4 * 8 + mma % 2 * 4 + operand / 2 * 2;
+          const uint32_t first = column | row << 8;
+          EXPECT_EQ(wordAt(packed, mma * 512 + lane * 16 + operand * 4),
+                    first | (first + 1) << 16)
+              << "mma " << mma << ", lane " << lane << ", word " << operand;
+        }
+      }
+    }
+  }
+}
+
+// Masks and shifts make the operands of four mma of six words of a lane.
+TEST(T16, SixesAreWhereAMaskAndAShiftMakeThemCodes) {
+  const auto code = [](uint32_t row, uint32_t column) {
+    return (row * 7 + column * 5 + column / 13) % 64;
+  };
+  // Of each 128 columns of a Q6_K block, 64 bytes have the lower 4 bits of
+  // columns 0 to 63 in low nibbles, and of columns 64 to 127 in high ones. 32
+  // bytes have the upper 2 bits of columns that are 32 apart.
+  Bytes source(16 * 210);
+  for (uint32_t row = 0; row < 16; ++row) {
+    uint8_t *block = source.data() + row * 210;
+    for (uint32_t column = 0; column < 256; ++column) {
+      const uint32_t half = column / 128;
+      const uint32_t i = column % 128;
+      block[half * 64 + i % 64] |=
+          static_cast<uint8_t>(code(row, column) % 16 << i / 64 * 4);
+      block[128 + half * 32 + i % 32] |=
+          static_cast<uint8_t>(code(row, column) / 16 << i / 32 * 2);
+    }
+  }
+  Bytes packed(*t16Bytes(DType::Q6_K, 16, 256));
+  packT16(DType::Q6_K, 16, 256, source, packed);
+  constexpr uint32_t kMask = 0x003f003f;
+  for (uint32_t at = 0; at < 4 * 32; ++at) {
+    const uint32_t run = at / 32;
+    const uint32_t lane = at % 32;
+    uint32_t w[6];
+    for (uint32_t i = 0; i < 6; ++i) {
+      w[i] = wordAt(packed, i < 4 ? run * 512 + lane * 16 + i * 4
+                                  : (4 + run / 2) * 512 + lane * 16 +
+                                        run % 2 * 8 + (i - 4) * 4);
+    }
+    const auto joined = [](uint32_t low, uint32_t high) {
+      return (low & 0x000f000f) | (high & 0x00030003) << 4;
+    };
+    const uint32_t operands[16] = {
+        w[0] >> 4 & kMask,      w[1] >> 4 & kMask,       w[2] >> 4 & kMask,
+        w[3] >> 4 & kMask,      w[4] >> 4 & kMask,       w[5] >> 4 & kMask,
+        w[4] >> 10 & kMask,     w[5] >> 10 & kMask,      w[0] >> 10 & kMask,
+        w[1] >> 10 & kMask,     w[2] >> 10 & kMask,      w[3] >> 10 & kMask,
+        joined(w[0], w[2]),     joined(w[1], w[2] >> 2), joined(w[3], w[5]),
+        joined(w[4], w[5] >> 2)};
+    for (uint32_t i = 0; i < 16; ++i) {
+      const uint32_t row = lane / 4 + i % 2 * 8;
+      const uint32_t column =
+          run * 64 + i / 4 * 16 + lane % 4 * 4 + i % 4 / 2 * 2;
+      EXPECT_EQ(operands[i], code(row, column) | code(row, column + 1) << 16)
+          << "lane " << lane << ", operand " << i;
+    }
+  }
+}
+
 // A kernel gets two 2-bit codes at once by applying a mask to a word. For every
 // second pair of codes it first shifts the word by 8 bits. The third bits of
 // Q3_K are in another word. When the kernel has shifted that word, the third

@@ -83,6 +83,13 @@ AP_DEVICE u32 ap_permute(u32 low, u32 high, u32 selector) {
   }
   return result;
 }
+AP_DEVICE u32 ap_opaque(u32 value) { return value; }
+AP_DEVICE u32 ap_in_register(u32 value) { return value; }
+AP_DEVICE u32 ap_add_halves(u32 a, u32 b) {
+  const float low = ap_float_of_half(a) + ap_float_of_half(b);
+  const float high = ap_float_of_half(a >> 16) + ap_float_of_half(b >> 16);
+  return ap_half_of_float(low) | ap_half_of_float(high) << 16;
+}
 AP_DEVICE Word4 ap_stream16(const void *p) { return *(const Word4 *)p; }
 AP_DEVICE Word2 ap_stream8(const void *p) { return *(const Word2 *)p; }
 AP_DEVICE u32 ap_stream4(const void *p) { return *(const u32 *)p; }
