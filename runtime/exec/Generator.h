@@ -108,8 +108,8 @@ public:
 private:
   Generator(Session &owner, GenerateOptions chosen, Sampler sampling);
   /// Runs `tokens` and, if `sampleAfter` is true, sets `sampled` to the token
-  /// that follows them. If `draw` is set and `tokens` has only one token, the GPU
-  /// chooses the token that follows; otherwise, `sampler` does.
+  /// that follows them. If `draw` is set and `tokens` has only one token, the
+  /// GPU chooses the token that follows; otherwise, `sampler` does.
   Status run(std::span<const int32_t> tokens, bool sampleAfter);
   bool isInterrupted() const;
   /// The reason why `token` ends the answer, or NotFinished if it is part of
