@@ -320,6 +320,7 @@ std::vector<Case> dispatchCases() {
       // The buffer of the logits has no room for all 16 tokens.
       {"plan.dispatch.launch", inGpu([](P &p) { p.max_outputs = 15; })},
       {"plan.binding.access", inTiles([](P &p) {
+         dispatchOf(p, 1, 0).bindings.back()->index = 4; // Sequences
          dispatchOf(p, 1, 0).bindings.back()->access = plan::Access::Write;
        })},
       {"plan.binding.device", in([](P &p) {
@@ -649,6 +650,10 @@ std::vector<Case> choiceCases() {
       // An embedding, which chooses no tokens, writes token ids.
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
+       })},
+      // A kernel of a program that reads tiles writes the number of tokens.
+      {kRule, inTiles([](P &p) {
+         dispatchOf(p, 1, 0).bindings.back()->access = plan::Access::Write;
        })},
       // The dispatch that chooses tokens must be the last one of the program,
       // after other dispatches of its step. In the first case, another dispatch
