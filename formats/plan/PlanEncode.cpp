@@ -45,6 +45,11 @@ uint64_t leastMetadataBytes(const plan::PlanT &plan) {
     for (const auto &splitter : tokenizer.splitters) {
       bytes += 4 * splitter->words.size();
     }
+    if (tokenizer.rules && tokenizer.rules->pipeline) {
+      for (const auto &step : tokenizer.rules->pipeline->steps) {
+        bytes += step->pattern.size() + step->content.size();
+      }
+    }
   }
   for (const auto &segment : plan.segments) {
     bytes += segment->digests.size();
@@ -181,7 +186,19 @@ Digest headerDigest(std::span<const uint8_t> page) {
   return stream.finish();
 }
 
+bool needsPipelineMinor(const plan::Tokenizer &tokenizer) {
+  const auto isEmpty = [](const auto *list) {
+    return list == nullptr || list->size() == 0;
+  };
+  return (tokenizer.rules() != nullptr &&
+          tokenizer.rules()->pipeline() != nullptr) ||
+         !isEmpty(tokenizer.after_bos()) || !isEmpty(tokenizer.before_eos());
+}
+
 uint32_t minorVersion(bool isFat, const plan::Tokenizer *tokenizer) {
+  if (tokenizer != nullptr && needsPipelineMinor(*tokenizer)) {
+    return kPipelineMinor;
+  }
   if (tokenizer != nullptr && tokenizer->matching() != nullptr &&
       std::ranges::any_of(*tokenizer->matching(), [](uint8_t flags) {
         return (flags & match_flags::kFused) != 0;

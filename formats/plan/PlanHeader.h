@@ -14,7 +14,7 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
-inline constexpr uint32_t kPlanMinor = 3; ///< the newest that is supported
+inline constexpr uint32_t kPlanMinor = 4; ///< the newest that is supported
 /// The minor version of plans for one target. It is lower than that of fat
 /// plans, so that readers that do not support fat plans accept it.
 inline constexpr uint32_t kSinglePlanMinor = 1;
@@ -22,6 +22,9 @@ inline constexpr uint32_t kFatPlanMinor = 2; ///< the minor version of fat plans
 /// The minor version of plans, fat or not, whose vocabulary has the flag
 /// match_flags::kFused.
 inline constexpr uint32_t kFusedUnknownMinor = 3;
+/// The minor version of plans, fat or not, whose vocabulary has a pipeline, or
+/// tokens after BOS or before EOS.
+inline constexpr uint32_t kPipelineMinor = 4;
 inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
 inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',

@@ -79,7 +79,8 @@ public:
   /// The largest number of bytes of text that one token can represent. It is at
   /// most three times longestPiece(), because normalisation may shrink text to
   /// a third of its size. The exceptions are runs of collapsed spaces, and runs
-  /// of unknown or removed characters, which may be longer.
+  /// of unknown or removed characters, which may be longer. For a vocabulary
+  /// with a pipeline, it is larger than any text.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

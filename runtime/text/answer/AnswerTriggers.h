@@ -10,9 +10,10 @@ namespace air::rt {
 /// Adds to `triggers` what the notation of answers implies. Triggers do not
 /// count within reasoning. If there are none, the grammar applies to the text
 /// that follows the reasoning which the prompt has begun, or to the message of
-/// the final channel; there is then no message in the commentary channel, whose
-/// text would be part of the answer. `open` is the reasoning that the prompt
-/// has begun, one of `syntax.reasoning`; null if there is none.
+/// the final channel; there is then no message in another channel than analysis
+/// and final, as its text would be part of the answer. With triggers, the text
+/// before a trigger is free in every channel. `open` is the reasoning that the
+/// prompt has begun, one of `syntax.reasoning`; null if there is none.
 GrammarTriggers answerTriggers(const AnswerSyntax &syntax,
                                GrammarTriggers triggers,
                                const ReasoningMarks *open);
