@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""check_tokenizers.py [--airrun PROGRAM] [--seconds N] [--seed N] [FILE ...]: ids of random texts, compared with other libraries.
+"""check_tokenizers.py [--airrun PROGRAM] [--seconds N] [--seed N] [--combinations N] [FILE ...]: ids of random texts, compared with other libraries.
 
     pip install tokenizers==0.23.3 sentencepiece==0.2.3 pcre2==0.7.1
     python3 tools/check_tokenizers.py                            # the tokenizers of the tests, and trained ones
     python3 tools/check_tokenizers.py --seconds 600 --seed 7     # more texts
+    python3 tools/check_tokenizers.py --combinations 1000        # more tokenizers with random components
     python3 tools/check_tokenizers.py .../tokenizer.json         # also tokenizer.model
 
 A text has characters of all of Unicode, words, numbers and white space. The ids of a tokenizer.json are those of
 Hugging Face's tokenizers, the ids of a tokenizer.model those of sentencepiece. Published expressions, which split text,
-are also compared with PCRE2. The first difference of each comparison is printed, and the exit code is 1.
+are also compared with PCRE2. Then each component of the tokenizers library is compared, and combinations of components
+that are chosen at random (random_tokenizers.py). The first difference of each comparison is printed, and the exit code
+is 1.
 """
 import argparse
 import json
@@ -24,6 +27,8 @@ from pathlib import Path
 import pcre2
 import sentencepiece
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+import random_tokenizers
 
 HERE = Path(__file__).resolve().parent
 JSON = HERE.parent / "test/Inputs/tokenizers/json"
@@ -49,17 +54,17 @@ WORDS = "the time I'll don't HELLO World's caf\u00e9 na\u00efve \u4e16\u754c \u0
 SPACES = [" ", " ", " ", "  ", "     ", "\n", "\r\n", "\n\n", "\t", " \n ", "\u00a0", "\u3000", ""]
 
 
-def random_text(draw):
+def random_text(draw, characters=CHARACTERS):
     parts = []
     for _ in range(draw.randrange(12)):
         kind = draw.random()
         if kind < 0.35:
             parts.append(draw.choice(WORDS))
         elif kind < 0.5:  # neighbours in Unicode, as in a word of some script
-            at = draw.randrange(len(CHARACTERS))
-            parts.append("".join(draw.choice(CHARACTERS[at:at + 60]) for _ in range(draw.randrange(1, 7))))
+            at = draw.randrange(len(characters))
+            parts.append("".join(draw.choice(characters[at:at + 60]) for _ in range(draw.randrange(1, 7))))
         elif kind < 0.7:
-            parts.append("".join(draw.choices(CHARACTERS, k=draw.randrange(1, 5))))
+            parts.append("".join(draw.choices(characters, k=draw.randrange(1, 5))))
         else:
             parts.append(chr(draw.randrange(32, 127)) * draw.choice([1, 1, 2, 9]))
         parts.append(draw.choice(SPACES))
@@ -76,7 +81,9 @@ class Checker:
         done = subprocess.run([self.airrun, "tokenize", file, "--no-bos", "--strings", strings],
                               capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"{file}: {done.stderr}")
+            kept = Path(tempfile.gettempdir()) / "refused.json"
+            kept.write_text(Path(file).read_text(errors="replace"))
+            sys.exit(f"{file}: exit code {done.returncode}: {done.stderr}  see {kept}")
         return json.loads(done.stdout)
 
     def compare(self, name, file, oracle, same=lambda got, wanted: got == wanted):
@@ -144,6 +151,37 @@ class Checker:
                 return ids + (whole.encode(text[at:]).ids if text[at:] else [])
             self.compare(f"{name}, PCRE2", file, by_pcre2)
 
+    def combinations(self, count):
+        characters = [c for c in CHARACTERS if random_tokenizers.agrees(c)]
+        kinds, agreeing, texts = {}, 0, 0
+        for name, made in random_tokenizers.every(self.draw, count, lambda: random_text(self.draw, characters)):
+            file = self.folder / "combined.json"
+            file.write_text(made.to_str())
+            given = [text for text in (random_text(self.draw, characters) for _ in range(200))
+                     if normalizers.NFC().normalize_str(text) == unicodedata.normalize("NFC", text)]
+            given += random_tokenizers.TEXTS
+            wanted = [made.encode(text, add_special_tokens=False).ids for text in given]
+            got = self.ours(file, given)
+            # airrun has scores in single precision, so the rounding of equal sums may choose other pieces.
+            vocabulary = json.loads(made.to_str())["model"]["vocab"]
+
+            def total(ids):
+                return round(sum(vocabulary[each][1] for each in ids if each < len(vocabulary)), 3)
+            wrong = [i for i, ids in enumerate(got) if ids != wanted[i]
+                     and not (isinstance(vocabulary, list) and total(ids) == total(wanted[i]))]
+            for i in wrong[:1]:
+                print(f"{name}: {given[i]!r}\n  got    {got[i]}\n  wanted {wanted[i]}")
+                kept = Path(tempfile.gettempdir()) / f"tokenizer-{self.failed}.json"
+                kept.write_text(made.to_str())
+                print(f"  see {kept}")
+            self.failed += len(wrong[:1])
+            agreeing += not wrong
+            texts += len(given)
+            for kind in random_tokenizers.components(made):
+                kinds[kind] = kinds.get(kind, 0) + 1
+        print(f"components and combinations: {agreeing} tokenizers agree, {texts} texts")
+        print("  with " + ", ".join(f"{kind} {number}" for kind, number in sorted(kinds.items())))
+
     def sentencepiece(self):
         corpus = self.folder / "corpus.txt"
         corpus.write_text("\n".join(" ".join(self.draw.choices(WORDS, k=8)) for _ in range(4000)))
@@ -161,6 +199,7 @@ def main():
     options.add_argument("--airrun", default=os.environ.get("AIRRUN", str(HERE.parent / "build/dev/bin/airrun")))
     options.add_argument("--seconds", type=float, default=2, help="for each comparison")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--combinations", type=int, default=100, help="how many tokenizers are put together at random")
     options.add_argument("files", nargs="*", type=Path)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -170,6 +209,7 @@ def main():
         if not given.files:
             checker.expressions()
             checker.sentencepiece()
+            checker.combinations(given.combinations)
     sys.exit(1 if checker.failed else 0)
 
 

@@ -378,6 +378,7 @@ Status Reader::readAlgorithm() {
     data.stripAccents = data.lowercase;
     return readFlag("normalizer.strip_accents", data.stripAccents);
   case TokenizerKind::None:
+  case TokenizerKind::WordLevel:
   case TokenizerKind::Rwkv:
     break;
   }

@@ -1,6 +1,8 @@
 //===- ByteLevel.cpp - GPT-2's printable spelling of bytes ------*- C++ -*-===//
 #include "formats/model/ByteLevel.h"
 
+#include "formats/support/Utf8.h"
+
 #include <array>
 #include <cstdint>
 
@@ -53,6 +55,21 @@ bool bytesOfSpelling(std::string_view spelling, std::string &bytes) {
     bytes += static_cast<char>(kByteOf[codePoint]);
   }
   return true;
+}
+
+void appendSpelling(std::string_view bytes, std::string &spelling) {
+  static const std::array<uint32_t, 256> codePoints = [] {
+    std::array<uint32_t, 256> table{};
+    for (uint32_t codePoint = 0; codePoint < kEnd; ++codePoint) {
+      if (kByteOf[codePoint] >= 0) {
+        table[static_cast<size_t>(kByteOf[codePoint])] = codePoint;
+      }
+    }
+    return table;
+  }();
+  for (const char c : bytes) {
+    appendUtf8(codePoints[static_cast<uint8_t>(c)], spelling);
+  }
 }
 
 } // namespace air

@@ -18,6 +18,9 @@ namespace air {
 /// leaves `bytes` unspecified, when some character does not stand for a byte.
 bool bytesOfSpelling(std::string_view spelling, std::string &bytes);
 
+/// Appends the spelling of each of `bytes` to `spelling`.
+void appendSpelling(std::string_view bytes, std::string &spelling);
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_MODEL_BYTELEVEL_H

@@ -3,6 +3,7 @@
 
 #include "formats/model/ByteLevel.h"
 #include "formats/model/Charsmap.h"
+#include "formats/model/CheckPipeline.h"
 #include "formats/model/EscapedBytes.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/model/PreTokenizerNames.h"
@@ -82,9 +83,8 @@ Status checkIds(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// Checks that byte tokens are named like <0x0A>. Every byte must have a byte
-/// token, unless there is an unknown token.
-Status checkByteTokens(const TokenizerData &data) {
+/// Checks that byte tokens are named like <0x0A>. Says which bytes have one.
+Result<std::array<bool, 256>> checkByteNames(const TokenizerData &data) {
   std::array<bool, 256> present{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {
     if (data.types[id] != TokenType::Byte) {
@@ -99,6 +99,13 @@ Status checkByteTokens(const TokenizerData &data) {
     }
     present[*byte] = true;
   }
+  return present;
+}
+
+/// As checkByteNames(). Every byte must have a byte token, unless there is an
+/// unknown token.
+Status checkByteTokens(const TokenizerData &data) {
+  AIR_ASSIGN_OR_RETURN(const auto present, checkByteNames(data));
   for (bool isPresent : present) {
     if (!isPresent && data.unknown == TokenizerData::kNoToken) {
       return corruptError("tokenizer: some bytes have no token and there is no "
@@ -193,6 +200,9 @@ bool occursInText(size_t byte) {
 }
 
 TokenSpelling spellingOf(const TokenizerData &data) {
+  if (data.rules.pipeline.isSet) {
+    return TokenSpelling::Text; // bytes have tokens such as <0x0A>, or none
+  }
   return data.rules.isSet ? data.rules.spelling
                           : preTokenizerRules(data.pre)->spelling;
 }
@@ -261,8 +271,15 @@ Status checkTokenizer(const TokenizerData &data) {
   }
   AIR_RETURN_IF_ERROR(checkSizes(data));
   AIR_RETURN_IF_ERROR(checkIds(data));
+  if (data.rules.pipeline.isSet) {
+    AIR_RETURN_IF_ERROR(checkPipeline(data));
+    AIR_RETURN_IF_ERROR(checkByteNames(data).status());
+    AIR_RETURN_IF_ERROR(Charsmap::parse(data.charsmap).status());
+    return data.kind == TokenizerKind::Unigram ? checkSpm(data) : Status::ok();
+  }
   switch (data.kind) {
   case TokenizerKind::None:
+  case TokenizerKind::WordLevel:
     break;
   case TokenizerKind::Spm:
     return checkSpm(data);

@@ -79,7 +79,8 @@ bool isNoEnd(const TokenizerData &data, std::string_view piece) {
 /// Qwen 2.
 bool isMadeByMerge(const TokenizerData &data, std::string_view piece) {
   return std::ranges::any_of(data.merges, [&](std::string_view merge) {
-    size_t space = merge.find(' ', 1);
+    size_t space =
+        merge.find(data.rules.pipeline.isSet ? kMergeBorder : ' ', 1);
     return merge.size() == piece.size() + 1 &&
            space != std::string_view::npos &&
            merge.substr(0, space) == piece.substr(0, space) &&

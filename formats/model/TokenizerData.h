@@ -8,6 +8,7 @@
 #define AIRPACK_FORMATS_MODEL_TOKENIZERDATA_H
 
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/model/TextSteps.h"
 #include "formats/text/jinja/ProgramCode.h"
 #include "formats/text/unicode/Normalize.h"
 
@@ -26,6 +27,7 @@ enum class TokenizerKind : uint8_t {
   Unigram = 3,   ///< sentencepiece's unigram model
   WordPiece = 4, ///< the tokenizer of BERT
   Rwkv = 5,      ///< longest matches, as in RWKV World
+  WordLevel = 6, ///< each word is a token, or unknown
 };
 
 /// The type of a token, with the values of GGUF's tokenizer.ggml.token_type.
@@ -65,6 +67,9 @@ struct TextRules {
   std::optional<NormalForm> form; ///< text is first converted to this form
   TokenSpelling spelling = TokenSpelling::Bytes;
   SpacePrefix prefix = SpacePrefix::None;
+  /// If it is set, it says all about the text, and the fields above are not
+  /// used, except ignoreMerges.
+  TextPipeline pipeline;
 };
 
 /// Bits for the fields of tokenizer.json that say how a special token matches.
@@ -78,6 +83,8 @@ inline constexpr uint8_t kAll = 15;
 /// Only for the unknown token of a BPE vocabulary: one such token stands for
 /// all consecutive parts of a word that have no tokens ('fuse_unk').
 inline constexpr uint8_t kFused = 16;
+/// Only with a pipeline: the token is user-defined, and also a piece of words.
+inline constexpr uint8_t kPiece = 32;
 } // namespace match_flags
 
 struct TokenizerData {
@@ -88,7 +95,9 @@ struct TokenizerData {
   std::vector<std::string> tokens; ///< the piece of each id, as in the file
   std::vector<float> scores; ///< SPM, Unigram: score of each id; else empty
   std::vector<TokenType> types;
-  std::vector<std::string> merges; ///< BPE: "LEFT RIGHT", ordered by rank
+  /// BPE: "LEFT RIGHT", ordered by rank. With a pipeline, kMergeBorder takes
+  /// the place of the space, because tokens may contain spaces.
+  std::vector<std::string> merges;
   int32_t bos = kNoToken;
   int32_t eos = kNoToken;
   int32_t unknown = kNoToken;
@@ -98,6 +107,9 @@ struct TokenizerData {
       endOfGeneration; ///< every id that ends an answer, sorted
   bool addBos = false;
   bool addEos = false;
+  /// Further tokens that are added with BOS, after it, and with EOS, before it.
+  std::vector<int32_t> afterBos;
+  std::vector<int32_t> beforeEos;
   /// Whether the data comes from a tokenizer.json. If so, what other files say
   /// about addBos and addEos is ignored. Not part of a plan.
   bool hasTemplate = false;
@@ -118,7 +130,7 @@ struct TokenizerData {
   /// program are parsed when they are used.
   std::map<std::string, jinja::ProgramCode> templatePrograms;
   /// Only set if the data comes from a plan: the compiled form of each
-  /// expression of the pre-tokenizer (RegexCode.h). If it is empty, the
+  /// expression of the pre-tokenizer, or of the pipeline (RegexCode.h). If it is empty, the
   /// expressions are compiled when they are used.
   std::vector<std::vector<uint32_t>> splitters;
   /// One sentence for the user about each correction that the reader of the

@@ -151,18 +151,25 @@ private:
 std::vector<std::unique_ptr<plan::RegexProgramT>>
 packSplitters(const TokenizerData &data) {
   std::vector<std::unique_ptr<plan::RegexProgramT>> list;
-  if (data.kind != TokenizerKind::Bpe) {
+  const TextPipeline &pipeline = data.rules.pipeline;
+  if (data.kind != TokenizerKind::Bpe && !pipeline.isSet) {
     return list;
   }
   std::vector<std::string_view> expressions(data.rules.expressions.begin(),
                                             data.rules.expressions.end());
+  for (const TextStep &step : pipeline.steps) {
+    if (hasExpression(step)) {
+      expressions.push_back(step.pattern);
+    }
+  }
   if (const PreTokenizerRules *named = preTokenizerRules(data.pre);
       named != nullptr && !data.rules.isSet) {
     expressions.assign(named->expressions.begin(), named->expressions.end());
   }
   uint64_t words = 0;
   for (std::string_view expression : expressions) {
-    const Result<Regex> compiled = Regex::compile(expression);
+    const Result<Regex> compiled = Regex::compile(
+        expression, pipeline.isSet ? RegexAnchors::Lines : RegexAnchors::Text);
     if (!compiled) {
       return {};
     }
@@ -174,6 +181,58 @@ packSplitters(const TokenizerData &data) {
     list.clear();
   }
   return list;
+}
+
+std::vector<uint8_t> packBytes(const std::string &text) {
+  return {text.begin(), text.end()};
+}
+
+std::string unpackBytes(const flatbuffers::Vector<uint8_t> *bytes) {
+  return bytes == nullptr ? std::string()
+                          : std::string(bytes->begin(), bytes->end());
+}
+
+std::unique_ptr<plan::TextPipelineT> packPipeline(const TextPipeline &from) {
+  auto record = std::make_unique<plan::TextPipelineT>();
+  for (const TextStep &step : from.steps) {
+    auto packed = std::make_unique<plan::TextStepT>();
+    packed->kind = static_cast<plan::TextStepKind>(step.kind);
+    packed->flags = step.flags;
+    packed->behavior = static_cast<plan::SplitBehavior>(step.behavior);
+    packed->number = step.number;
+    packed->pattern = packBytes(step.pattern);
+    packed->content = packBytes(step.content);
+    record->steps.push_back(std::move(packed));
+  }
+  record->normalizer_steps = from.normalizerSteps;
+  record->word_prefix = packBytes(from.wordPrefix);
+  record->word_suffix = packBytes(from.wordSuffix);
+  record->longest_word = from.longestWord;
+  record->rendering = static_cast<plan::TokenRendering>(from.rendering);
+  record->mark = packBytes(from.mark);
+  record->tidies_english = from.tidiesEnglish;
+  return record;
+}
+
+TextPipeline unpackPipeline(const plan::TextPipeline &record) {
+  TextPipeline made;
+  made.isSet = true;
+  for (uint32_t i = 0; record.steps() != nullptr && i < record.steps()->size();
+       ++i) {
+    const plan::TextStep &step = *record.steps()->Get(i);
+    made.steps.push_back({static_cast<TextStepKind>(step.kind()), step.flags(),
+                          static_cast<SplitBehavior>(step.behavior()),
+                          step.number(), unpackBytes(step.pattern()),
+                          unpackBytes(step.content())});
+  }
+  made.normalizerSteps = record.normalizer_steps();
+  made.wordPrefix = unpackBytes(record.word_prefix());
+  made.wordSuffix = unpackBytes(record.word_suffix());
+  made.longestWord = record.longest_word();
+  made.rendering = static_cast<TokenRendering>(record.rendering());
+  made.mark = unpackBytes(record.mark());
+  made.tidiesEnglish = record.tidies_english();
+  return made;
 }
 
 } // namespace
@@ -233,7 +292,12 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data) {
                      : plan::NormalForm::None;
     rules.spelling = static_cast<plan::TokenSpelling>(data.rules.spelling);
     rules.prefix = static_cast<plan::SpacePrefix>(data.rules.prefix);
+    if (data.rules.pipeline.isSet) {
+      rules.pipeline = packPipeline(data.rules.pipeline);
+    }
   }
+  record->after_bos = data.afterBos;
+  record->before_eos = data.beforeEos;
   return record;
 }
 
@@ -294,7 +358,12 @@ TokenizerData fromPlan(const plan::Tokenizer &record) {
     }
     data.rules.spelling = static_cast<TokenSpelling>(rules->spelling());
     data.rules.prefix = static_cast<SpacePrefix>(rules->prefix());
+    if (rules->pipeline() != nullptr) {
+      data.rules.pipeline = unpackPipeline(*rules->pipeline());
+    }
   }
+  data.afterBos = numbers<int32_t>(record.after_bos());
+  data.beforeEos = numbers<int32_t>(record.before_eos());
   if (record.charsmap() != nullptr) {
     data.charsmap.assign(record.charsmap()->begin(), record.charsmap()->end());
   }

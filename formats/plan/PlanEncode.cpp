@@ -46,6 +46,11 @@ uint64_t leastMetadataBytes(const plan::PlanT &plan) {
     for (const auto &splitter : tokenizer.splitters) {
       bytes += 4 * splitter->words.size();
     }
+    if (tokenizer.rules && tokenizer.rules->pipeline) {
+      for (const auto &step : tokenizer.rules->pipeline->steps) {
+        bytes += step->pattern.size() + step->content.size();
+      }
+    }
   }
   for (const auto &segment : plan.segments) {
     bytes += segment->digests.size();
@@ -182,6 +187,15 @@ Digest headerDigest(std::span<const uint8_t> page) {
   return stream.finish();
 }
 
+bool needsPipelineMinor(const plan::Tokenizer &tokenizer) {
+  const auto isEmpty = [](const auto *list) {
+    return list == nullptr || list->size() == 0;
+  };
+  return (tokenizer.rules() != nullptr &&
+          tokenizer.rules()->pipeline() != nullptr) ||
+         !isEmpty(tokenizer.after_bos()) || !isEmpty(tokenizer.before_eos());
+}
+
 uint32_t minorVersion(bool isFat, std::span<const plan::Plan *const> targets) {
   if (std::ranges::any_of(
           targets, [](const plan::Plan *target) { return hasDraw(*target); })) {
@@ -189,6 +203,9 @@ uint32_t minorVersion(bool isFat, std::span<const plan::Plan *const> targets) {
   }
   // Plans for several targets share their tokenizer.
   const plan::Tokenizer *tokenizer = targets.front()->tokenizer();
+  if (tokenizer != nullptr && needsPipelineMinor(*tokenizer)) {
+    return kPipelineMinor;
+  }
   if (tokenizer != nullptr && tokenizer->matching() != nullptr &&
       std::ranges::any_of(*tokenizer->matching(), [](uint8_t flags) {
         return (flags & match_flags::kFused) != 0;

@@ -118,31 +118,56 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
 bool fusesUnknownParts(const plan::Plan *plan) {
   const auto *flags = plan->tokenizer()->matching();
   for (uint32_t i = 0; flags != nullptr && i < flags->size(); ++i) {
-    if (flags->Get(i) > match_flags::kAll) {
+    if ((flags->Get(i) & match_flags::kFused) != 0) {
       return true;
     }
   }
   return false;
 }
 
-Status checkMinor(uint32_t minor, bool isFat, bool draws, bool fusesUnknown) {
-  if (draws          ? minor == kDrawMinor
-      : fusesUnknown ? minor == kFusedUnknownMinor
-      : isFat        ? minor == kFatPlanMinor
-                     : minor <= kSinglePlanMinor) {
-    return Status::ok();
+/// Whether the vocabulary of a plan has records that readers know only from
+/// version 4.4 on.
+bool hasPipeline(const plan::Plan *plan) {
+  const plan::Tokenizer &tokenizer = *plan->tokenizer();
+  const auto size = [](const auto *list) {
+    return list == nullptr ? 0 : list->size();
+  };
+  return size(tokenizer.after_bos()) + size(tokenizer.before_eos()) != 0 ||
+         (tokenizer.rules() != nullptr &&
+          tokenizer.rules()->pipeline() != nullptr);
+}
+
+/// Checks the minor version of a file with the targets `roots`.
+Status checkMinor(uint32_t minor, bool isFat,
+                  const std::vector<const plan::Plan *> &roots) {
+  const struct {
+    bool applies;
+    uint32_t wanted;
+    const char *where;
+  } cases[] = {
+      {std::ranges::any_of(roots, hasPipeline), kPipelineMinor,
+       " in a plan whose tokenizer has a pipeline, or several tokens before or "
+       "after a text"},
+      {std::ranges::any_of(
+           roots, [](const plan::Plan *plan) { return hasDraw(*plan); }),
+       kDrawMinor, " in a plan for a GPU that can draw tokens"},
+      {std::ranges::any_of(roots, fusesUnknownParts), kFusedUnknownMinor,
+       " in a plan whose tokenizer joins unknown parts of a word"},
+      {isFat, kFatPlanMinor, " in a plan for several targets"},
+  };
+  std::string wanted = "0 or 1 in a plan for one target";
+  bool isRight = minor <= kSinglePlanMinor;
+  for (const auto &each : cases) {
+    if (each.applies) {
+      wanted = std::to_string(each.wanted) + each.where;
+      isRight = minor == each.wanted;
+      break;
+    }
   }
-  return verificationError(
-      "header.version: the minor version is " + std::to_string(minor) +
-      "; it must be " +
-      (draws ? std::to_string(kDrawMinor) +
-                   " in a plan for a GPU that can draw tokens"
-       : fusesUnknown
-           ? std::to_string(kFusedUnknownMinor) +
-                 " in a plan whose tokenizer joins unknown parts of a word"
-       : isFat
-           ? std::to_string(kFatPlanMinor) + " in a plan for several targets"
-           : "0 or 1 in a plan for one target"));
+  return isRight ? Status::ok()
+                 : verificationError("header.version: the minor version is " +
+                                     std::to_string(minor) + "; it must be " +
+                                     wanted);
 }
 
 } // namespace
@@ -185,11 +210,7 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
           .withContext(where));
   file.roots = targetsIn(metadata);
   AIR_RETURN_IF_ERROR(
-      checkMinor(file.head.minor, isFatPlan(metadata),
-                 std::ranges::any_of(
-                     file.roots,
-                     [](const plan::Plan *plan) { return hasDraw(*plan); }),
-                 std::ranges::any_of(file.roots, fusesUnknownParts))
+      checkMinor(file.head.minor, isFatPlan(metadata), file.roots)
           .withContext(where));
   file.choose(0);
   // verifyMetadata() has checked that the segments of all targets together are

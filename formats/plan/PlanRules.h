@@ -100,6 +100,9 @@ std::string label(const char *what, uint32_t index, const T &record) {
 
 /// Checks the rule plan.enum: the schema must have a name for the value. `name`
 /// is that name, or "" if there is none.
+Status verifyPipeline(const plan::Tokenizer &tokenizer);
+/// The number of steps that have an expression.
+uint32_t expressionsOf(const plan::TextPipeline &pipeline);
 Status checkEnum(const std::string &where, const char *field, uint64_t value,
                  const char *name);
 

@@ -122,6 +122,29 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
                         std::to_string(int64_t{tokens} - 1));
     }
   }
+  const struct {
+    const char *field;
+    const flatbuffers::Vector<int32_t> *ids;
+    int32_t beside;
+    bool isAdded;
+  } lists[] = {
+      {"after_bos", tokenizer.after_bos(), tokenizer.bos(),
+       tokenizer.add_bos()},
+      {"before_eos", tokenizer.before_eos(), tokenizer.eos(),
+       tokenizer.add_eos()},
+  };
+  for (const auto &list : lists) {
+    for (uint32_t i = 0; i < sizeOf(list.ids); ++i) {
+      const int32_t id = list.ids->Get(i);
+      if (id < 0 || static_cast<uint32_t>(id) >= tokens || list.beside < 0 ||
+          !list.isAdded) {
+        return broken("plan.tokenizer.ids", list.field,
+                      "contains " + std::to_string(id) +
+                          "; it must be a token below " + str(tokens) +
+                          ", and the token beside it must be added to texts");
+      }
+    }
+  }
   const auto *ends = tokenizer.end_of_generation();
   for (uint32_t i = 0; i < sizeOf(ends); ++i) {
     const int32_t id = ends->Get(i);
@@ -144,12 +167,21 @@ static Status verifyTokenIds(const plan::Tokenizer &tokenizer,
 /// vocabulary uses them.
 static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
   const char *kind = plan::EnumNameTokenizerKind(tokenizer.kind());
+  const bool hasPipeline =
+      tokenizer.rules() != nullptr && tokenizer.rules()->pipeline() != nullptr;
+  if (tokenizer.kind() == plan::TokenizerKind::WordLevel && !hasPipeline) {
+    return broken("plan.tokenizer.pipeline", "tokenizer",
+                  "the kind is WordLevel, but there is no pipeline; only "
+                  "tokenizers with a pipeline may be of this kind");
+  }
   if (sizeOf(tokenizer.charsmap()) != 0 &&
-      tokenizer.kind() != plan::TokenizerKind::Unigram) {
-    return broken("plan.tokenizer.charsmap", "charsmap",
-                  "has " + str(sizeOf(tokenizer.charsmap())) +
-                      " bytes, but the tokenizer is of kind " + kind +
-                      "; only the kind Unigram has a charsmap");
+      tokenizer.kind() != plan::TokenizerKind::Unigram && !hasPipeline) {
+    return broken(
+        "plan.tokenizer.charsmap", "charsmap",
+        "has " + str(sizeOf(tokenizer.charsmap())) +
+            " bytes, but the tokenizer is of kind " + kind +
+            "; only the kind Unigram, and tokenizers with a pipeline, "
+            "have a charsmap");
   }
   const bool isWordPiece = tokenizer.kind() == plan::TokenizerKind::WordPiece;
   if (tokenizer.lowercase() && !isWordPiece &&
@@ -167,6 +199,9 @@ static Status verifyNormalisation(const plan::Tokenizer &tokenizer) {
   const plan::TextRules *rules = tokenizer.rules();
   if (rules == nullptr) {
     return Status::ok();
+  }
+  if (hasPipeline) {
+    return verifyPipeline(tokenizer);
   }
   if (tokenizer.kind() != plan::TokenizerKind::Bpe &&
       tokenizer.kind() != plan::TokenizerKind::Unigram) {
@@ -261,8 +296,15 @@ Status verifyTokenizer(const plan::Plan &plan) {
   for (uint32_t i = 0; i < matching; ++i) {
     const bool mayFuse = tokenizer.kind() == plan::TokenizerKind::Bpe &&
                          std::cmp_equal(tokenizer.unknown(), i);
-    const uint8_t most =
-        match_flags::kAll + (mayFuse ? match_flags::kFused : 0);
+    const bool isPiece =
+        tokenizer.rules() != nullptr &&
+        tokenizer.rules()->pipeline() != nullptr &&
+        tokenizer.types()->Get(i) ==
+            static_cast<uint8_t>(TokenType::UserDefined) &&
+        (tokenizer.matching()->Get(i) & match_flags::kPiece) != 0;
+    const uint8_t most = match_flags::kAll +
+                         (mayFuse ? match_flags::kFused : 0) +
+                         (isPiece ? match_flags::kPiece : 0);
     if (tokenizer.matching()->Get(i) > most) {
       return broken("plan.tokenizer.matching", "token " + str(i),
                     "the match flags are " + str(tokenizer.matching()->Get(i)) +

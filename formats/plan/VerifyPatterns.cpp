@@ -8,16 +8,20 @@ namespace air::rules {
 Status verifySplitters(const plan::Tokenizer &tokenizer) {
   const auto *splitters = tokenizer.splitters();
   const uint32_t count = sizeOf(splitters);
-  if (count != 0 && tokenizer.kind() != plan::TokenizerKind::Bpe) {
+  const plan::TextRules *rules = tokenizer.rules();
+  const bool hasPipeline = rules != nullptr && rules->pipeline() != nullptr;
+  if (count != 0 && tokenizer.kind() != plan::TokenizerKind::Bpe &&
+      !hasPipeline) {
     return broken("plan.tokenizer.splitters", "tokenizer",
                   "there are " + str(count) +
                       " compiled expressions, but the tokenizer is of kind " +
                       plan::EnumNameTokenizerKind(tokenizer.kind()) +
-                      "; only the kind Bpe has any");
+                      "; only the kind Bpe, and tokenizers with a pipeline, "
+                      "have any");
   }
-  const plan::TextRules *rules = tokenizer.rules();
   if (count != 0 && rules != nullptr) {
-    const uint32_t expressions = rules->expressions() == nullptr
+    const uint32_t expressions = hasPipeline ? expressionsOf(*rules->pipeline())
+                                 : rules->expressions() == nullptr
                                      ? 0
                                      : sizeOf(rules->expressions()->ends());
     if (count != expressions) {

@@ -33,8 +33,21 @@ public:
     AIR_RETURN_IF_ERROR(readAddedTokens());
     AIR_RETURN_IF_ERROR(checkHoles());
     AIR_RETURN_IF_ERROR(setUnknown());
-    AIR_RETURN_IF_ERROR(readTextRules(root, data));
+    AIR_RETURN_IF_ERROR(readTextRules(
+        root, needsPipeline,
+        std::ranges::any_of(added,
+                            [](const Added &each) {
+                              return (each.flags & match_flags::kNormalized) !=
+                                     0;
+                            }),
+        data));
     AIR_RETURN_IF_ERROR(readTemplate());
+    if (!data.rules.pipeline.isSet) {
+      data.rules.pipeline = TextPipeline();
+      for (std::string &merge : data.merges) {
+        merge[merge.find(kMergeBorder)] = ' ';
+      }
+    }
     setTypes();
     fuseUnknownRuns();
     for (const char *name : {"truncation", "padding"}) {
@@ -59,7 +72,9 @@ private:
       type = model.find("merges") != nullptr                     ? "BPE"
              : vocab != nullptr && vocab->is_array()             ? "Unigram"
              : model.find("max_input_chars_per_word") != nullptr ? "WordPiece"
-                                                                 : "";
+             : vocab != nullptr && model.find("unk_token") != nullptr
+                 ? "WordLevel"
+                 : "";
     }
     if (type == "BPE") {
       data.kind = TokenizerKind::Bpe;
@@ -73,8 +88,13 @@ private:
       data.kind = TokenizerKind::WordPiece;
       return readWordPiece(model);
     }
+    if (type == "WordLevel") {
+      data.kind = TokenizerKind::WordLevel;
+      needsPipeline = true;
+      return readVocab(model, "<unk>");
+    }
     return model.unsupported("has the type " + inQuotes(type) +
-                             "; only BPE, Unigram and WordPiece are "
+                             "; only BPE, Unigram, WordPiece and WordLevel are "
                              "supported");
   }
 
@@ -102,29 +122,37 @@ private:
     return Status::ok();
   }
 
-  Status readVocab(const JsonFields &model) {
+  /// `unknown` is the unknown token if the file does not name it.
+  Status readVocab(const JsonFields &model, const char *unknown = "") {
     AIR_ASSIGN_OR_RETURN(const Json *vocab, model.object("vocab"));
     for (const auto &[text, id] : vocab->items()) {
       AIR_RETURN_IF_ERROR(
           put(model.placeOf("vocab") + "[" + inQuotes(text) + "]", id, text));
     }
-    AIR_ASSIGN_OR_RETURN(unknownText, model.text("unk_token", ""));
+    AIR_ASSIGN_OR_RETURN(unknownText, model.text("unk_token", unknown));
     return Status::ok();
   }
 
   Status readBpe(const JsonFields &model) {
     AIR_RETURN_IF_ERROR(readVocab(model));
-    for (const char *name :
-         {"continuing_subword_prefix", "end_of_word_suffix"}) {
-      AIR_ASSIGN_OR_RETURN(std::string affix, model.text(name, ""));
-      if (!affix.empty()) {
-        return model.unsupported(std::string("has ") + name + " " +
-                                 inQuotes(affix) + ", which is not supported");
+    TextPipeline &pipeline = data.rules.pipeline;
+    AIR_ASSIGN_OR_RETURN(pipeline.wordPrefix,
+                         model.text("continuing_subword_prefix", ""));
+    AIR_ASSIGN_OR_RETURN(pipeline.wordSuffix,
+                         model.text("end_of_word_suffix", ""));
+    needsPipeline =
+        !pipeline.wordPrefix.empty() || !pipeline.wordSuffix.empty();
+    if (const Json *dropout = model.find("dropout"); dropout != nullptr) {
+      // With a dropout, the library leaves out merges at random, which helps
+      // only in training. The same text must always have the same ids.
+      if (!dropout->is_number() || dropout->get<double>() < 0 ||
+          dropout->get<double>() >= 1) {
+        return model.corrupt("dropout", "must be a number from 0 to below 1");
       }
-    }
-    if (const Json *dropout = model.find("dropout");
-        dropout != nullptr && *dropout != 0) {
-      return model.unsupported("has a dropout, which is not supported");
+      if (dropout->get<double>() > 0) {
+        data.notes.emplace_back("tokenizer: 'model.dropout' is ignored; no "
+                                "merge is left out");
+      }
     }
     AIR_ASSIGN_OR_RETURN(data.rules.ignoreMerges,
                          model.flag("ignore_merges", false));
@@ -149,12 +177,8 @@ private:
         return corruptError("tokenizer: '" + entry(model.placeOf("merges"), i) +
                             "' must be two pieces");
       }
-      if (text.find(' ', 1) != left) {
-        return unsupportedError("tokenizer: '" +
-                                entry(model.placeOf("merges"), i) +
-                                "' has a space inside its first piece, "
-                                "which is not supported");
-      }
+      needsPipeline |= text.find(' ', 1) != left;
+      text[left] = kMergeBorder;
       data.merges.push_back(std::move(text));
     }
     keepLastOfEqualMerges();
@@ -210,20 +234,17 @@ private:
 
   Status readWordPiece(const JsonFields &model) {
     AIR_RETURN_IF_ERROR(readVocab(model));
-    AIR_ASSIGN_OR_RETURN(std::string prefix,
-                         model.text("continuing_subword_prefix", "##"));
+    TextPipeline &pipeline = data.rules.pipeline;
+    AIR_ASSIGN_OR_RETURN(
+        pipeline.wordPrefix,
+        model.text("continuing_subword_prefix", std::string(kContinuation)));
     AIR_ASSIGN_OR_RETURN(std::optional<int32_t> longest,
                          model.id("max_input_chars_per_word"));
-    if (prefix != kContinuation) {
-      return model.unsupported("has continuing_subword_prefix " +
-                               inQuotes(prefix) + "; only '##' is supported");
-    }
-    constexpr int32_t kLongestWord = 100;
-    if (longest.value_or(kLongestWord) != kLongestWord) {
-      return model.unsupported("has max_input_chars_per_word " +
-                               std::to_string(*longest) +
-                               "; only 100 is supported");
-    }
+    constexpr int32_t kLongestWord = 100; // unless the file names a number
+    pipeline.longestWord =
+        static_cast<uint32_t>(longest.value_or(kLongestWord));
+    needsPipeline = pipeline.wordPrefix != kContinuation ||
+                    pipeline.longestWord != kLongestWord;
     return Status::ok();
   }
 
@@ -242,7 +263,9 @@ private:
       if (!id) {
         return token.corrupt("id", "is missing");
       }
-      if (std::cmp_greater_equal(*id, data.tokens.size()) || !isPresent[*id]) {
+      const bool isPiece =
+          std::cmp_less(*id, data.tokens.size()) && isPresent[*id];
+      if (!isPiece) {
         AIR_RETURN_IF_ERROR(
             put(token.placeOf("id"), *token.find("id"), content));
       } else if (data.tokens[*id] != content) {
@@ -252,7 +275,7 @@ private:
                                             std::to_string(*id) + " to " +
                                             inQuotes(data.tokens[*id]));
       }
-      Added each = {*id, false, 0};
+      Added each = {*id, false, isPiece, 0};
       AIR_ASSIGN_OR_RETURN(each.isSpecial, token.flag("special", false));
       const std::pair<const char *, uint8_t> flags[] = {
           {"lstrip", match_flags::kStripLeft},
@@ -324,8 +347,11 @@ private:
     for (const Added &each : added) {
       data.types[each.id] =
           each.isSpecial ? TokenType::Control : TokenType::UserDefined;
-      data.matching[each.id] = each.flags;
-      all |= each.flags;
+      const bool isWordPiece = data.rules.pipeline.isSet && each.isPiece &&
+                               !each.isSpecial && each.id != data.unknown;
+      data.matching[each.id] =
+          each.flags | (isWordPiece ? match_flags::kPiece : 0);
+      all |= data.matching[each.id];
     }
     if (all == 0) {
       data.matching.clear();
@@ -336,8 +362,8 @@ private:
         std::ranges::find(added, data.unknown, &Added::id) != added.end()) {
       data.types[data.unknown] = TokenType::Unknown;
     }
-    for (size_t id = 0;
-         data.kind == TokenizerKind::WordPiece && id < data.tokens.size();
+    for (size_t id = 0; data.kind == TokenizerKind::WordPiece &&
+                        !data.rules.pipeline.isSet && id < data.tokens.size();
          ++id) {
       std::string &token = data.tokens[id];
       if (isSpecial(data.types[id])) {
@@ -362,13 +388,24 @@ private:
   Status readTemplate() {
     AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> processor,
                          root.fields("post_processor"));
-    return processor ? readProcessor(*processor, 0) : Status::ok();
+    AIR_RETURN_IF_ERROR(processor ? readProcessor(*processor, 0)
+                                  : Status::ok());
+    if (!before.empty()) {
+      data.addBos = true;
+      data.bos = before.front();
+      data.afterBos.assign(before.begin() + 1, before.end());
+    }
+    if (!after.empty()) {
+      data.addEos = true;
+      data.eos = after.back();
+      data.beforeEos.assign(after.begin(), after.end() - 1);
+    }
+    return Status::ok();
   }
 
   Status readProcessor(const JsonFields &fields, int depth) {
-    constexpr int kDeepest = 8;
     AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
-    if (type == "Sequence" && depth < kDeepest) {
+    if (type == "Sequence" && depth < kDeepestList) {
       AIR_ASSIGN_OR_RETURN(const Json *list, fields.array("processors"));
       for (size_t i = 0; i < list->size(); ++i) {
         AIR_ASSIGN_OR_RETURN(
@@ -383,9 +420,12 @@ private:
       return Status::ok();
     }
     if (type == "BertProcessing" || type == "RobertaProcessing") {
-      AIR_RETURN_IF_ERROR(readPair(fields, "cls", data.bos));
-      AIR_RETURN_IF_ERROR(readPair(fields, "sep", data.eos));
-      data.addBos = data.addEos = true;
+      int32_t cls = 0;
+      int32_t sep = 0;
+      AIR_RETURN_IF_ERROR(readPair(fields, "cls", cls));
+      AIR_RETURN_IF_ERROR(readPair(fields, "sep", sep));
+      before.insert(before.begin(), cls);
+      after.push_back(sep);
       return Status::ok();
     }
     if (type == "TemplateProcessing") {
@@ -418,22 +458,22 @@ private:
   }
 
   /// Reads the field "single" of a TemplateProcessing, which says what is added
-  /// to a single text: at most one token before it, and at most one after it.
+  /// before and after a single text.
   Status readSingle(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(const Json *parts, fields.array("single"));
     bool hasText = false;
+    std::vector<int32_t> first;
     for (const Json &part : *parts) {
-      if (part.is_object() && part.contains("Sequence") && !hasText) {
+      const Json *text = memberOf(part, "Sequence");
+      if (text != nullptr && !hasText && text->value("id", "A") == "A") {
         hasText = true;
         continue;
       }
-      bool &isAdded = hasText ? data.addEos : data.addBos;
-      auto special = part.is_object() ? part.find("SpecialToken") : part.end();
-      if (!part.is_object() || special == part.end() || !special->is_object() ||
-          isAdded) {
+      const Json *special = memberOf(part, "SpecialToken");
+      if (special == nullptr) {
         return fields.unsupported("has a template that is not supported; it "
-                                  "must consist of the text, at most one token "
-                                  "before it and at most one after it");
+                                  "must be one text, with tokens before and "
+                                  "after it");
       }
       AIR_ASSIGN_OR_RETURN(JsonFields token,
                            JsonFields::of(*special, fields.placeOf("single")));
@@ -444,18 +484,30 @@ private:
           found != known->end() && found->is_object() && found->contains("ids")
               ? &(*found)["ids"]
               : nullptr;
-      if (ids == nullptr || !ids->is_array() || ids->size() != 1) {
+      if (ids == nullptr || !ids->is_array() || ids->empty()) {
         return fields.corrupt("special_tokens",
-                              "must have exactly one id for " + inQuotes(name));
+                              "must have ids for " + inQuotes(name));
       }
-      AIR_RETURN_IF_ERROR(setId(fields, "special_tokens", (*ids)[0],
-                                hasText ? data.eos : data.bos));
-      isAdded = true;
+      for (const Json &value : *ids) {
+        int32_t id = 0;
+        AIR_RETURN_IF_ERROR(setId(fields, "special_tokens", value, id));
+        (hasText ? after : first).push_back(id);
+      }
     }
+    // Of several processors, the last one is the outermost.
+    before.insert(before.begin(), first.begin(), first.end());
     return hasText
                ? Status::ok()
                : fields.corrupt("single", "must contain a 'Sequence', which "
                                           "marks where the text goes");
+  }
+
+  /// The object that `part` has under `name`, or null.
+  static const Json *memberOf(const Json &part, const char *name) {
+    const auto found = part.is_object() ? part.find(name) : part.end();
+    return part.is_object() && found != part.end() && found->is_object()
+               ? &*found
+               : nullptr;
   }
 
   /// Ids must be below this number, because the list of tokens has an element
@@ -465,6 +517,7 @@ private:
   struct Added {
     int32_t id;
     bool isSpecial;
+    bool isPiece; ///< whether the model, too, has the token
     uint8_t flags;
   };
 
@@ -475,6 +528,9 @@ private:
   std::string unknownText;
   bool byteFallback = false;
   bool fusesUnknown = false;
+  bool needsPipeline = false; ///< whether other rules cannot describe the model
+  std::vector<int32_t> before; ///< what is added before a text
+  std::vector<int32_t> after;  ///< and after it
 };
 
 } // namespace

@@ -11,15 +11,6 @@ namespace {
 using Json = JsonFields::Json;
 
 constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
-/// How deeply lists of components may be nested.
-constexpr int kDeepest = 8;
-
-/// The expression that ByteLevel uses, which is GPT-2's.
-constexpr std::string_view kByteLevel =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
-    R"(|\s+(?!\S)|\s+)";
-/// Hugging Face's `tokenizers` library counts all ASCII symbols as punctuation.
-constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
 /// The component WhitespaceSplit removes white space. This expression matches
 /// the words that remain.
 constexpr std::string_view kNoSpaces = R"(\S+)";
@@ -64,30 +55,6 @@ std::string literal(std::string_view text) {
   return expression;
 }
 
-std::optional<std::string> fromBase64(std::string_view text) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  while (text.ends_with('=')) {
-    text.remove_suffix(1);
-  }
-  std::string bytes;
-  uint32_t bits = 0;
-  unsigned count = 0;
-  for (char c : text) {
-    size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) {
-      return std::nullopt;
-    }
-    bits = (bits << 6) | static_cast<uint32_t>(digit);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes += static_cast<char>(bits >> count);
-    }
-  }
-  return bytes;
-}
-
 class TextRulesReader {
 public:
   explicit TextRulesReader(TokenizerData &tokenizer) : data(tokenizer) {}
@@ -105,6 +72,10 @@ public:
     }
     return finish();
   }
+  /// Whether the normalizer puts U+2581 before a text or in place of spaces.
+  bool changesSpaces() const {
+    return replacesSpaces || data.rules.prefix == SpacePrefix::Always;
+  }
 
 private:
   bool isKind(TokenizerKind kind) const { return data.kind == kind; }
@@ -114,9 +85,9 @@ private:
   template <typename Read>
   static Status forEach(const JsonFields &fields, const char *name, int depth,
                         Read read) {
-    if (depth == kDeepest) {
+    if (depth == kDeepestList) {
       return fields.unsupported("is nested more than " +
-                                std::to_string(kDeepest) + " deep");
+                                std::to_string(kDeepestList) + " deep");
     }
     AIR_ASSIGN_OR_RETURN(const Json *list, fields.array(name));
     for (size_t i = 0; i < list->size(); ++i) {
@@ -276,7 +247,7 @@ private:
     }
     data.rules.prefix = prefix ? SpacePrefix::Missing : SpacePrefix::None;
     if (splits) {
-      data.rules.expressions.emplace_back(kByteLevel);
+      data.rules.expressions.emplace_back(kByteLevelExpression);
     }
     isByteLevel = true;
     return Status::ok();
@@ -309,6 +280,10 @@ private:
   Status addSplit(const JsonFields &fields, const std::string &regex,
                   const std::string &behavior, bool inverts) {
     Result<Regex> compiled = Regex::compile(regex);
+    if (Result<Regex> lines = Regex::compile(regex, RegexAnchors::Lines);
+        compiled && lines && lines->code() != compiled->code()) {
+      return fields.unsupported("has a pattern with ^ or $");
+    }
     std::optional<std::string> expression =
         withBehavior(regex, behavior, inverts);
     if (compiled && expression) {
@@ -338,7 +313,8 @@ private:
   Status readPunctuation(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string behavior,
                          fields.text("behavior", "Isolated"));
-    return addSplit(fields, std::string(kPunctuation), behavior, false);
+    return addSplit(fields, std::string(kPunctuationExpression), behavior,
+                    false);
   }
 
   Status readMetaspace(const JsonFields &fields) {
@@ -512,10 +488,86 @@ private:
   bool isByteLevel = false;
 };
 
+/// Whether tokens become text in the way that `decoder` says, if there is no
+/// pipeline.
+bool rendersAs(const TokenizerData &data, const JsonDecoder &decoder) {
+  if (!decoder.isPresent) {
+    return true;
+  }
+  switch (data.kind) {
+  case TokenizerKind::Bpe:
+    if (data.rules.spelling == TokenSpelling::Bytes) {
+      return decoder.rendering == TokenRendering::Bytes && !decoder.dropsSpace;
+    }
+    return data.rules.spelling == TokenSpelling::Text &&
+           decoder.rendering == TokenRendering::Marked && decoder.mark == kMark;
+  case TokenizerKind::Unigram:
+    return decoder.rendering == TokenRendering::Marked && decoder.mark == kMark;
+  case TokenizerKind::WordPiece:
+    return decoder.rendering == TokenRendering::Words &&
+           decoder.prefix == "##" && !decoder.tidiesEnglish;
+  default:
+    return false;
+  }
+}
+
 } // namespace
 
-Status readTextRules(const JsonFields &root, TokenizerData &data) {
-  return TextRulesReader(data).run(root);
+std::optional<std::string> fromBase64(std::string_view text) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  while (text.ends_with('=')) {
+    text.remove_suffix(1);
+  }
+  std::string bytes;
+  uint32_t bits = 0;
+  unsigned count = 0;
+  for (char c : text) {
+    size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) {
+      return std::nullopt;
+    }
+    bits = (bits << 6) | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes += static_cast<char>(bits >> count);
+    }
+  }
+  return bytes;
+}
+
+Status readTextRules(const JsonFields &root, bool needsPipeline,
+                     bool findsNormalized, TokenizerData &data) {
+  AIR_ASSIGN_OR_RETURN(const JsonDecoder decoder, readDecoder(root));
+  if (!needsPipeline) {
+    TokenizerData plain; // without the vocabulary
+    plain.kind = data.kind;
+    plain.rules = data.rules;
+    plain.rules.pipeline = TextPipeline();
+    // Without a pipeline, tokens are found in text of which only the
+    // characters are normalised, one by one.
+    const bool isPlain = !findsNormalized ||
+                         root.find("normalizer") == nullptr ||
+                         data.kind == TokenizerKind::Bpe;
+    TextRulesReader reader(plain);
+    const Status status = reader.run(root);
+    if (status.isOk() && isPlain && rendersAs(plain, decoder) &&
+        !(findsNormalized && reader.changesSpaces())) {
+      data.rules = std::move(plain.rules);
+      data.charsmap = std::move(plain.charsmap);
+      data.lowercase = plain.lowercase;
+      data.stripAccents = plain.stripAccents;
+      data.removeExtraWhitespaces = plain.removeExtraWhitespaces;
+      data.addSpacePrefix =
+          decoder.isPresent ? decoder.dropsSpace : plain.addSpacePrefix;
+      return Status::ok();
+    }
+    if (!status.isOk() && status.code() != ErrorCode::Unsupported) {
+      return status;
+    }
+  }
+  return readPipeline(root, decoder, data);
 }
 
 } // namespace air

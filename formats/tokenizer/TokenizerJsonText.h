@@ -7,9 +7,46 @@
 
 namespace air {
 
-/// Reads 'normalizer' and 'pre_tokenizer' of the file `root`. Sets
-/// `data.rules`, `data.charsmap` and the flags that `data.kind` uses.
-Status readTextRules(const JsonFields &root, TokenizerData &data);
+/// The expression that ByteLevel uses, which is GPT-2's.
+inline constexpr std::string_view kByteLevelExpression =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
+    R"(|\s+(?!\S)|\s+)";
+/// Hugging Face's `tokenizers` library counts all ASCII symbols as punctuation.
+inline constexpr std::string_view kPunctuationExpression =
+    R"([!-/:-@\[-`{-~\p{P}])";
+/// How deeply lists of components may be nested. Published files nest one list.
+inline constexpr int kDeepestList = 8;
+
+/// What the decoder of a tokenizer.json says about the text of tokens.
+struct JsonDecoder {
+  bool isPresent = false;
+  TokenRendering rendering = TokenRendering::Plain;
+  std::string mark;   ///< for Marked
+  std::string prefix; ///< for Words
+  std::string suffix; ///< for Suffixed
+  bool tidiesEnglish = false;
+  bool dropsSpace = false; ///< whether a text loses the space it begins with
+};
+/// Reads 'decoder' of the file `root`. Unsupported if the text of a token would
+/// depend on other tokens in a way that is not listed above.
+Result<JsonDecoder> readDecoder(const JsonFields &root);
+
+/// Bytes in base64, or nothing if `text` is malformed.
+std::optional<std::string> fromBase64(std::string_view text);
+
+/// Reads 'normalizer', 'pre_tokenizer' and 'decoder' of the file `root`. Sets
+/// `data.rules`, `data.charsmap`, `data.addSpacePrefix` and the flags that
+/// `data.kind` uses. If these can describe what the file says, and
+/// `needsPipeline` is false, there is no pipeline. If a pipeline is made, the
+/// fields of `data.rules.pipeline` that belong to the model are kept.
+/// `findsNormalized` says whether there are added tokens that are found in
+/// normalised text.
+Status readTextRules(const JsonFields &root, bool needsPipeline,
+                     bool findsNormalized, TokenizerData &data);
+
+/// Reads 'normalizer' and 'pre_tokenizer' into `data.rules.pipeline`.
+Status readPipeline(const JsonFields &root, const JsonDecoder &decoder,
+                    TokenizerData &data);
 
 } // namespace air
 

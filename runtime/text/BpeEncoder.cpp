@@ -7,6 +7,7 @@
 #include "runtime/text/MergeMatcher.h"
 #include "runtime/text/PairMerger.h"
 #include "runtime/text/SpaceMark.h"
+#include "runtime/text/WordCache.h"
 
 #include <algorithm>
 #include <atomic>
@@ -15,29 +16,16 @@
 
 namespace air::rt {
 
-/// A word that has been encoded, with its ids. Only words of at most kMostBytes
-/// bytes and kMostIds ids are remembered.
-struct BpeEncoder::KnownWord {
-  static constexpr size_t kMostBytes = 30;
-  static constexpr size_t kMostIds = 8;
-
-  uint8_t length = 0; ///< 0: the slot is free
-  uint8_t count = 0;
-  std::array<char, kMostBytes> bytes{};
-  std::array<int32_t, kMostIds> ids{};
-};
-
 struct BpeEncoder::Scratch {
-  explicit Scratch(const BpeTables &tables)
-      : merger(tables), matching(tables) {}
+  Scratch(const BpeTables &tables, size_t bytes)
+      : merger(tables), matching(tables), known(bytes) {}
 
   PairMerger merger;
   size_t merged = 0; ///< the number of bytes that `merger` has merged
   const MergeMatcher *matcher = nullptr; ///< used instead of `merger` if set
   MergeMatcher::Scratch matching;
   std::vector<int32_t> symbols;
-  /// Empty for short texts, in which few words occur again.
-  std::vector<KnownWord> known;
+  WordCache known;
 };
 
 /// The matcher, which is made once kMergedBytes have been merged without it.
@@ -51,28 +39,6 @@ struct BpeEncoder::Matcher {
 };
 
 namespace {
-
-/// The number of entries of the table of KnownWord, which takes 256 KiB.
-constexpr size_t kKnownWords = 4096;
-/// The table of KnownWord is used only for texts of at least this number of
-/// bytes.
-constexpr size_t kLongText = 4096;
-
-std::string wellFormed(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() + 16);
-  for (size_t i = 0; i < text.size();) {
-    Utf8Step step = decodeUtf8(text.substr(i));
-    if (step.kind == Utf8Step::Whole) {
-      out += text.substr(i, step.length);
-      i += step.length;
-    } else {
-      out += kReplacement;
-      ++i;
-    }
-  }
-  return out;
-}
 
 /// Whether `word` is white space. The expressions of TokenSpelling::Words yield
 /// only words that consist of white space or contain none, so the first
@@ -148,20 +114,15 @@ void BpeEncoder::encode(std::string_view text, Place place,
     text = spaced;
     repaired = formed = {};
   }
-  Scratch scratch(*tables);
-  if (text.size() >= kLongText) {
-    scratch.known.resize(kKnownWords);
-  }
+  Scratch scratch(*tables, text.size());
   PreTokenizer::Scratch matchers = preTokenizer.makeScratch();
   size_t start = 0;
   preTokenizer.split(text, matchers, [&](size_t end) {
     std::string_view word = text.substr(start, end - start);
-    if (spelling() == TokenSpelling::Words && isWhiteSpace(word)) {
-      // White space only separates words, and is not encoded.
-    } else if (scratch.known.empty() || word.size() > KnownWord::kMostBytes) {
-      encodeWord(word, scratch, ids);
-    } else {
-      encodeOnce(word, scratch, ids);
+    // With TokenSpelling::Words, white space only separates words, and is not
+    // encoded.
+    if (spelling() != TokenSpelling::Words || !isWhiteSpace(word)) {
+      scratch.known.append(word, ids, [&] { encodeWord(word, scratch, ids); });
     }
     start = end;
   });
@@ -181,27 +142,6 @@ void BpeEncoder::merge(std::string_view word, Scratch &scratch) const {
   if (scratch.matcher == nullptr ||
       !scratch.matcher->match(word, scratch.matching, scratch.symbols)) {
     scratch.merger.merge(word, scratch.symbols);
-  }
-}
-
-/// Encodes `word`, or takes its ids from scratch.known.
-void BpeEncoder::encodeOnce(std::string_view word, Scratch &scratch,
-                            std::vector<int32_t> &ids) const {
-  KnownWord &slot =
-      scratch.known[TokenTable::hashOf(word) % scratch.known.size()];
-  if (word == std::string_view(slot.bytes.data(), slot.length)) {
-    ids.insert(ids.end(), slot.ids.data(), slot.ids.data() + slot.count);
-    return;
-  }
-  size_t before = ids.size();
-  encodeWord(word, scratch, ids);
-  size_t count = ids.size() - before;
-  if (count <= KnownWord::kMostIds) {
-    slot.length = static_cast<uint8_t>(word.size());
-    slot.count = static_cast<uint8_t>(count);
-    std::ranges::copy(word, slot.bytes.begin());
-    std::copy_n(ids.begin() + static_cast<ptrdiff_t>(before), count,
-                slot.ids.begin());
   }
 }
 

@@ -39,7 +39,6 @@ public:
 
 private:
   struct Scratch;
-  struct KnownWord;
   struct Matcher;
 
   BpeEncoder(const Vocabulary &words, PreTokenizer splitter, BpeTables merges);
@@ -49,8 +48,6 @@ private:
   void encodeWord(std::string_view word, Scratch &scratch,
                   std::vector<int32_t> &ids) const;
   void merge(std::string_view word, Scratch &scratch) const;
-  void encodeOnce(std::string_view word, Scratch &scratch,
-                  std::vector<int32_t> &ids) const;
   void appendWithoutToken(std::string_view text, bool &isUnknown,
                           std::vector<int32_t> &ids) const;
 

@@ -185,6 +185,22 @@ bool isWellFormed(std::string_view text) {
   return true;
 }
 
+std::string wellFormed(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + 16);
+  for (size_t i = 0; i < text.size();) {
+    Utf8Step step = decodeUtf8(text.substr(i));
+    if (step.kind == Utf8Step::Whole) {
+      out += text.substr(i, step.length);
+      i += step.length;
+    } else {
+      out += kReplacement;
+      ++i;
+    }
+  }
+  return out;
+}
+
 Result<BpeTables> BpeTables::create(const TokenizerData &data,
                                     TokenSpelling spelling,
                                     Vocabulary &vocabulary) {

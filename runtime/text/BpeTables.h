@@ -18,6 +18,9 @@ namespace air::rt {
 
 /// Returns true if `text` is well-formed UTF-8.
 bool isWellFormed(std::string_view text);
+/// Returns `text` with U+FFFD in place of each byte that is not part of
+/// well-formed UTF-8.
+std::string wellFormed(std::string_view text);
 
 /// Immutable after create(); any number of threads may use it.
 class BpeTables {

@@ -17,10 +17,20 @@ void PairMerger::merge(std::string_view word, std::vector<int32_t> &found) {
   symbols.clear();
   for (size_t at = 0; at < word.size();) {
     const BpeTables::Atom atom = tables->firstAtom(word.substr(at));
-    const auto index = static_cast<int32_t>(symbols.size());
     at += atom.length;
-    symbols.push_back({atom.length, atom.symbol, index - 1,
-                       at < word.size() ? index + 1 : -1});
+    add(atom.length, atom.symbol);
+  }
+  finish(found);
+}
+
+void PairMerger::add(uint32_t length, int32_t id) {
+  const auto index = static_cast<int32_t>(symbols.size());
+  symbols.push_back({length, id, index - 1, index + 1});
+}
+
+void PairMerger::finish(std::vector<int32_t> &found) {
+  if (!symbols.empty()) {
+    symbols.back().next = -1;
   }
   if (symbols.size() > kShortWord) {
     mergeLong();
@@ -33,6 +43,7 @@ void PairMerger::merge(std::string_view word, std::vector<int32_t> &found) {
       found.push_back(symbol.id);
     }
   }
+  symbols.clear();
 }
 
 /// Performs all merges in `symbols`, and removes the symbols that were merged
@@ -40,7 +51,7 @@ void PairMerger::merge(std::string_view word, std::vector<int32_t> &found) {
 void PairMerger::mergeShort() {
   const auto rate = [&](size_t i) {
     const PairTable::Merge *merge =
-        tables->pairs().find(symbols[i].id, symbols[i + 1].id);
+        pairs->find(symbols[i].id, symbols[i + 1].id);
     merges[i] = merge != nullptr ? *merge : PairTable::Merge();
     ranks[i] = merge != nullptr ? merge->rank : kNoRank;
   };
@@ -109,7 +120,7 @@ void PairMerger::push(int32_t left) {
   }
   const Symbol &a = symbols[left];
   const Symbol &b = symbols[a.next];
-  const PairTable::Merge *merge = tables->pairs().find(a.id, b.id);
+  const PairTable::Merge *merge = pairs->find(a.id, b.id);
   if (merge != nullptr) {
     heap.push_back({merge->rank, left, a.length + b.length, merge->merged});
     std::push_heap(heap.begin(), heap.end());

@@ -16,10 +16,21 @@ namespace air::rt {
 class PairMerger {
 public:
   /// `known` must outlive the merger.
-  explicit PairMerger(const BpeTables &known) : tables(&known) {}
+  explicit PairMerger(const BpeTables &known)
+      : tables(&known), pairs(&known.pairs()) {}
+  /// For words that are given symbol by symbol. `known` must outlive the
+  /// merger.
+  explicit PairMerger(const PairTable &known) : pairs(&known) {}
 
-  /// Replaces `found` by the symbols of `word` after all merges.
+  /// Replaces `found` by the symbols of `word` after all merges. Only for a
+  /// merger that was made with BpeTables.
   void merge(std::string_view word, std::vector<int32_t> &found);
+
+  /// Appends a symbol to the word, whose length in bytes is not 0.
+  void add(uint32_t length, int32_t id);
+  /// Replaces `found` by the symbols of the word after all merges. The word is
+  /// then empty.
+  void finish(std::vector<int32_t> &found);
 
 private:
   /// An atom, or a run of atoms that has been merged. The symbols of a word
@@ -49,7 +60,8 @@ private:
   void mergeLong();
   void push(int32_t left);
 
-  const BpeTables *tables;
+  const BpeTables *tables = nullptr;
+  const PairTable *pairs;
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
   /// In mergeShort(), the merge of each symbol with its right neighbour.

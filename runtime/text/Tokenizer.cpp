@@ -8,6 +8,7 @@
 #include "runtime/text/SpmEncoder.h"
 #include "runtime/text/UnigramEncoder.h"
 #include "runtime/text/WordPieceEncoder.h"
+#include "runtime/text/pipeline/PipelineEncoder.h"
 
 #include <algorithm>
 #include <array>
@@ -17,6 +18,7 @@ namespace air::rt {
 struct Tokenizer::State {
   Vocabulary vocabulary;
   std::unique_ptr<Encoder> encoder;
+  const PipelineEncoder *pipeline = nullptr; ///< `encoder`, if it is one
   /// Index 0 finds tokens in the text itself, and index 1 in normalised text.
   std::array<SpecialMatcher, 2> userDefined;
   std::array<SpecialMatcher, 2> allSpecial;
@@ -27,6 +29,8 @@ struct Tokenizer::State {
   int32_t eos = TokenizerData::kNoToken;
   bool addBos = false;
   bool addEos = false;
+  std::vector<int32_t> afterBos;
+  std::vector<int32_t> beforeEos;
   bool addSpacePrefix = false;
   size_t longestPiece = 0;
 
@@ -51,6 +55,7 @@ static Result<std::unique_ptr<Encoder>> makeEncoder(const TokenizerData &data,
   };
   switch (data.kind) {
   case TokenizerKind::None:
+  case TokenizerKind::WordLevel:
     break;
   case TokenizerKind::Spm:
     return own(SpmEncoder::create(data, vocabulary));
@@ -81,11 +86,21 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   Vocabulary &vocabulary = state->vocabulary;
   vocabulary.size = static_cast<int32_t>(data.tokens.size());
   vocabulary.unknown = data.unknown;
-  AIR_ASSIGN_OR_RETURN(state->encoder, makeEncoder(data, vocabulary));
-  bool isSentencePiece =
-      data.kind == TokenizerKind::Spm || data.kind == TokenizerKind::Unigram;
-  state->addSpacePrefix = (isSentencePiece && data.addSpacePrefix) ||
-                          data.kind == TokenizerKind::WordPiece;
+  if (data.rules.pipeline.isSet) {
+    AIR_ASSIGN_OR_RETURN(std::unique_ptr<PipelineEncoder> made,
+                         PipelineEncoder::create(data, vocabulary));
+    state->pipeline = made.get();
+    state->encoder = std::move(made);
+    state->addSpacePrefix = data.addSpacePrefix;
+  } else {
+    AIR_ASSIGN_OR_RETURN(state->encoder, makeEncoder(data, vocabulary));
+    // GGUF files say nothing about BPE here.
+    bool says = data.kind == TokenizerKind::Spm ||
+                data.kind == TokenizerKind::Unigram ||
+                (data.kind == TokenizerKind::Bpe && data.rules.isSet);
+    state->addSpacePrefix =
+        (says && data.addSpacePrefix) || data.kind == TokenizerKind::WordPiece;
+  }
   for (int pass = 0; pass < 2; ++pass) {
     std::vector<SpecialMatcher::Token> userDefined;
     std::vector<SpecialMatcher::Token> all;
@@ -119,6 +134,8 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   state->eos = data.eos;
   state->addBos = data.addBos;
   state->addEos = data.addEos;
+  state->afterBos = std::move(data.afterBos);
+  state->beforeEos = std::move(data.beforeEos);
   vocabulary.types = std::move(data.types);
   return Tokenizer(std::move(state));
 }
@@ -144,6 +161,21 @@ void Tokenizer::State::encodePart(std::string_view part, Place place,
     encoder->encode(part, place, ids);
     return;
   }
+  if (pipeline != nullptr) {
+    const StepText formed = pipeline->normalise(part, place);
+    lateTokens.divide(
+        formed.text, matching,
+        [&](std::string_view rest, bool) {
+          const auto at = static_cast<size_t>(rest.data() - formed.text.data());
+          pipeline->encodeNormalised(
+              rest,
+              at < formed.origin ? std::min(formed.origin - at, rest.size())
+                                 : 0,
+              ids);
+        },
+        [&](int32_t id) { ids.push_back(id); });
+    return;
+  }
   const std::string formed = encoder->normalisedForm(part);
   lateTokens.divide(
       formed, matching,
@@ -160,9 +192,11 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
   ids.reserve(text.size() / 3 + 8);
   if (addBos && state->addBos) {
     ids.push_back(state->bos);
+    ids.insert(ids.end(), state->afterBos.begin(), state->afterBos.end());
   }
   state->encode(text, parseSpecial, ids);
   if (addBos && state->addEos) {
+    ids.insert(ids.end(), state->beforeEos.begin(), state->beforeEos.end());
     ids.push_back(state->eos);
   }
   return ids;
@@ -246,6 +280,11 @@ bool Tokenizer::addsBos() const { return state->addBos; }
 bool Tokenizer::addsSpacePrefix() const { return state->addSpacePrefix; }
 size_t Tokenizer::longestPiece() const { return state->longestPiece; }
 size_t Tokenizer::longestText() const {
+  if (state->pipeline != nullptr) {
+    // A pipeline may remove any part of a text, so there is no limit but that
+    // of the encoder.
+    return size_t{1} << 31;
+  }
   // Normalisation may replace three bytes with one: U+2581 with a space, or a
   // compatibility form with an ASCII letter. It may also replace nine bytes
   // with three: the three letters of a Hangul syllable with one character.

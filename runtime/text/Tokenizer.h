@@ -80,7 +80,8 @@ public:
   /// An upper bound, in bytes, of the text that one token represents. It is
   /// longestPiece(), or three times that if normalisation may shrink text. It
   /// does not cover runs of collapsed spaces and runs of unknown or removed
-  /// characters, which may be longer.
+  /// characters, which may be longer. For a vocabulary
+  /// with a pipeline, it is larger than any text.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

@@ -7,22 +7,13 @@
 #include "runtime/text/SpaceMark.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace air::rt {
-
-/// The best way to divide the text up to some position.
-struct UnigramEncoder::Node {
-  double score = -std::numeric_limits<double>::infinity();
-  uint32_t start = 0; ///< where the last piece begins
-  int32_t id = 0;     ///< the last piece, or kNoPiece for an unknown character
-};
 
 Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
                                               Vocabulary &vocabulary) {
   UnigramEncoder encoder(vocabulary);
   AIR_ASSIGN_OR_RETURN(encoder.charsmap, Charsmap::parse(data.charsmap));
-  encoder.scores = data.scores;
   encoder.prefix = data.rules.isSet      ? data.rules.prefix
                    : data.addSpacePrefix ? SpacePrefix::Always
                                          : SpacePrefix::None;
@@ -63,14 +54,13 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
     }
     vocabulary.table.add(bytes);
   }
-  constexpr double kPenalty = 10;
-  encoder.unknownScore = lowest - kPenalty;
   std::vector<ByteTrie::Piece> pieces;
   pieces.reserve(found.size());
   for (int32_t id : found) {
     pieces.push_back({vocabulary.table[id], id});
   }
-  encoder.pieces = ByteTrie(std::move(pieces));
+  encoder.lattice =
+      UnigramLattice(ByteTrie(std::move(pieces)), data.scores, lowest);
   return encoder;
 }
 
@@ -143,7 +133,7 @@ std::string UnigramEncoder::normalised(std::string_view text,
 void UnigramEncoder::encode(std::string_view text, Place place,
                             std::vector<int32_t> &ids) const {
   std::string all = normalised(text, place);
-  std::vector<Node> nodes;
+  std::vector<UnigramLattice::Node> nodes;
   bool afterUnknown = false;
   for (std::string_view rest = all; !rest.empty();) {
     size_t end = everySpaceBegins ? std::min(rest.find(' ', 1), rest.size())
@@ -154,55 +144,18 @@ void UnigramEncoder::encode(std::string_view text, Place place,
   }
 }
 
-void UnigramEncoder::encodeRun(std::string_view run, std::vector<Node> &nodes,
+void UnigramEncoder::encodeRun(std::string_view run,
+                               std::vector<UnigramLattice::Node> &nodes,
                                std::vector<int32_t> &ids,
                                bool &afterUnknown) const {
-  nodes.assign(run.size() + 1, Node());
-  nodes[0].score = 0;
-  for (size_t start = 0; start < run.size();) {
-    double before = nodes[start].score;
-    size_t character = decodeUtf8(run.substr(start)).length;
-    bool isKnown = false;
-    auto offer = [&](size_t end, double score, int32_t id) {
-      if (score > nodes[end].score) {
-        nodes[end] = {score, static_cast<uint32_t>(start), id};
-      }
-    };
-    uint32_t node = ByteTrie::kRoot;
-    for (size_t end = start; end < run.size();) {
-      node = pieces.child(node, run[end++]);
-      if (node == ByteTrie::kNoNode) {
-        break;
-      }
-      if (int32_t id = pieces.pieceAt(node); id != ByteTrie::kNoPiece) {
-        offer(end, before + scores[id], id);
-        isKnown |= end == start + character;
-      }
-    }
-    if (!isKnown) {
-      offer(start + character, before + unknownScore, ByteTrie::kNoPiece);
-    }
-    start += character;
-  }
-  // The links of the nodes lead backwards. The next loop reverses those of the
-  // best path.
-  size_t next = run.size();
-  for (size_t at = run.size(); at > 0;) {
-    size_t start = nodes[at].start;
-    nodes[at].start = static_cast<uint32_t>(next);
-    next = at;
-    at = start;
-  }
-  for (size_t start = 0, at = next; start < run.size();) {
-    if (nodes[at].id == ByteTrie::kNoPiece) {
-      emitUnknown(run.substr(start, at - start), ids, afterUnknown);
+  lattice.divide(run, nodes, [&](std::string_view piece, int32_t id) {
+    if (id == UnigramLattice::kNoPiece) {
+      emitUnknown(piece, ids, afterUnknown);
     } else {
-      ids.push_back(nodes[at].id);
+      ids.push_back(id);
       afterUnknown = false;
     }
-    start = at;
-    at = nodes[at].start;
-  }
+  });
 }
 
 void UnigramEncoder::emitUnknown(std::string_view character,

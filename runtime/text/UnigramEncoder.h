@@ -1,10 +1,9 @@
 //===- UnigramEncoder.h - sentencepiece's unigram model ---------*- C++ -*-===//
 //
-// A text is divided into the pieces with the largest sum of scores (Kudo 2018,
-// https://arxiv.org/abs/1804.10959). The Viterbi algorithm finds them. A
-// character that is not a piece has a score 10 below the lowest score of a
-// piece. It is encoded as the tokens of its bytes if the vocabulary has byte
-// tokens. Otherwise, a run of such characters becomes one unknown token.
+// A text is divided into the pieces with the largest sum of scores
+// (UnigramLattice.h). A character that is not a piece is encoded as the tokens
+// of its bytes if the vocabulary has byte tokens. Otherwise, a run of such
+// characters becomes one unknown token.
 //
 // Before the text is divided, the rules of the model's Charsmap are applied to
 // the text, spaces are collapsed if the vocabulary says so, and a space is put
@@ -16,8 +15,8 @@
 #define AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H
 
 #include "formats/model/Charsmap.h"
-#include "runtime/text/ByteTrie.h"
 #include "runtime/text/Encoder.h"
+#include "runtime/text/UnigramLattice.h"
 #include "runtime/text/Vocabulary.h"
 
 namespace air::rt {
@@ -35,23 +34,19 @@ public:
   bool shrinksText() const override { return true; }
 
 private:
-  struct Node;
-
   explicit UnigramEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
   /// The text after the rules of the Charsmap have been applied.
   std::string mapped(std::string_view text) const;
   std::string normalised(std::string_view text, Place place) const;
-  void encodeRun(std::string_view run, std::vector<Node> &nodes,
+  void encodeRun(std::string_view run, std::vector<UnigramLattice::Node> &nodes,
                  std::vector<int32_t> &ids, bool &afterUnknown) const;
   void emitUnknown(std::string_view character, std::vector<int32_t> &ids,
                    bool &afterUnknown) const;
 
   const Vocabulary *vocabulary;
-  ByteTrie pieces;
-  std::vector<float> scores;
+  UnigramLattice lattice;
   Charsmap charsmap;
-  double unknownScore = 0;
   bool removeExtraSpaces = false;
   SpacePrefix prefix = SpacePrefix::None;
   bool hasBytes = false;

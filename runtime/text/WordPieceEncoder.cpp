@@ -4,61 +4,13 @@
 #include "formats/support/Utf8.h"
 #include "formats/text/unicode/Normalize.h"
 #include "formats/text/unicode/Unicode.h"
+#include "runtime/text/BertCharacters.h"
 #include "runtime/text/SpaceMark.h"
 
 namespace air::rt {
 namespace {
 
 constexpr size_t kLongestWord = 100;
-
-CodePointSet setOf(std::initializer_list<std::string_view> properties) {
-  CodePointSet set;
-  for (std::string_view property : properties) {
-    set.add(*codePointsWith(property));
-  }
-  return set;
-}
-
-/// Characters that are left out: control and format characters, and those for
-/// private use. Unassigned code points stay.
-bool isRemoved(uint32_t c) {
-  static const CodePointSet set = setOf({"Cc", "Cf", "Co"});
-  if (c < 0x7f) {
-    return c < 0x20 && c != '\t' && c != '\n' && c != '\r';
-  }
-  return c == 0xfffd || set.contains(c);
-}
-
-bool isAccent(uint32_t c) {
-  static const CodePointSet set = setOf({"Mn"});
-  return c >= 0x300 && set.contains(c);
-}
-
-bool isSpace(uint32_t c) {
-  if (c < 0x80) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-  }
-  return whiteSpace().contains(c);
-}
-
-/// Characters that are words of their own. The ranges are those of the
-/// tokenizers library, in which one range begins at U+2B920, although its
-/// Unicode block begins at U+2B820.
-bool standsAlone(uint32_t c) {
-  static const CodePointSet punctuation = setOf({"P"});
-  static const CodePointSet ideographs({{0x3400, 0x4dbf},
-                                        {0x4e00, 0x9fff},
-                                        {0xf900, 0xfaff},
-                                        {0x20000, 0x2a6df},
-                                        {0x2a700, 0x2b81f},
-                                        {0x2b920, 0x2ceaf},
-                                        {0x2f800, 0x2fa1f}});
-  if (c < 0x80) {
-    return (c > 0x20 && c < '0') || (c > '9' && c < 'A') ||
-           (c > 'Z' && c < 'a') || (c > 'z' && c < 0x7f);
-  }
-  return punctuation.contains(c) || ideographs.contains(c);
-}
 
 bool isAscii(std::string_view text) {
   for (char c : text) {
@@ -69,13 +21,14 @@ bool isAscii(std::string_view text) {
   return true;
 }
 
-/// Returns `text` without ill-formed bytes and the characters of isRemoved().
+/// Returns `text` without ill-formed bytes and without the characters of
+/// isBertRemoved().
 std::string cleaned(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     Utf8Step step = decodeUtf8(text);
-    if (step.kind == Utf8Step::Whole && !isRemoved(step.codePoint)) {
+    if (step.kind == Utf8Step::Whole && !isBertRemoved(step.codePoint)) {
       out += text.substr(0, step.length);
     }
     text.remove_prefix(step.length);
@@ -145,14 +98,14 @@ void WordPieceEncoder::encode(std::string_view text, Place,
     Utf8Step step = decodeUtf8(text);
     text.remove_prefix(step.length);
     uint32_t c = step.codePoint;
-    if (isRemoved(c) || (stripAccents && isAccent(c))) {
+    if (isBertRemoved(c) || (stripAccents && isBertAccent(c))) {
       continue;
     }
-    if (isSpace(c)) {
+    if (isBertSpace(c)) {
       flush();
       continue;
     }
-    bool isAlone = standsAlone(c);
+    bool isAlone = isBertPunctuation(c) || isBertIdeograph(c);
     if (isAlone) {
       flush();
     }

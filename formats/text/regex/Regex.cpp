@@ -6,8 +6,8 @@
 
 namespace air {
 
-Result<Regex> Regex::compile(std::string_view pattern) {
-  AIR_ASSIGN_OR_RETURN(RegexSyntax syntax, parseRegex(pattern));
+Result<Regex> Regex::compile(std::string_view pattern, RegexAnchors anchors) {
+  AIR_ASSIGN_OR_RETURN(RegexSyntax syntax, parseRegex(pattern, anchors));
   AIR_ASSIGN_OR_RETURN(RegexProgram program, compileRegex(syntax));
   return Regex(std::make_shared<const RegexProgram>(std::move(program)));
 }

@@ -16,7 +16,7 @@
 //   [...] [^...]          ranges, escapes, nested classes, && (intersection)
 //   \p{P} \pP \P{P} \p{^P}   categories and scripts of Unicode 16
 //   \s \S \d \D \w \W     White_Space, Nd, and word characters (Unicode.h)
-//   \b \B \A \z ^ $       ^ is \A; $ matches at the end and before a final \n
+//   \b \B \A \z ^ $       see RegexAnchors
 //   \n \r \t \f \v \a \e \xHH \x{H} \uHHHH, and \ before punctuation
 //
 // Look-behind, back-references, atomic and conditional groups, other flags, and
@@ -30,6 +30,7 @@
 
 #include "formats/support/Status.h"
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -39,12 +40,19 @@ namespace air {
 
 struct RegexProgram;
 
+/// What ^ and $ mean.
+enum class RegexAnchors : uint8_t {
+  Text,  ///< ^ is \A, and $ matches at the end and before a final \n
+  Lines, ///< they match at the beginning and at the end of each line
+};
+
 class Regex {
 public:
   /// Compiles an expression in UTF-8. Errors, each with the position in
   /// characters: Corrupt for a syntax error, Unsupported for syntax that is not
   /// listed above, and for an expression that is too large.
-  static Result<Regex> compile(std::string_view pattern);
+  static Result<Regex> compile(std::string_view pattern,
+                               RegexAnchors anchors = RegexAnchors::Text);
 
   /// Creates an expression, without compiling, from the `words` that code() of
   /// a compiled expression has returned. It finds the same matches. Corrupt if

@@ -17,7 +17,9 @@
 namespace air {
 namespace {
 
+/// A row takes 384 bytes, so the rows of an expression take at most 1.5 MiB.
 constexpr size_t kMostRows = 4096;
+/// A class is a byte, of which one value stands for the end of the text.
 constexpr uint32_t kMostClasses = RegexProgram::kEndClass;
 constexpr size_t kPages = (kLastCodePoint + 1) / 128;
 

@@ -99,6 +99,11 @@ bool RegexMatcher::holds(RegexAssertion assertion, size_t position) const {
   case RegexAssertion::FinalLine:
     return position == windowEnd ||
            (position + 1 == windowEnd && text[position] == '\n');
+  case RegexAssertion::LineStart:
+    return position == windowBegin ||
+           (position < windowEnd && text[position - 1] == '\n');
+  case RegexAssertion::LineEnd:
+    return position == windowEnd || text[position] == '\n';
   }
   return false;
 }
@@ -259,8 +264,9 @@ bool RegexMatcher::mayBeginWith(char c, int next) const {
       const bool isAtEnd = classes[consumed] == RegexProgram::kEndClass;
       const bool fails =
           (in.assertion == RegexAssertion::TextEnd && !isAtEnd) ||
-          (in.assertion == RegexAssertion::FinalLine && !isAtEnd &&
-           !areLineEnds[consumed]);
+          ((in.assertion == RegexAssertion::FinalLine ||
+            in.assertion == RegexAssertion::LineEnd) &&
+           !isAtEnd && !areLineEnds[consumed]);
       if (!fails) {
         enter(in.next, consumed);
       }

@@ -10,6 +10,8 @@
 namespace air {
 namespace {
 
+/// Each character of an expression may become a node, which takes much more
+/// memory. Published expressions have fewer than 2,000 bytes.
 constexpr size_t kMostBytes = size_t{1} << 16;
 constexpr uint32_t kEnd = UINT32_MAX;
 
@@ -20,7 +22,8 @@ bool isAsciiLetter(uint32_t c) {
 
 class Parser {
 public:
-  explicit Parser(std::string_view pattern) : source(pattern) {}
+  Parser(std::string_view pattern, RegexAnchors chosen)
+      : source(pattern), anchors(chosen) {}
   Result<RegexSyntax> run();
 
 private:
@@ -102,6 +105,7 @@ private:
   }
 
   std::string_view source;
+  RegexAnchors anchors;
   std::vector<uint32_t> text;
   size_t position = 0;
   uint32_t nested = 0;
@@ -299,8 +303,11 @@ Parser::NodeOr Parser::parseAtom() {
     ++position;
     RegexNode node;
     node.kind = RegexNode::Assertion;
-    node.assertion =
-        c == '^' ? RegexAssertion::TextStart : RegexAssertion::FinalLine;
+    const bool isLine = anchors == RegexAnchors::Lines;
+    node.assertion = c == '^' ? (isLine ? RegexAssertion::LineStart
+                                        : RegexAssertion::TextStart)
+                     : isLine ? RegexAssertion::LineEnd
+                              : RegexAssertion::FinalLine;
     return add(std::move(node));
   }
   case '*':
@@ -622,8 +629,8 @@ Result<CodePointSet> Parser::parseClass() {
 
 } // namespace
 
-Result<RegexSyntax> parseRegex(std::string_view pattern) {
-  return Parser(pattern).run();
+Result<RegexSyntax> parseRegex(std::string_view pattern, RegexAnchors anchors) {
+  return Parser(pattern, anchors).run();
 }
 
 } // namespace air

@@ -62,7 +62,7 @@ Status Reader::readInstruction(uint32_t index) {
   const uint32_t op = head & 255;
   const uint32_t assertion = head >> 8 & 255;
   if (op > Op::Assertion ||
-      assertion > static_cast<uint32_t>(RegexAssertion::FinalLine) ||
+      assertion > static_cast<uint32_t>(RegexAssertion::LineEnd) ||
       head >> 19 != 0) {
     return bad("instruction " + str(index) + " begins with the word " +
                str(head) + ", which has an unknown operation or flag");

@@ -3,6 +3,7 @@
 #define AIRPACK_FORMATS_TEXT_REGEX_REGEXSYNTAX_H
 
 #include "formats/support/Status.h"
+#include "formats/text/regex/Regex.h"
 #include "formats/text/unicode/CodePointSet.h"
 
 #include <string_view>
@@ -16,6 +17,8 @@ enum class RegexAssertion : uint8_t {
   TextStart,  ///< ^ and \A
   TextEnd,    ///< \z
   FinalLine,  ///< $: at the end, or before a line feed that ends the text
+  LineStart,  ///< ^: at the start, or after a line feed, but not at the end
+  LineEnd,    ///< $: at the end, or before a line feed
 };
 
 /// A node of the syntax tree. Which fields have a meaning depends on `kind`.
@@ -54,7 +57,7 @@ struct RegexSyntax {
 };
 
 /// Parses an expression in UTF-8. Regex.h has the syntax and the errors.
-Result<RegexSyntax> parseRegex(std::string_view pattern);
+Result<RegexSyntax> parseRegex(std::string_view pattern, RegexAnchors anchors);
 
 } // namespace air
 

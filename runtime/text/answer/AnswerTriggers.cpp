@@ -20,8 +20,10 @@ GrammarTriggers answerTriggers(const AnswerSyntax &syntax,
       // the type of the text.
       triggers.preludeMark = "<|channel|>final";
       triggers.preludeEnds = {"<|message|>"};
-      // Of the three channels, only "commentary" begins with this letter.
-      triggers.refused = "<|channel|>c";
+      // A text in any other channel would be part of the answer, and no grammar
+      // would apply to it.
+      triggers.branchMark = "<|channel|>";
+      triggers.branches = {"analysis", "final"};
     }
     return triggers;
   }

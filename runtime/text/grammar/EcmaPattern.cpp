@@ -108,7 +108,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
       afterCount = c == '*' || c == '+' || c == '?' || c == '}';
     }
   }
-  return parseRegex(ours);
+  return parseRegex(ours, RegexAnchors::Text);
 }
 
 } // namespace air::rt

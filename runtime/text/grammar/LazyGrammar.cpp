@@ -4,6 +4,7 @@
 #include "formats/support/Printable.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 namespace air::rt {
@@ -19,8 +20,11 @@ LazyGrammar::LazyGrammar(GrammarMatcher made, const TokenTrie &vocabulary,
       longest = std::max(longest, text.size());
     }
   }
-  longest =
-      std::max({longest, triggers.preludeMark.size(), triggers.refused.size()});
+  longest = std::max(longest, triggers.preludeMark.size());
+  for (const std::string &branch : triggers.branches) {
+    // The character after a branch shows whether it is a whole word.
+    longest = std::max(longest, triggers.branchMark.size() + branch.size() + 2);
+  }
   for (const QuietSpan &span : triggers.spans) {
     longest = std::max(longest, span.begin.size());
     for (const std::string &end : span.ends) {
@@ -35,6 +39,33 @@ std::string_view LazyGrammar::textOf(int32_t id) const {
   return found != triggers.controls.end() && found->first == id
              ? std::string_view(found->second)
              : trie.piece(id);
+}
+
+/// Whether a `branchMark` in `text` is followed by something that is neither a
+/// branch nor the beginning of one.
+bool LazyGrammar::takesWrongBranch(std::string_view text) const {
+  const std::string &mark = triggers.branchMark;
+  if (mark.empty()) {
+    return false;
+  }
+  for (size_t at = text.find(mark); at != std::string_view::npos;
+       at = text.find(mark, at + mark.size())) {
+    const std::string_view rest = text.substr(at + mark.size());
+    const bool isKnown =
+        std::ranges::any_of(triggers.branches, [&](std::string_view branch) {
+          if (rest.size() <= branch.size()) {
+            return branch.starts_with(rest);
+          }
+          const char next = rest[branch.size()];
+          return rest.starts_with(branch) &&
+                 std::isalnum(static_cast<unsigned char>(next)) == 0 &&
+                 next != '_';
+        });
+    if (!isKnown) {
+      return true;
+    }
+  }
+  return false;
 }
 
 bool LazyGrammar::isTrigger(int32_t id) const {
@@ -65,9 +96,7 @@ std::optional<std::string> LazyGrammar::advance(Progress &progress,
       progress.in.reset();
       continue;
     }
-    if (!triggers.refused.empty() && text.find(triggers.refused) != kNone) {
-      progress.isRefused = true;
-    }
+    progress.isRefused |= takesWrongBranch(text);
     if (!triggers.preludeMark.empty() && !progress.hasMark) {
       const size_t at = text.find(triggers.preludeMark);
       if (at == kNone) {
@@ -187,9 +216,9 @@ Status LazyGrammar::accept(int32_t id) {
   }
   const auto text = advance(now, id);
   if (now.isRefused) {
-    return usageError("grammar: token " + std::to_string(id) +
-                      " completes the text " + inQuotes(triggers.refused) +
-                      ", which may not occur before the grammar applies");
+    return usageError("grammar: token " + std::to_string(id) + " continues " +
+                      inQuotes(triggers.branchMark) +
+                      " with a text that may not precede the grammar");
   }
   if (text) {
     active = true;

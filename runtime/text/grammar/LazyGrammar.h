@@ -50,8 +50,10 @@ struct GrammarTriggers {
   /// If not empty, the grammar applies only after one of the `preludeEnds` that
   /// comes after this text.
   std::string preludeMark = {};
-  /// A text that the prelude must not contain; "" if it may contain any.
-  std::string refused = {};
+  /// If not empty, each `branchMark` in the prelude must be followed by one of
+  /// `branches`, as a whole word.
+  std::string branchMark = {};
+  std::vector<std::string> branches = {};
   /// The control tokens that delimiters may contain, each with its text, in
   /// ascending order.
   std::vector<std::pair<int32_t, std::string>> controls = {};
@@ -92,11 +94,12 @@ private:
     /// Whether only white space and quiet spans (QuietSpan) precede `recent`.
     bool isAtStart = true;
     bool hasMark = false;     ///< whether the text contains `preludeMark`
-    bool isRefused = false;   ///< whether the text contains `refused`
+    bool isRefused = false;   ///< whether another text follows a `branchMark`
     std::optional<size_t> in; ///< index of the span in which the text ends
   };
 
   std::string_view textOf(int32_t id) const;
+  bool takesWrongBranch(std::string_view text) const;
   bool isTrigger(int32_t id) const;
   /// Appends the text of a token. If the grammar applies from now on, returns
   /// the text that it must match.

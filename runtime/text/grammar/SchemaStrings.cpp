@@ -271,10 +271,12 @@ Result<GrammarSequence> SchemaStrings::makeMatching(std::string_view pattern) {
       case RegexAssertion::NoWordEdge:
         return unsupportedError("\\b and \\B are not supported in a pattern");
       case RegexAssertion::TextStart:
+      case RegexAssertion::LineStart:
         return unsupportedError("^ is only supported at the beginning of a "
                                 "pattern, or of one of its alternatives");
       case RegexAssertion::TextEnd:
       case RegexAssertion::FinalLine:
+      case RegexAssertion::LineEnd:
         return unsupportedError("$ is only supported at the end of a pattern, "
                                 "or of one of its alternatives");
       }

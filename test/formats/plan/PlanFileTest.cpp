@@ -392,7 +392,23 @@ TEST(PlanConvert, TokenizersComeBack) {
                 .ignoreMerges = true,
                 .form = NormalForm::KD,
                 .spelling = TokenSpelling::Text,
-                .prefix = SpacePrefix::EveryWord};
+                .prefix = SpacePrefix::EveryWord,
+                .pipeline = {.isSet = true,
+                             .steps = {{.kind = TextStepKind::Split,
+                                        .flags = 1,
+                                        .behavior = SplitBehavior::Contiguous,
+                                        .number = 7,
+                                        .pattern = "x|y",
+                                        .content = "\xff"}},
+                             .normalizerSteps = 1,
+                             .wordPrefix = "##",
+                             .wordSuffix = "</w>",
+                             .longestWord = 9,
+                             .rendering = TokenRendering::Suffixed,
+                             .mark = "_",
+                             .tidiesEnglish = true}};
+  data.afterBos = {1, 2};
+  data.beforeEos = {4};
   data.matching = {0, 1, 2, 4, 8};
   data.lowercase = true;
   data.charsmap = std::string("\4\0\xFF", 3);
@@ -428,6 +444,9 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_EQ(back.rules.form, NormalForm::KD);
   EXPECT_EQ(back.rules.spelling, TokenSpelling::Text);
   EXPECT_EQ(back.rules.prefix, SpacePrefix::EveryWord);
+  EXPECT_EQ(back.rules.pipeline, data.rules.pipeline);
+  EXPECT_EQ(back.afterBos, data.afterBos);
+  EXPECT_EQ(back.beforeEos, data.beforeEos);
   EXPECT_EQ(back.matching, data.matching);
   EXPECT_TRUE(back.lowercase);
   EXPECT_FALSE(back.stripAccents);

@@ -177,8 +177,19 @@ TEST(PlanHeader, TheFlagOfJoinedUnknownPartsNeedsANewerReader) {
                 HasSubstr("header.version: the minor version is " +
                           std::to_string(wrong) + "; it must be 3"));
   }
+  // Version 4.4 added tokens that are added to a text with BOS.
+  tokenizer.bos = 1;
+  tokenizer.add_bos = true;
+  tokenizer.after_bos = {2};
+  small.fileBytes = *placeSegments(small.plan, metadataOf(small.plan).size());
+  file = fileOf(small);
+  EXPECT_EQ(minorOf(file), 4U);
+  set(file, offsetof(PlanHeader, minor), 3U);
+  signHeader(file);
+  EXPECT_THAT(PlanFile::parse(file, "several").status().message(),
+              HasSubstr("the minor version is 3; it must be 4"));
   file = fileOf(makeSmallPlan());
-  for (const uint32_t wrong : {2U, 3U}) {
+  for (const uint32_t wrong : {2U, 3U, 4U}) {
     set(file, offsetof(PlanHeader, minor), wrong);
     signHeader(file);
     EXPECT_THAT(PlanFile::parse(file, "plain").status().message(),

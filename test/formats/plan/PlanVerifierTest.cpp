@@ -64,6 +64,89 @@ void addRules(P &p) {
   p.tokenizer->rules->expressions->ends = {2};
 }
 
+/// Gives the plan a pipeline with a normalizing and a splitting step.
+void addPipeline(P &p) {
+  TokenizerData data{.kind = TokenizerKind::WordLevel};
+  data.rules.isSet = true;
+  data.rules.pipeline = {.isSet = true,
+                         .steps = {{.kind = TextStepKind::Replace,
+                                    .pattern = "a+",
+                                    .content = "b"},
+                                   {.kind = TextStepKind::Split,
+                                    .behavior = SplitBehavior::Isolated,
+                                    .pattern = "c"}},
+                         .normalizerSteps = 1,
+                         .rendering = TokenRendering::Words};
+  const std::unique_ptr<plan::TokenizerT> made = toPlan(data);
+  p.tokenizer->kind = plan::TokenizerKind::WordLevel;
+  p.tokenizer->scores.clear();
+  p.tokenizer->rules = std::move(made->rules);
+  p.tokenizer->splitters = std::move(made->splitters);
+}
+plan::TextStepT &stepOf(P &p, size_t index) {
+  return *p.tokenizer->rules->pipeline->steps[index];
+}
+
+/// Damages of a pipeline.
+std::vector<Case> pipelineCases() {
+  const std::pair<const char *, Change> damages[] = {
+      {"plan.tokenizer.pipeline",
+       in([](P &p) { p.tokenizer->rules->pipeline.reset(); })},
+      {"plan.tokenizer.pipeline",
+       in([](P &p) { p.tokenizer->kind = plan::TokenizerKind::Rwkv; })},
+      {"plan.tokenizer.pipeline",
+       in([](P &p) { p.tokenizer->rules->form = plan::NormalForm::C; })},
+      {"plan.tokenizer.pipeline",
+       in([](P &p) { p.tokenizer->rules->pipeline->normalizer_steps = 3; })},
+      {"plan.tokenizer.pipeline",
+       in([](P &p) { p.tokenizer->rules->pipeline->normalizer_steps = 0; })},
+      {"plan.tokenizer.pipeline",
+       in([](P &p) { p.tokenizer->rules->pipeline->normalizer_steps = 2; })},
+      {"plan.tokenizer.pipeline", in([](P &p) { stepOf(p, 1).flags = 2; })},
+      {"plan.tokenizer.pipeline", in([](P &p) { stepOf(p, 1).number = 1; })},
+      {"plan.tokenizer.pipeline",
+       in([](P &p) { stepOf(p, 1).content = {'d'}; })},
+      {"plan.tokenizer.pipeline", in([](P &p) {
+         stepOf(p, 0).behavior = plan::SplitBehavior::Contiguous;
+       })},
+      {"plan.enum", in([](P &p) {
+         stepOf(p, 1).kind = static_cast<plan::TextStepKind>(15);
+       })},
+      {"plan.enum", in([](P &p) {
+         stepOf(p, 1).behavior = static_cast<plan::SplitBehavior>(5);
+       })},
+      {"plan.enum", in([](P &p) {
+         p.tokenizer->rules->pipeline->rendering =
+             static_cast<plan::TokenRendering>(5);
+       })},
+      {"plan.tokenizer.splitters",
+       in([](P &p) { p.tokenizer->splitters.pop_back(); })},
+      {"plan.tokenizer.matching", in([](P &p) {
+         // Only a user-defined token may have 32.
+         p.tokenizer->types.assign(8, 1);
+         p.tokenizer->matching.assign(8, 32);
+       })},
+      {"plan.tokenizer.ids", in([](P &p) {
+         p.tokenizer->bos = 1; // but it is not added to texts
+         p.tokenizer->add_bos = false;
+         p.tokenizer->after_bos = {1};
+       })},
+      {"plan.tokenizer.ids", in([](P &p) {
+         p.tokenizer->eos = 1;
+         p.tokenizer->add_eos = true;
+         p.tokenizer->before_eos = {8};
+       })},
+  };
+  std::vector<Case> cases;
+  for (const auto &[rule, damage] : damages) {
+    cases.push_back({rule, [damage](SmallPlan &small) {
+                       in(addPipeline)(small);
+                       damage(small);
+                     }});
+  }
+  return cases;
+}
+
 std::vector<Case> factCases() {
   return {
       {"plan.present", in([](P &p) { p.model.reset(); })},
@@ -78,7 +161,7 @@ std::vector<Case> factCases() {
       {"plan.present", in([](P &p) { p.placements.clear(); })},
       {"plan.present", in([](P &p) { p.codegen_fingerprint.clear(); })},
       {"plan.enum", in([](P &p) {
-         p.tokenizer->kind = static_cast<plan::TokenizerKind>(6);
+         p.tokenizer->kind = static_cast<plan::TokenizerKind>(7);
        })},
       {"plan.enum", in([](P &p) {
          p.segments[0]->kind = static_cast<plan::SegmentKind>(9);
@@ -576,9 +659,9 @@ std::vector<Case> readCases() {
 std::vector<Case> allCases() {
   std::vector<Case> all;
   for (const auto &part :
-       {factCases(), segmentCases(), bufferCases(), programCases(), partCases(),
-        readCases(), placementCases(), referenceCases(), deviceCases(),
-        splitCases(), cacheCases()}) {
+       {factCases(), pipelineCases(), segmentCases(), bufferCases(),
+        programCases(), partCases(), readCases(), placementCases(),
+        referenceCases(), deviceCases(), splitCases(), cacheCases()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
@@ -677,6 +760,15 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
         p.tokenizer->kind = plan::TokenizerKind::WordPiece;
         p.tokenizer->lowercase = true;
         p.tokenizer->strip_accents = true;
+      }),
+      in([](P &p) {
+        addPipeline(p);
+        p.tokenizer->types.assign(8, 4);
+        p.tokenizer->matching.assign(8, 47);
+        p.tokenizer->bos = p.tokenizer->eos = 1;
+        p.tokenizer->add_bos = p.tokenizer->add_eos = true;
+        p.tokenizer->after_bos = {2, 3};
+        p.tokenizer->before_eos = {7};
       }),
   };
   for (const std::vector<Change> &more :

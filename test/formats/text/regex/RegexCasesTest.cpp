@@ -52,6 +52,28 @@ std::vector<size_t> matchesOf(const Regex &regex, const std::string &text) {
   return spans;
 }
 
+// The places are those at which Hugging Face's `tokenizers` 0.23.3 finds
+// matches.
+TEST(RegexCasesTest, AnchorsOfLines) {
+  const struct {
+    const char *pattern;
+    const char *text;
+    std::vector<size_t> spans;
+  } cases[] = {
+      {"^", "a\nb\n", {0, 0, 2, 2}}, {"$", "a\nb\n", {1, 1, 3, 3, 4, 4}},
+      {"^$", "a\n\na", {2, 2}},      {"^a", "b\na\na", {2, 3, 4, 5}},
+      {"a$", "a\nba", {0, 1, 3, 4}},
+  };
+  for (const auto &each : cases) {
+    Result<Regex> regex = Regex::compile(each.pattern, RegexAnchors::Lines);
+    ASSERT_TRUE(regex) << each.pattern;
+    EXPECT_EQ(matchesOf(*regex, each.text), each.spans) << each.pattern;
+    Result<Regex> loaded = Regex::load(regex->code());
+    ASSERT_TRUE(loaded) << loaded.status().message();
+    EXPECT_EQ(matchesOf(*loaded, each.text), each.spans) << each.pattern;
+  }
+}
+
 TEST(RegexCasesTest, HowMatchesMayBegin) {
   constexpr int kEnd = RegexMatcher::kEnd;
   const struct {

@@ -75,8 +75,13 @@ TEST(AnswerTriggersTest, WithoutTriggersTheGrammarIsForTheFinalChannel) {
     EXPECT_FALSE(allows("harmony", "", {}, start + "x=2")) << header;
   }
   EXPECT_FALSE(allows("harmony", "", {}, analysis));
-  // Text of the commentary channel would be part of the answer.
-  EXPECT_FALSE(allows("harmony", "", {},
-                      "<|channel|>commentary<|message|>Hi<|end|><|start|>"
-                      "assistant<|channel|>final<|message|>x=1"));
+  // Text of other channels would be part of the answer. A model can invent any.
+  for (const char *channel :
+       {"commentary", "c", "notes", "finale", "final_2", "analysis2", ""}) {
+    EXPECT_FALSE(allows("harmony", "", {},
+                        std::string("<|channel|>") + channel +
+                            "<|message|>Hi<|end|><|start|>assistant"
+                            "<|channel|>final<|message|>x=1"))
+        << channel;
+  }
 }

@@ -1,0 +1,129 @@
+//===- TextSteps.h - how a tokenizer.json prepares text ---------*- C++ -*-===//
+//
+// Hugging Face's `tokenizers` library prepares a text in two phases. The
+// normalizer changes the text. Then the pre-tokenizer splits it into words, and
+// may change these, too. A TextStep is one component of either phase. Each
+// step applies to the result of the steps before it; from the first splitting
+// step on, to each word separately.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_FORMATS_MODEL_TEXTSTEPS_H
+#define AIRPACK_FORMATS_MODEL_TEXTSTEPS_H
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace air {
+
+/// What a step does. The fields of TextStep that it does not name are zero or
+/// empty.
+enum class TextStepKind : uint8_t {
+  // Steps of the normalizer.
+  Form = 0,         ///< converts to the NormalForm `number`
+  Lowercase = 1,    ///< converts to lower case, character by character
+  StripAccents = 2, ///< removes the characters of the category M
+  Nmt = 3,          ///< removes control characters; others become spaces
+  Strip = 4,        ///< removes white space at both ends, see step_flags
+  /// Replaces each match of the expression `pattern` with `content`, or, with
+  /// step_flags::kLiteral, each occurrence of the text `pattern`.
+  Replace = 5,
+  Prepend = 6,    ///< puts `content` before a text that is not empty
+  Bert = 7,       ///< what BERT does before it splits text, see step_flags
+  Charsmap = 8,   ///< applies the rules of TokenizerData::charsmap
+  SpellBytes = 9, ///< spells each byte as one character (ByteLevel.h)
+  // Steps of the pre-tokenizer, of which SpellBytes may also be one.
+  Split = 10,       ///< splits at the matches of `pattern`, see SplitBehavior
+  FixedLength = 11, ///< splits into pieces of `number` characters
+  Scripts = 12,     ///< splits where the script changes
+  /// Replaces each space with `content`, one character, and puts `content`
+  /// before a word according to `number`, a MarkScheme.
+  MarkSpaces = 13,
+  SpaceBefore = 14, ///< puts a space before a word that begins with none
+};
+inline constexpr TextStepKind kLastTextStep = TextStepKind::SpaceBefore;
+
+/// What becomes of the matches of a splitting step. If a step has the flag
+/// kInverts, matches and the text between them swap their roles.
+enum class SplitBehavior : uint8_t {
+  Removed = 0,
+  Isolated = 1,           ///< each match becomes a piece of its own
+  MergedWithPrevious = 2, ///< joined with the text before it
+  MergedWithNext = 3,     ///< joined with the text after it
+  Contiguous = 4,         ///< adjacent matches become one piece
+};
+
+/// Before which words MarkSpaces puts the mark, unless they begin with it.
+enum class MarkScheme : uint8_t {
+  Never = 0,
+  Always = 1,
+  First = 2, ///< only before the word with which the whole text begins
+};
+
+namespace step_flags {
+inline constexpr uint8_t kLiteral = 1; ///< Replace: `pattern` is a text
+inline constexpr uint8_t kInverts = 1; ///< Split
+inline constexpr uint8_t kLeft = 1;    ///< Strip: at the beginning
+inline constexpr uint8_t kRight = 2;   ///< Strip: at the end
+/// Bert: removes control characters, and replaces white space with spaces.
+inline constexpr uint8_t kClean = 1;
+inline constexpr uint8_t kSpacesIdeographs = 2; ///< Bert: spaces around each
+inline constexpr uint8_t kAccents = 4; ///< Bert: decomposes, then removes Mn
+inline constexpr uint8_t kLower = 8;   ///< Bert: converts to lower case
+} // namespace step_flags
+
+struct TextStep {
+  TextStepKind kind = TextStepKind::Form;
+  uint8_t flags = 0;
+  SplitBehavior behavior = SplitBehavior::Removed;
+  uint32_t number = 0;
+  std::string pattern;
+  std::string content;
+
+  bool operator==(const TextStep &) const = default;
+};
+
+/// Whether `step` has an expression that must be compiled.
+inline bool hasExpression(const TextStep &step) {
+  return step.kind == TextStepKind::Split ||
+         (step.kind == TextStepKind::Replace &&
+          (step.flags & step_flags::kLiteral) == 0);
+}
+
+/// How tokens become text.
+enum class TokenRendering : uint8_t {
+  Plain = 0,  ///< as the vocabulary spells them
+  Bytes = 1,  ///< spelled byte by byte (ByteLevel.h)
+  Marked = 2, ///< with TextPipeline::mark for spaces
+  /// With a space before each token, except one that begins with
+  /// TextPipeline::wordPrefix, which is removed instead.
+  Words = 3,
+  /// With a space in place of TextPipeline::wordSuffix.
+  Suffixed = 4,
+};
+
+/// Stands between the two parts of a merge if there is a pipeline. No token
+/// contains this byte, because tokens are then valid UTF-8.
+inline constexpr char kMergeBorder = '\xff';
+
+/// All that a tokenizer.json says about text.
+struct TextPipeline {
+  bool isSet = false;
+  std::vector<TextStep> steps;
+  uint32_t normalizerSteps = 0; ///< the first `normalizerSteps` of `steps`
+  /// BPE, WordPiece: in the vocabulary, pieces that continue a word begin with
+  /// this prefix.
+  std::string wordPrefix;
+  std::string wordSuffix;   ///< BPE: pieces that end a word end with this
+  uint32_t longestWord = 0; ///< WordPiece: longer words become unknown
+  TokenRendering rendering = TokenRendering::Plain;
+  std::string mark;           ///< for TokenRendering::Marked
+  bool tidiesEnglish = false; ///< removes spaces before punctuation marks
+
+  bool operator==(const TextPipeline &) const = default;
+};
+
+} // namespace air
+
+#endif // AIRPACK_FORMATS_MODEL_TEXTSTEPS_H

@@ -1,0 +1,404 @@
+//===- TokenizerJsonSteps.cpp - tokenizer.json -> TextPipeline ------------===//
+#include "formats/model/PreTokenizerNames.h"
+#include "formats/support/Printable.h"
+#include "formats/text/regex/Regex.h"
+#include "formats/text/unicode/Normalize.h"
+#include "formats/tokenizer/TokenizerJsonText.h"
+
+#include <algorithm>
+
+namespace air {
+namespace {
+
+using Json = JsonFields::Json;
+using Kind = TextStepKind;
+
+constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
+
+/// Returns an expression that matches `text` itself.
+std::string literal(std::string_view text) {
+  std::string expression;
+  for (char c : text) {
+    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) {
+      expression += '\\';
+    }
+    expression += c;
+  }
+  return expression;
+}
+
+class StepsReader {
+public:
+  explicit StepsReader(TokenizerData &tokenizer)
+      : data(tokenizer), pipeline(tokenizer.rules.pipeline) {}
+
+  Status run(const JsonFields &root) {
+    pipeline.isSet = true;
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> normalizer,
+                         root.fields("normalizer"));
+    if (normalizer) {
+      AIR_RETURN_IF_ERROR(readNormalizer(*normalizer, 0));
+    }
+    pipeline.normalizerSteps = static_cast<uint32_t>(pipeline.steps.size());
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> splitter,
+                         root.fields("pre_tokenizer"));
+    return splitter ? readSplitter(*splitter, 0) : Status::ok();
+  }
+
+private:
+  /// Calls `read` for each entry of the list `name`.
+  template <typename Read>
+  static Status forEach(const JsonFields &fields, const char *name, int depth,
+                        Read read) {
+    if (depth == kDeepestList) {
+      return fields.unsupported("is nested more than " +
+                                std::to_string(kDeepestList) + " deep");
+    }
+    AIR_ASSIGN_OR_RETURN(const Json *list, fields.array(name));
+    for (size_t i = 0; i < list->size(); ++i) {
+      AIR_ASSIGN_OR_RETURN(
+          JsonFields entry,
+          JsonFields::of((*list)[i],
+                         fields.placeOf(name) + "[" + std::to_string(i) + "]"));
+      AIR_RETURN_IF_ERROR(read(entry));
+    }
+    return Status::ok();
+  }
+
+  void add(TextStep step) { pipeline.steps.push_back(std::move(step)); }
+
+  /// The pattern of a component: an expression, or, if `isLiteral`, a text.
+  static Result<std::string> readPattern(const JsonFields &fields,
+                                         bool &isLiteral) {
+    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
+                         fields.fields("pattern"));
+    if (!pattern) {
+      return fields.corrupt("pattern", "is missing");
+    }
+    AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
+    AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
+    if (regex.empty() == text.empty()) {
+      return pattern->unsupported("must have either a 'Regex' or a 'String', "
+                                  "and not both");
+    }
+    isLiteral = regex.empty();
+    if (!isLiteral) {
+      const Status status = Regex::compile(regex, RegexAnchors::Lines).status();
+      if (!status.isOk()) {
+        return status.withContext("tokenizer: '" + fields.placeOf("pattern") +
+                                  "'");
+      }
+    }
+    return isLiteral ? text : regex;
+  }
+
+  Status readBert(const JsonFields &fields) {
+    const std::pair<const char *, uint8_t> flags[] = {
+        {"clean_text", step_flags::kClean},
+        {"handle_chinese_chars", step_flags::kSpacesIdeographs},
+        {"lowercase", step_flags::kLower}};
+    TextStep step = {.kind = Kind::Bert};
+    for (const auto &[name, bit] : flags) {
+      AIR_ASSIGN_OR_RETURN(bool isOn, fields.flag(name, true));
+      step.flags |= isOn ? bit : 0;
+    }
+    AIR_ASSIGN_OR_RETURN(
+        bool strips,
+        fields.flag("strip_accents", (step.flags & step_flags::kLower) != 0));
+    step.flags |= strips ? step_flags::kAccents : 0;
+    add(step);
+    return Status::ok();
+  }
+
+  Status readNormalizer(const JsonFields &fields, int depth) {
+    AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
+    if (type == "Sequence") {
+      return forEach(fields, "normalizers", depth, [&](const JsonFields &each) {
+        return readNormalizer(each, depth + 1);
+      });
+    }
+    const std::pair<const char *, NormalForm> forms[] = {
+        {"NFC", NormalForm::C},
+        {"NFD", NormalForm::D},
+        {"NFKC", NormalForm::KC},
+        {"NFKD", NormalForm::KD}};
+    for (const auto &[name, form] : forms) {
+      if (type == name) {
+        add({.kind = Kind::Form, .number = static_cast<uint32_t>(form)});
+        return Status::ok();
+      }
+    }
+    const std::pair<const char *, Kind> simple[] = {
+        {"Lowercase", Kind::Lowercase},
+        {"StripAccents", Kind::StripAccents},
+        {"Nmt", Kind::Nmt},
+        {"ByteLevel", Kind::SpellBytes}};
+    for (const auto &[name, kind] : simple) {
+      if (type == name) {
+        add({.kind = kind});
+        return Status::ok();
+      }
+    }
+    if (type == "Strip") {
+      AIR_ASSIGN_OR_RETURN(bool left, fields.flag("strip_left", false));
+      AIR_ASSIGN_OR_RETURN(bool right, fields.flag("strip_right", false));
+      add({.kind = Kind::Strip,
+           .flags = static_cast<uint8_t>((left ? step_flags::kLeft : 0) |
+                                         (right ? step_flags::kRight : 0))});
+      return Status::ok();
+    }
+    if (type == "Replace") {
+      bool isLiteral = false;
+      AIR_ASSIGN_OR_RETURN(std::string pattern, readPattern(fields, isLiteral));
+      AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
+      add({.kind = Kind::Replace,
+           .flags = isLiteral ? step_flags::kLiteral : uint8_t{0},
+           .pattern = std::move(pattern),
+           .content = std::move(content)});
+      return Status::ok();
+    }
+    if (type == "Prepend") {
+      AIR_ASSIGN_OR_RETURN(std::string text, fields.text("prepend"));
+      add({.kind = Kind::Prepend, .content = std::move(text)});
+      return Status::ok();
+    }
+    if (type == "BertNormalizer") {
+      return readBert(fields);
+    }
+    if (type == "Precompiled") {
+      return readCharsmap(fields);
+    }
+    return fields.unsupported("has the type " + inQuotes(type) +
+                              ", which is not supported");
+  }
+
+  Status readCharsmap(const JsonFields &fields) {
+    if (!data.charsmap.empty()) {
+      return fields.unsupported("has the type 'Precompiled' for a second time; "
+                                "only one such normalizer is supported");
+    }
+    AIR_ASSIGN_OR_RETURN(std::string text,
+                         fields.text("precompiled_charsmap", ""));
+    std::optional<std::string> bytes = fromBase64(text);
+    if (!bytes) {
+      return fields.corrupt("precompiled_charsmap", "is not base64");
+    }
+    data.charsmap = *std::move(bytes);
+    add({.kind = Kind::Charsmap});
+    return Status::ok();
+  }
+
+  void addSplit(std::string pattern, SplitBehavior behavior,
+                bool inverts = false) {
+    add({.kind = Kind::Split,
+         .flags = inverts ? step_flags::kInverts : uint8_t{0},
+         .behavior = behavior,
+         .pattern = std::move(pattern)});
+  }
+
+  static Result<SplitBehavior> readBehavior(const JsonFields &fields,
+                                            std::string absent) {
+    constexpr const char *kNames[] = {"Removed", "Isolated",
+                                      "MergedWithPrevious", "MergedWithNext",
+                                      "Contiguous"};
+    AIR_ASSIGN_OR_RETURN(std::string name,
+                         absent.empty()
+                             ? fields.text("behavior")
+                             : fields.text("behavior", std::move(absent)));
+    const auto *found = std::ranges::find(kNames, name);
+    if (found == std::end(kNames)) {
+      return fields.unsupported("has the behavior " + inQuotes(name) +
+                                ", which is not supported");
+    }
+    return static_cast<SplitBehavior>(found - std::begin(kNames));
+  }
+
+  Status readMetaspace(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(std::string mark,
+                         fields.text("replacement", std::string(kMark)));
+    AIR_ASSIGN_OR_RETURN(bool adds, fields.flag("add_prefix_space", true));
+    AIR_ASSIGN_OR_RETURN(
+        std::string scheme,
+        fields.text("prepend_scheme", adds ? "always" : "never"));
+    AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("split", true));
+    constexpr const char *kNames[] = {"never", "always", "first"};
+    const auto *found = std::ranges::find(kNames, scheme);
+    if (found == std::end(kNames)) {
+      return fields.corrupt("prepend_scheme",
+                            "is " + inQuotes(scheme) +
+                                "; it must be always, first or never");
+    }
+    add({.kind = Kind::MarkSpaces,
+         .number = static_cast<uint32_t>(found - std::begin(kNames)),
+         .content = mark});
+    if (splits) {
+      addSplit(literal(mark), SplitBehavior::MergedWithNext);
+    }
+    return Status::ok();
+  }
+
+  Status readByteLevel(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(bool prefix, fields.flag("add_prefix_space", true));
+    AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("use_regex", true));
+    if (prefix) {
+      add({.kind = Kind::SpaceBefore});
+    }
+    if (splits) {
+      addSplit(std::string(kByteLevelExpression), SplitBehavior::Isolated);
+    }
+    add({.kind = Kind::SpellBytes});
+    return Status::ok();
+  }
+
+  Status readSplitter(const JsonFields &fields, int depth) {
+    AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
+    if (type == "Sequence") {
+      return forEach(fields, "pretokenizers", depth,
+                     [&](const JsonFields &each) {
+                       return readSplitter(each, depth + 1);
+                     });
+    }
+    if (type == "ByteLevel") {
+      return readByteLevel(fields);
+    }
+    if (type == "Metaspace") {
+      return readMetaspace(fields);
+    }
+    if (type == "Split") {
+      bool isLiteral = false;
+      AIR_ASSIGN_OR_RETURN(std::string pattern, readPattern(fields, isLiteral));
+      AIR_ASSIGN_OR_RETURN(SplitBehavior behavior, readBehavior(fields, ""));
+      AIR_ASSIGN_OR_RETURN(bool inverts, fields.flag("invert", false));
+      addSplit(isLiteral ? literal(pattern) : pattern, behavior, inverts);
+      return Status::ok();
+    }
+    if (type == "Punctuation") {
+      AIR_ASSIGN_OR_RETURN(SplitBehavior behavior,
+                           readBehavior(fields, "Isolated"));
+      addSplit(std::string(kPunctuationExpression), behavior);
+      return Status::ok();
+    }
+    if (type == "Digits") {
+      AIR_ASSIGN_OR_RETURN(bool single,
+                           fields.flag("individual_digits", false));
+      addSplit(R"(\p{N})",
+               single ? SplitBehavior::Isolated : SplitBehavior::Contiguous);
+      return Status::ok();
+    }
+    if (type == "Whitespace") {
+      addSplit(
+          std::string(preTokenizerRules("whitespace")->expressions.front()),
+          SplitBehavior::Removed, true);
+      return Status::ok();
+    }
+    if (type == "WhitespaceSplit" || type == "BertPreTokenizer") {
+      addSplit(R"(\s+)", SplitBehavior::Removed);
+      if (type == "BertPreTokenizer") {
+        addSplit(std::string(kPunctuationExpression), SplitBehavior::Isolated);
+      }
+      return Status::ok();
+    }
+    if (type == "CharDelimiterSplit") {
+      AIR_ASSIGN_OR_RETURN(std::string delimiter, fields.text("delimiter"));
+      if (delimiter.empty()) {
+        return fields.corrupt("delimiter", "is empty; it must be a character");
+      }
+      addSplit(literal(delimiter), SplitBehavior::Removed);
+      return Status::ok();
+    }
+    if (type == "FixedLength") {
+      constexpr int32_t kLength = 5; // unless the file names one
+      AIR_ASSIGN_OR_RETURN(std::optional<int32_t> length, fields.id("length"));
+      add({.kind = Kind::FixedLength,
+           .number = static_cast<uint32_t>(length.value_or(kLength))});
+      return Status::ok();
+    }
+    if (type == "UnicodeScripts") {
+      add({.kind = Kind::Scripts});
+      return Status::ok();
+    }
+    return fields.unsupported("has the type " + inQuotes(type) +
+                              ", which is not supported");
+  }
+
+  TokenizerData &data;
+  TextPipeline &pipeline;
+};
+
+/// Without a decoder, the library joins all tokens with spaces. This is right
+/// only for tokens that are words, so what the steps have done to the text is
+/// undone if it can be.
+JsonDecoder decoderFor(const TokenizerData &data) {
+  const TextPipeline &pipeline = data.rules.pipeline;
+  JsonDecoder made;
+  bool removes = data.kind == TokenizerKind::WordLevel;
+  for (const TextStep &step : pipeline.steps) {
+    if (step.kind == Kind::SpellBytes) {
+      return {.rendering = TokenRendering::Bytes};
+    }
+    if (step.kind == Kind::MarkSpaces ||
+        (step.kind == Kind::Replace && step.pattern == " " &&
+         step.flags == step_flags::kLiteral && !step.content.empty())) {
+      made.rendering = TokenRendering::Marked;
+      made.mark = step.content;
+      made.dropsSpace |= step.kind == Kind::MarkSpaces && step.number != 0;
+    }
+    made.dropsSpace |= step.kind == Kind::Prepend && step.content == kMark;
+    removes |=
+        step.kind == Kind::Split && step.behavior == SplitBehavior::Removed;
+  }
+  if (made.rendering == TokenRendering::Marked) {
+    return made;
+  }
+  made.dropsSpace = true;
+  made.prefix = pipeline.wordPrefix;
+  if (!pipeline.wordSuffix.empty()) {
+    return {.rendering = TokenRendering::Suffixed,
+            .suffix = pipeline.wordSuffix};
+  }
+  if (removes || data.kind == TokenizerKind::WordPiece) {
+    made.rendering = TokenRendering::Words;
+  } else {
+    made.dropsSpace = false;
+  }
+  return made;
+}
+
+} // namespace
+
+Status readPipeline(const JsonFields &root, const JsonDecoder &decoder,
+                    TokenizerData &data) {
+  AIR_RETURN_IF_ERROR(StepsReader(data).run(root));
+  TextPipeline &pipeline = data.rules.pipeline;
+  const JsonDecoder used = decoder.isPresent ? decoder : decoderFor(data);
+  pipeline.rendering = used.rendering;
+  pipeline.mark = used.mark;
+  pipeline.tidiesEnglish = used.tidiesEnglish;
+  data.addSpacePrefix = used.dropsSpace;
+  data.rules.isSet = true;
+  const bool usesPrefix =
+      data.kind == TokenizerKind::Bpe || data.kind == TokenizerKind::WordPiece;
+  if (used.rendering == TokenRendering::Words && !usesPrefix) {
+    pipeline.wordPrefix = used.prefix;
+  }
+  if (used.rendering == TokenRendering::Suffixed && !usesPrefix) {
+    pipeline.wordSuffix = used.suffix;
+  }
+  if ((used.rendering == TokenRendering::Words &&
+       used.prefix != pipeline.wordPrefix) ||
+      (used.rendering == TokenRendering::Suffixed &&
+       used.suffix != pipeline.wordSuffix)) {
+    return unsupportedError("tokenizer: the decoder expects " +
+                            inQuotes(used.rendering == TokenRendering::Words
+                                         ? used.prefix
+                                         : used.suffix) +
+                            " at the edges of words, but the model has " +
+                            inQuotes(used.rendering == TokenRendering::Words
+                                         ? pipeline.wordPrefix
+                                         : pipeline.wordSuffix) +
+                            "; only equal ones are supported");
+  }
+  return Status::ok();
+}
+
+} // namespace air

@@ -1,0 +1,86 @@
+//===- PipelineEncoder.cpp - text -> ids as tokenizer.json says -----------===//
+#include "runtime/text/pipeline/PipelineEncoder.h"
+
+#include "formats/support/Utf8.h"
+#include "runtime/text/BpeTables.h"
+#include "runtime/text/WordCache.h"
+#include "runtime/text/pipeline/NormalizeSteps.h"
+#include "runtime/text/pipeline/RenderTokens.h"
+#include "runtime/text/pipeline/SplitSteps.h"
+
+namespace air::rt {
+
+Result<std::unique_ptr<PipelineEncoder>>
+PipelineEncoder::create(const TokenizerData &data, Vocabulary &vocabulary) {
+  std::unique_ptr<PipelineEncoder> made(new PipelineEncoder());
+  made->pipeline = data.rules.pipeline;
+  const std::vector<TextStep> &steps = made->pipeline.steps;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (!hasExpression(steps[i])) {
+      continue;
+    }
+    const size_t index = made->regexes.size();
+    AIR_ASSIGN_OR_RETURN(
+        Regex regex,
+        data.splitters.empty()
+            ? Regex::compile(steps[i].pattern, RegexAnchors::Lines)
+        : index < data.splitters.size()
+            ? Regex::load(data.splitters[index])
+            : Result<Regex>(corruptError("tokenizer: a step has no "
+                                         "compiled expression")));
+    made->regexes.push_back(std::move(regex));
+    made->normalizerRegexes += i < made->pipeline.normalizerSteps ? 1 : 0;
+  }
+  AIR_ASSIGN_OR_RETURN(made->charsmap, Charsmap::parse(data.charsmap));
+  AIR_ASSIGN_OR_RETURN(made->model, makeWordModel(data));
+  vocabulary.byteTokens.fill(TokenizerData::kNoToken);
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    vocabulary.table.add(renderedToken(data, id));
+  }
+  return made;
+}
+
+StepText PipelineEncoder::normalise(std::string_view text, Place place) const {
+  StepText changed;
+  changed.text = isWellFormed(text) ? std::string(text) : wellFormed(text);
+  if (place == Place::TextStart && !changed.text.empty()) {
+    changed.origin = decodeUtf8(changed.text).length;
+  }
+  size_t regex = 0;
+  for (uint32_t i = 0; i < pipeline.normalizerSteps; ++i) {
+    const TextStep &step = pipeline.steps[i];
+    if (hasExpression(step)) {
+      RegexMatcher matcher(regexes[regex++]);
+      applyNormalizer(step, charsmap, &matcher, changed);
+    } else {
+      applyNormalizer(step, charsmap, nullptr, changed);
+    }
+  }
+  return changed;
+}
+
+std::string PipelineEncoder::normalisedForm(std::string_view text) const {
+  return normalise(text, Place::AfterToken).text;
+}
+
+void PipelineEncoder::encode(std::string_view text, Place place,
+                             std::vector<int32_t> &ids) const {
+  const StepText changed = normalise(text, place);
+  encodeNormalised(changed.text, changed.origin, ids);
+}
+
+void PipelineEncoder::encodeNormalised(std::string_view text, size_t origin,
+                                       std::vector<int32_t> &ids) const {
+  std::vector<RegexMatcher> matchers(
+      regexes.begin() + static_cast<ptrdiff_t>(normalizerRegexes),
+      regexes.end());
+  SplitSteps splitter(
+      std::span(pipeline.steps).subspan(pipeline.normalizerSteps), matchers);
+  WordModel::Scratch scratch;
+  WordCache known(text.size());
+  splitter.split(text, origin, [&](std::string_view word) {
+    known.append(word, ids, [&] { model->encode(word, scratch, ids); });
+  });
+}
+
+} // namespace air::rt

@@ -1,0 +1,55 @@
+//===- PipelineEncoder.h - text -> ids as tokenizer.json says ---*- C++ -*-===//
+//
+// A text passes the steps of a TextPipeline, and a WordModel encodes the words
+// that they make. Vocabularies whose steps amount to something that GGUF files
+// can also describe have faster encoders.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_PIPELINE_PIPELINEENCODER_H
+#define AIRPACK_RUNTIME_TEXT_PIPELINE_PIPELINEENCODER_H
+
+#include "formats/model/Charsmap.h"
+#include "formats/text/regex/Regex.h"
+#include "runtime/text/Encoder.h"
+#include "runtime/text/Vocabulary.h"
+#include "runtime/text/pipeline/StepText.h"
+#include "runtime/text/pipeline/WordModel.h"
+
+#include <span>
+
+namespace air::rt {
+
+class PipelineEncoder final : public Encoder {
+public:
+  /// Fills `vocabulary` from `data`, which must have passed checkTokenizer().
+  /// Returns Corrupt or Unsupported if an expression cannot be used, and
+  /// Corrupt if a merge needs a token that does not exist.
+  static Result<std::unique_ptr<PipelineEncoder>>
+  create(const TokenizerData &data, Vocabulary &vocabulary);
+
+  /// Each ill-formed byte is read as U+FFFD.
+  void encode(std::string_view text, Place place,
+              std::vector<int32_t> &ids) const override;
+  /// The text after all steps of the normalizer.
+  std::string normalisedForm(std::string_view text) const override;
+  bool shrinksText() const override { return true; }
+
+  StepText normalise(std::string_view text, Place place) const;
+  /// Appends the ids of a part of a normalised text. Its first `origin` bytes
+  /// are as in StepText.
+  void encodeNormalised(std::string_view text, size_t origin,
+                        std::vector<int32_t> &ids) const;
+
+private:
+  PipelineEncoder() = default;
+
+  TextPipeline pipeline;
+  std::vector<Regex> regexes; ///< of the steps that have one, in order
+  size_t normalizerRegexes = 0;
+  Charsmap charsmap;
+  std::unique_ptr<WordModel> model;
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_PIPELINE_PIPELINEENCODER_H

@@ -1,0 +1,45 @@
+//===- SplitSteps.h - the steps of a pre-tokenizer --------------*- C++ -*-===//
+#ifndef AIRPACK_RUNTIME_TEXT_PIPELINE_SPLITSTEPS_H
+#define AIRPACK_RUNTIME_TEXT_PIPELINE_SPLITSTEPS_H
+
+#include "formats/model/TextSteps.h"
+#include "formats/text/regex/RegexMatcher.h"
+#include "runtime/exec/FunctionRef.h"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace air::rt {
+
+/// Splits texts into words. Used by one thread at a time.
+class SplitSteps {
+public:
+  using WordSink = FunctionRef<void(std::string_view word)>;
+
+  /// `matchers` has the matcher of each step that has an expression, in order.
+  /// Both spans must outlive the object.
+  SplitSteps(std::span<const TextStep> all, std::span<RegexMatcher> matchers);
+
+  /// Passes the words of `text` to `sink`. `text` is valid UTF-8, and its first
+  /// `origin` bytes are as in StepText. A word exists only during the call of
+  /// the sink. The time is proportional to the length of the text.
+  void split(std::string_view text, size_t origin, WordSink sink);
+
+private:
+  void run(size_t index, std::string_view text, size_t origin, WordSink sink);
+  void splitByScripts(size_t index, std::string_view text, size_t origin,
+                      WordSink sink);
+  void splitByMatches(size_t index, std::string_view text, size_t origin,
+                      WordSink sink);
+  std::string_view markSpaces(size_t index, std::string_view text,
+                              size_t &origin);
+
+  std::span<const TextStep> steps;
+  std::vector<RegexMatcher *> matcherOf; ///< of each step; null: it has none
+  std::vector<std::string> buffers;      ///< what each step makes of a word
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_PIPELINE_SPLITSTEPS_H

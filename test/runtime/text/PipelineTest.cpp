@@ -1,0 +1,149 @@
+//===- PipelineTest.cpp - vocabularies whose text passes steps ------------===//
+//
+// Compares ids and decoded texts with those that Hugging Face's `tokenizers`
+// library computed: test/Inputs/tokenizers/json/pipelines.json
+// (make_pipelines.py).
+//
+//===----------------------------------------------------------------------===//
+#include "Vocabularies.h"
+
+#include "formats/model/CheckTokenizer.h"
+#include "formats/tokenizer/TokenizerFiles.h"
+#include "runtime/text/Detokenizer.h"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+using namespace air;
+using namespace air::rt;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+
+json pipelines() {
+  return json::parse(slurp(inputs("tokenizers/json/pipelines.json")), nullptr,
+                     false);
+}
+
+TEST(PipelineTest, AgreesWithTheLibrary) {
+  size_t compared = 0;
+  for (const json &each : pipelines()) {
+    const auto name = each["name"].get<std::string>();
+    Result<TokenizerData> data = parseTokenizerJson(each["file"].dump());
+    ASSERT_TRUE(data.isOk()) << name << ": " << data.status().message();
+    EXPECT_TRUE(data->rules.pipeline.isSet) << name;
+    Tokenizer tokenizer = tokenizerOf(*std::move(data));
+    for (const json &one : each["cases"]) {
+      const auto text = one["text"].get<std::string>();
+      const auto ids = one["ids"].get<std::vector<int32_t>>();
+      EXPECT_EQ(tokenizer.encode(text, false, true), ids)
+          << name << ": " << one["text"];
+      EXPECT_EQ(tokenizer.encode(text, true, true),
+                one["whole"].get<std::vector<int32_t>>())
+          << name << ": " << one["text"];
+      // A word that ends a text keeps its space, and added tokens are decoded
+      // as they are: see docs/tokenizers.md.
+      if (one["decoded"].is_string() && name != "gpt-1" &&
+          text.find("<n>") == std::string::npos) {
+        EXPECT_EQ(decode(tokenizer, ids, false),
+                  one["decoded"].get<std::string>())
+            << name << ": " << one["text"];
+      }
+      ++compared;
+    }
+  }
+  EXPECT_EQ(compared, 11U * 14U);
+}
+
+TEST(PipelineTest, SeveralTokensBeforeAndAfterAText) {
+  const json all = pipelines();
+  Result<TokenizerData> data = parseTokenizerJson(all.back()["file"].dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->bos, 2);
+  EXPECT_THAT(data->afterBos, ElementsAre(1, 2));
+  EXPECT_THAT(data->beforeEos, ElementsAre(2));
+  EXPECT_EQ(data->eos, 1);
+}
+
+TEST(PipelineTest, UnusableSteps) {
+  const auto replace = [](const char *from, const std::string &to) {
+    return TextStep{.kind = TextStepKind::Replace,
+                    .flags = step_flags::kLiteral,
+                    .pattern = from,
+                    .content = to};
+  };
+  const struct {
+    const char *message;
+    ErrorCode code;
+    std::vector<TextStep> steps;
+  } cases[] = {
+      {"have 1000 steps; at most ", ErrorCode::Unsupported,
+       std::vector<TextStep>(1000, {.kind = TextStepKind::Lowercase})},
+      {"could make a text ", ErrorCode::Unsupported,
+       std::vector<TextStep>(40, replace("a", "aa"))},
+      {"could make a text ",
+       ErrorCode::Unsupported,
+       {{.kind = TextStepKind::Prepend, .content = std::string(1000000, 'a')}}},
+      {"step 2 of the normalizer replaces the empty text",
+       ErrorCode::Corrupt,
+       {replace("a", "b"), replace("", "b")}},
+      {"has a text that is not valid UTF-8",
+       ErrorCode::Corrupt,
+       {replace("a", "\xff")}},
+  };
+  TokenizerData data;
+  data.kind = TokenizerKind::WordLevel;
+  data.tokens = {"a"};
+  data.types = {TokenType::Normal};
+  data.unknown = 0;
+  data.rules.pipeline.isSet = true;
+  EXPECT_TRUE(checkTokenizer(data).isOk());
+  for (const auto &each : cases) {
+    data.rules.pipeline.steps = each.steps;
+    data.rules.pipeline.normalizerSteps =
+        static_cast<uint32_t>(each.steps.size());
+    const Status status = checkTokenizer(data);
+    EXPECT_EQ(status.code(), each.code) << each.message;
+    EXPECT_THAT(status.message(), HasSubstr(each.message));
+  }
+  data.rules.pipeline.normalizerSteps = 0;
+  data.rules.pipeline.steps = {{.kind = TextStepKind::FixedLength}};
+  EXPECT_THAT(checkTokenizer(data).message(),
+              HasSubstr("step 1 of the pre-tokenizer has the length 0"));
+  data.rules.pipeline.steps = {
+      {.kind = TextStepKind::MarkSpaces, .content = "__"}};
+  EXPECT_THAT(checkTokenizer(data).message(),
+              HasSubstr("must replace spaces with exactly one character"));
+  data.rules.pipeline.steps.clear();
+  data.unknown = TokenizerData::kNoToken;
+  EXPECT_THAT(checkTokenizer(data).message(),
+              HasSubstr("there is no unknown token"));
+}
+
+TEST(PipelineTest, MergesNeedTheirTokens) {
+  json file = pipelines()[0]["file"];
+  file["model"]["merges"][0] = {"a", "no token"};
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  const Status status = Tokenizer::create(*std::move(data)).status();
+  EXPECT_EQ(status.code(), ErrorCode::Corrupt);
+  EXPECT_THAT(status.message(), HasSubstr("needs a token 'no token', which is "
+                                          "not in the vocabulary"));
+}
+
+// Text never becomes a control token by way of the normalizer.
+TEST(PipelineTest, NormalizedTextIsNoControlToken) {
+  json file = pipelines()[7]["file"]; // "scripts", which has NFKC
+  file["pre_tokenizer"] = nullptr;
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  Tokenizer tokenizer = tokenizerOf(*std::move(data));
+  EXPECT_THAT(tokenizer.encode("[A]", false, true), ElementsAre(1));
+  const char *wide = "\xef\xbc\xbb"
+                     "A\xef\xbc\xbd"; // becomes "[A]"
+  EXPECT_THAT(tokenizer.encode(wide, false, true), ElementsAre(0));
+}
+
+} // namespace
