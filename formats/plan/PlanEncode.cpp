@@ -23,6 +23,17 @@ Status tooLarge(uint64_t bytes) {
                          "the shapes of its tensors are intact");
 }
 
+/// Whether the vocabulary has records that readers know only from version 4.4
+/// on.
+bool needsPipelineMinor(const plan::Tokenizer &tokenizer) {
+  const auto isEmpty = [](const auto *list) {
+    return list == nullptr || list->size() == 0;
+  };
+  return (tokenizer.rules() != nullptr &&
+          tokenizer.rules()->pipeline() != nullptr) ||
+         !isEmpty(tokenizer.after_bos()) || !isEmpty(tokenizer.before_eos());
+}
+
 } // namespace
 
 uint64_t leastMetadataBytes(const plan::PlanT &plan) {
@@ -185,15 +196,6 @@ Digest headerDigest(std::span<const uint8_t> page) {
   stream.update(kZero);
   stream.update(page.subspan(kField + kZero.size()));
   return stream.finish();
-}
-
-bool needsPipelineMinor(const plan::Tokenizer &tokenizer) {
-  const auto isEmpty = [](const auto *list) {
-    return list == nullptr || list->size() == 0;
-  };
-  return (tokenizer.rules() != nullptr &&
-          tokenizer.rules()->pipeline() != nullptr) ||
-         !isEmpty(tokenizer.after_bos()) || !isEmpty(tokenizer.before_eos());
 }
 
 uint32_t minorVersion(bool isFat, std::span<const plan::Plan *const> targets) {
