@@ -130,8 +130,8 @@ struct TokenizerData {
   /// program are parsed when they are used.
   std::map<std::string, jinja::ProgramCode> templatePrograms;
   /// Only set if the data comes from a plan: the compiled form of each
-  /// expression of the pre-tokenizer, or of the pipeline (RegexCode.h). If it is
-  /// empty, the expressions are compiled when they are used.
+  /// expression of the pre-tokenizer, or of the pipeline (RegexCode.h). If it
+  /// is empty, the expressions are compiled when they are used.
   std::vector<std::vector<uint32_t>> splitters;
   /// One sentence for the user about each correction that the reader of the
   /// model file made. The notes are not part of a plan.
