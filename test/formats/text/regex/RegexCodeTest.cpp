@@ -110,7 +110,7 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
       {with(0, 0), "there are 0 instructions"},
       {with(0, kNone), "there are 4294967295 instructions"},
       {with(1, 8), "begins with the word 8, which has an unknown operation"},
-      {with(1, 5U << 8), "which has an unknown operation or flag"},
+      {with(1, 7U << 8), "which has an unknown operation or flag"},
       {with(1, 1U << 19 | 1), "which has an unknown operation or flag"},
       {with(2, 3), "uses the rows 3, 0 and 0; they must be below 3"},
       {with(3, 3), "uses the rows 0, 3 and 0; they must be below 3"},
