@@ -396,7 +396,7 @@ const Racy kRacy[] = {
      "y[0] = y[5] + y[32]; }",
      "if (t < 32) { y[32 * block + t] = t; } ap_fence(); ap_barrier(); "
      "if (t == 0 && ap_atomic_add(counter, 1) == 1) { ap_fence(); "
-     "y[0] = y[5] + y[32]; }",
+     "y[0] = y[5] + y[32]; *counter = 0; }",
      "of 'y'"},
     {"FenceAfterTheCounter", 64, 2,
      "if (t < 32) { y[32 * block + t] = t; } ap_fence(); ap_barrier(); "

@@ -161,6 +161,12 @@ void Races::addUser(Cell &cell, Place now, bool isAtomic) const {
     cell.users[0] = cell.users[1] = 0;
     cell.isAtomic = isAtomic ? 1 : 0;
   }
+  if (isAtomic) {
+    // The memory makes atomic operations one after the other, so what is
+    // ordered after this one is ordered after all earlier ones, too.
+    keep(0);
+    return;
+  }
   const Place first = {cell.users[0], cell.userLanes[0]};
   const Place second = {cell.users[1], cell.userLanes[1]};
   if (first.interval == now.interval && first.lane == now.lane) {

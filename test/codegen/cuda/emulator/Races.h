@@ -20,12 +20,12 @@
 // Atomic operations are no races with each other.
 //
 // The memory and the time that this takes are bounded: a byte has a record of
-// 16 bytes, which holds the last write and at most two reads (or atomic
-// operations) since. These two are taken from different blocks or warps if
-// there are several, so between two barriers of a block no race of a write with
-// a read is missed. A race with a third read can be missed if atomic operations
-// order the other two before the write. A write after a fence, but before the
-// next barrier of its warp, is taken for one before the fence.
+// 16 bytes, which holds the last write and at most two reads, or the last
+// atomic operation, since. These two are taken from different blocks or warps
+// if there are several, so between two barriers of a block no race of a write
+// with a read is missed. A race with a third read can be missed if atomic
+// operations order the other two before the write. A write after a fence, but
+// before the next barrier of its warp, is taken for one before the fence.
 //
 // The emulator runs blocks one after the other, so one object sees all accesses
 // of a launch, in an order that the GPU might choose.
@@ -83,7 +83,7 @@ private:
     uint8_t lane = 0;
   };
   /// What is known about a byte: the intervals of the last write, and of two
-  /// reads since or, if `isAtomic` is not 0, of two atomic operations.
+  /// reads since or, if `isAtomic` is not 0, of the last atomic operation.
   struct Cell {
     uint32_t writer = 0;
     uint32_t users[2] = {0, 0};
