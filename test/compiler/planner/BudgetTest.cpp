@@ -321,14 +321,14 @@ TEST(VramBudget, TheDriverTakesItsShare) {
 }
 
 TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
-  // Without pages, the plan takes 1003 MiB and 704 bytes. The page for padding
+  // Without pages, the plan takes 1003 MiB and 1088 bytes. The page for padding
   // takes 2 MiB. Each other page takes 2 MiB, and 4 bytes in the block tables
   // of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
   demand.context = UINT32_MAX; // The block tables take 2 GiB.
   const uint64_t room = 1000 * (2 * kMiB + 32);
-  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 704 + room,
+  const VramLimit limit = {kDriverBytes + 1005 * kMiB + 1088 + room,
                            "target 'x' has"};
   EXPECT_THAT(planVram(demand, limit).status().message(),
               HasSubstr("choose --ctx 64000 or less"));
