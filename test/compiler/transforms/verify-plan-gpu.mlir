@@ -16,7 +16,7 @@
 // CHECK-NEXT: plan.budget_item "weights" vram bytes
 // CHECK-NEXT: plan.budget_item "kv" vram bytes 540672
 // CHECK-NEXT: plan.budget_item "activations" vram bytes
-// CHECK-NEXT: plan.budget_item "batch" vram bytes 80320
+// CHECK-NEXT: plan.budget_item "batch" vram bytes 80704
 // CHECK-NEXT: plan.budget_item "kernels" vram bytes 2490368
 // CHECK-NEXT: plan.budget_item "process" ram bytes
 // CHECK-NEXT: plan.budget_item "staging" ram bytes
