@@ -415,7 +415,9 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
       sizes.hasTiles = true;
     }
     sizes.hasChoice = sizes.hasChoice || hasChoice(*program);
-    sizes.hasDraws = sizes.hasDraws || hasDraw(*program);
+    if (hasDraw(*program)) {
+      sizes.drawnTokens = std::max(sizes.drawnTokens, program->max_tokens());
+    }
   }
   std::vector<DeviceTable> tables;
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
