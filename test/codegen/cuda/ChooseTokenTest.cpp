@@ -250,6 +250,42 @@ TEST(ChooseToken, DrawsTheTokensOfTheHostFromLargeVocabularies) {
   checkDraws(5003, 3, {40, 1024, 1000, 300});
 }
 
+// The runtime refuses such records. The kernel must not leave its memory.
+TEST(ChooseToken, NothingIsDrawnByInvalidRecords) {
+  ChooseToken spec;
+  spec.choice = Choice::Draw;
+  spec.vocabulary = 40;
+  spec.tokens = 5;
+  spec.warps = 2;
+  spec.advance = true;
+  const Result<Compiled> compiled = compile(spec);
+  ASSERT_TRUE(compiled.isOk()) << compiled.status().message();
+  std::vector<TokenDraw> draws(5);
+  for (TokenDraw &draw : draws) {
+    draw.isBest = 0;
+    draw.topK = 7;
+  }
+  draws[0].topK = 0;
+  draws[1].topK = 1025;
+  draws[2].minPDistance = 0.5;
+  draws[3].minPDistance = std::nan("");
+  draws[4].topK = 1;
+  emulator::Buffers buffers = {
+      {"logits", emulator::bytesOf(std::vector<float>(5 * 40, 2.0F))},
+      {"token_ids", emulator::bytesOf(Words(5, 1))},
+      {"token_count", countWith(draws)},
+      {"positions", emulator::bytesOf(Words(5, 3))},
+      {"rope_positions", emulator::bytesOf(Words(5, 3))},
+  };
+  const Status status =
+      emulator::launchBothWays(compiled->library, compiled->kernel, buffers);
+  ASSERT_TRUE(status.isOk()) << status.message();
+  EXPECT_EQ(emulator::valuesOf<uint32_t>(buffers.at("token_ids")),
+            (Words{kNone, kNone, kNone, kNone, 0}));
+  draws[4].draws = 1;
+  EXPECT_EQ(buffers.at("token_count"), countWith(draws));
+}
+
 TEST(ChooseToken, NothingIsDrawnFromInvalidLogits) {
   ChooseToken spec;
   spec.choice = Choice::Draw;
