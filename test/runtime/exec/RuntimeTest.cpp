@@ -122,6 +122,15 @@ TEST_F(RuntimeTest, WithoutAnOpenerThereAreNoGpus) {
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
   EXPECT_NE(status.message().find("runs only CPU kernels"), std::string::npos)
       << status.message();
+  uint32_t made = 0;
+  options.gpu = [&](const plan::Device &) -> Result<std::unique_ptr<Device>> {
+    ++made;
+    return std::unique_ptr<Device>(std::make_unique<LateGpu>(fakeGpuKernels()));
+  };
+  Result<Session> session = Session::open(path, options);
+  ASSERT_TRUE(session) << session.status().message();
+  checkMixedSequences(*session, model);
+  EXPECT_EQ(made, 1U);
 }
 
 } // namespace
