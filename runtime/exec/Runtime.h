@@ -10,8 +10,8 @@
 // from the disk is also up to each session, because a queue of reads belongs to
 // the file of one plan and to the ring that its passes empty.
 //
-// Passes of sessions that share threads take turns. Passes on a GPU overlap as
-// far as the GPU allows.
+// Sessions that share threads take turns, for one walk (ThreadPool.h) at a time
+// and in no particular order. Passes on a GPU overlap as far as it allows.
 //
 // Ownership: shared by its sessions, which keep it alive. Thread-safety: any
 // thread may call any function, and different threads may use different
