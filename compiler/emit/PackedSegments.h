@@ -47,10 +47,10 @@ struct PackedPlace {
 /// plans.
 uint64_t bytesOf(std::span<const PackedPlace> places);
 
-/// Must be raised whenever packT16() (formats/plan/T16.h) writes other bytes for
-/// the same matrix. The codegen_fingerprint of plans for GPUs contains it, so
-/// that no matrices of another revision are copied. Plans that do not state it
-/// are older than revision 2.
+/// Must be raised whenever packT16() (formats/plan/T16.h) writes other bytes
+/// for the same matrix. The codegen_fingerprint of plans for GPUs contains it,
+/// so that no matrices of another revision are copied. Plans that do not state
+/// it are older than revision 2.
 inline constexpr uint32_t kT16Revision = 2;
 
 /// For each segment of `plan`, looks for an equal segment in the plans `from`,
