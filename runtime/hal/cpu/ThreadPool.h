@@ -27,9 +27,9 @@
 // process while it has work, a waiting thread lends its own CPU to it
 // (CpuLending.h).
 //
-// Thread-safety: any thread may call run() and walk(). Calls are served one at a
-// time, in their order. Errors: Usage for zero threads or more than kMaxThreads,
-// Io if the system refuses to create a thread.
+// Thread-safety: any thread may call run() and walk(). Calls are served one at
+// a time, in their order. Errors: Usage for zero threads or more than
+// kMaxThreads, Io if the system refuses to create a thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
