@@ -123,98 +123,28 @@ AP_DEVICE u64 weightOf(float logit, float best, double scale) {
   return (u64)ap_sum(ap_sum(ap_product(power, 0x1p32), kRounder), -kRounder);
 }
 
-// The tokens that a thread block looks at: all, or those of a list.
-struct Candidates {
-  const u32 *list; // or null
-  u32 count;
-  AP_MEMBER u32 at(u32 i) const { return list == nullptr ? i : list[i]; }
-};
-
-// A token is kept if orderOf(its logit) is larger than `order`, or if the two
-// are equal and its id is at most `lastId`, and if its logit is at least
-// `least`.
-struct Kept {
-  u32 order, lastId;
-  double least;
-  AP_MEMBER bool has(float logit, u32 id) const {
-    const u32 one = orderOf(logit);
-    return (one > order || (one == order && id <= lastId)) && (double)logit >= least;
-  }
-};
-
-// Sorts the candidates for which accepts(id) is true by keyOf(id), the largest
-// key first, and adds up amountOf(id) until the sum reaches `wanted`. Returns
-// the key at which this happens. Afterwards, `wanted` is what was still missing
-// before the tokens with that key were added, and `all` is what these add.
-// Nothing is really sorted: the four bytes of the key are found one after the
-// other, from a histogram of the amounts for each value of the byte.
-template <typename Accepts, typename Key, typename Amount>
-AP_DEVICE u32 lastKey(u64 *histogram, const Candidates &from, u64 &wanted, u64 &all, u32 thread,
-                      Accepts accepts, Key keyOf, Amount amountOf) {
-  u64 *found = histogram + 256;
-  u32 key = 0;
+// Calls visit(logit, id) for each token, in one of the threads of the block. A
+// thread loads several logits before it visits the first of them, because one
+// block alone has too few threads to hide the latency of the loads otherwise.
+template <typename Visit>
+AP_DEVICE void forEachToken(const float *logits, u32 thread, Visit visit) {
+  constexpr u32 kLoads = 8;
 #pragma unroll 1
-  for (u32 shift = 32; shift != 0;) {
-    shift -= 8;
-    for (u32 i = thread; i < 256; i += kThreads) {
-      histogram[i] = 0;
+  for (u32 first = thread; first < kVocabulary; first += kLoads * kThreads) {
+    float loaded[kLoads];
+#pragma unroll
+    for (u32 i = 0; i < kLoads; ++i) {
+      const u32 id = first + i * kThreads;
+      loaded[i] = id < kVocabulary ? logits[id] : 0;
     }
-    ap_barrier();
-#pragma unroll 1
-    for (u32 i = thread; i < from.count; i += kThreads) {
-      const u32 id = from.at(i);
-      const u32 one = keyOf(id);
-      if ((u64)one >> (shift + 8) == (u64)key >> (shift + 8) && accepts(id)) {
-        ap_atomic_add64(histogram + (one >> shift & 255), amountOf(id));
+#pragma unroll
+    for (u32 i = 0; i < kLoads; ++i) {
+      const u32 id = first + i * kThreads;
+      if (id < kVocabulary) {
+        visit(loaded[i], id);
       }
     }
-    ap_barrier();
-    if (thread == 0) {
-      u64 rest = wanted;
-      u32 byte = 255;
-      while (byte != 0 && histogram[byte] < rest) {
-        rest -= histogram[byte];
-        --byte;
-      }
-      found[0] = byte;
-      found[1] = rest;
-      found[2] = histogram[byte];
-    }
-    ap_barrier();
-    key |= (u32)found[0] << shift;
-    wanted = found[1];
-    all = found[2];
-    ap_barrier();
   }
-  return key;
-}
-
-// Selects tokens of the set `before`, in descending order of their logits,
-// until amountOf(id), added up over them, is at least `wanted`. Returns the set
-// of the selected tokens. If `needsLast` is true, its lastId is the id of the
-// last of them.
-template <typename Amount>
-AP_DEVICE Kept keepBest(u64 *histogram, const Candidates &from, const float *logits,
-                        const Kept &before, u64 wanted, bool needsLast, u32 thread,
-                        Amount amountOf) {
-  Kept kept = before;
-  u64 all = 0;
-  kept.order = lastKey(
-      histogram, from, wanted, all, thread, [&](u32 id) { return before.has(logits[id], id); },
-      [&](u32 id) { return orderOf(logits[id]); }, amountOf);
-  if (all == wanted && !needsLast) {
-    kept.lastId = kept.order == before.order ? before.lastId : 0xffffffff;
-    return kept;
-  }
-  // Several tokens may share the lowest logit of the set, and perhaps not all
-  // of them are needed. Those with the lowest ids are taken, so a lower id has
-  // a higher key in this search.
-  const u32 key = lastKey(
-      histogram, from, wanted, all, thread,
-      [&](u32 id) { return orderOf(logits[id]) == kept.order && before.has(logits[id], id); },
-      [&](u32 id) { return 0xffffffff - id; }, amountOf);
-  kept.lastId = 0xffffffff - key;
-  return kept;
 }
 
 // Returns the sum of `value` over the warp. `before` receives the sum over the
@@ -230,71 +160,175 @@ AP_DEVICE u64 sumOfWarp(u64 value, u64 &before, u32 lane) {
   return value;
 }
 
-// If top-k keeps at most this number of tokens, they are listed, and the other
-// stages look at no others.
-constexpr u32 kListed = 1024;
-
-// Chooses a token as the host's sampler does. All threads of a block call it.
-// The thread that knows the token calls store(id).
-template <typename Store>
-AP_DEVICE void drawToken(u64 *histogram, u64 *ofWarps, u32 *list, const float *logits, float best,
-                         const Draw &draw, u32 thread, Store store) {
-  const u32 warp = thread / 32;
-  const u32 lane = thread % 32;
-  Candidates from = {nullptr, kVocabulary};
-  Kept kept = {0, 0xffffffff, -(double)ap_float_of_bits(0x7f800000)};
-  const bool isSorted = draw.topK != 0 || draw.topP < 1;
-  if (draw.topK != 0) {
-    kept = keepBest(histogram, from, logits, kept, draw.topK, false, thread,
-                    [](u32) { return (u64)1; });
-    if (draw.topK <= kListed) {
-      if (thread == 0) {
-        list[kListed] = 0;
-      }
-      ap_barrier();
+// Sorts the tokens for which accepts(logit, id) is true by keyOf(logit, id),
+// the largest key first. Returns the key of the last of the first `wanted`
+// tokens; there must be that many. Afterwards, `all` is how many tokens have
+// this key, and `wanted` how many of them are among the first. Nothing is
+// really sorted: the four bytes of the key are found one after the other, by
+// counting the tokens for each value of the byte. Each warp has counters of its
+// own, so that few threads change the same one at a time.
+template <typename Accepts, typename Key>
+AP_DEVICE u32 lastKey(u32 *counts, u32 *found, const float *logits, u32 &wanted, u32 &all,
+                      u32 thread, Accepts accepts, Key keyOf) {
+  u32 *ofWarp = counts + thread / 32 * 256;
+  u32 key = 0;
 #pragma unroll 1
-      for (u32 id = thread; id < kVocabulary; id += kThreads) {
-        if (kept.has(logits[id], id)) {
-          list[ap_atomic_add(list + kListed, 1)] = id;
+  for (u32 shift = 32; shift != 0;) {
+    shift -= 8;
+    for (u32 i = thread; i < kWarps * 256; i += kThreads) {
+      counts[i] = 0;
+    }
+    ap_barrier();
+    forEachToken(logits, thread, [&](float logit, u32 id) {
+      const u32 one = keyOf(logit, id);
+      if ((u64)one >> (shift + 8) == (u64)key >> (shift + 8) && accepts(logit, id)) {
+        ap_atomic_add(ofWarp + (one >> shift & 255), 1);
+      }
+    });
+    ap_barrier();
+    if (thread < 32) {
+      // Each lane adds up the counters of 8 values, of which those of lane 0
+      // are the largest.
+      u32 ofValue[8];
+      u32 sum = 0;
+#pragma unroll
+      for (u32 i = 0; i < 8; ++i) {
+        ofValue[i] = 0;
+        for (u32 warp = 0; warp < kWarps; ++warp) {
+          ofValue[i] += counts[warp * 256 + 255 - thread * 8 - i];
+        }
+        sum += ofValue[i];
+      }
+      u64 before;
+      sumOfWarp(sum, before, thread);
+      if (before < wanted && wanted <= before + sum) {
+        u32 rest = wanted - (u32)before;
+        bool isFound = false;
+#pragma unroll
+        for (u32 i = 0; i < 8; ++i) {
+          if (!isFound && rest <= ofValue[i]) {
+            found[0] = 255 - thread * 8 - i;
+            found[1] = rest;
+            found[2] = ofValue[i];
+            isFound = true;
+          }
+          rest -= isFound ? 0 : ofValue[i];
         }
       }
-      ap_barrier();
-      from = Candidates{list, list[kListed]};
     }
+    ap_barrier();
+    key |= found[0] << shift;
+    wanted = found[1];
+    all = found[2];
   }
-  // Each warp adds the weights of consecutive candidates, and then the sums of
-  // the warps are added.
-  u32 first = 0, end = 0;
-  auto sumOfAll = [&](double scale) {
-    const u32 share = (from.count + kThreads - 1) / kThreads * 32;
-    first = warp * share < from.count ? warp * share : from.count;
-    end = first + share < from.count ? first + share : from.count;
-    u64 sum = 0, before;
-    for (u32 i = first + lane; i < end; i += 32) {
-      const u32 id = from.at(i);
-      sum += kept.has(logits[id], id) ? weightOf(logits[id], best, scale) : 0;
+  return key;
+}
+
+// Returns the sum of the first `count` weights, to all lanes of a warp.
+AP_DEVICE u64 sumOfWeights(const u64 *weights, u32 count, u32 lane) {
+  u64 sum = 0, before;
+  for (u32 i = lane; i < count; i += 32) {
+    sum += weights[i];
+  }
+  return sumOfWarp(sum, before, lane);
+}
+
+// Returns, to all lanes of a warp, the index of the first of `count` weights
+// for which the sum of all weights up to it is at least `wanted`, or the last
+// index if there is none.
+AP_DEVICE u32 placeOf(const u64 *weights, u32 count, u64 wanted, u32 lane) {
+  u64 before, ignored;
+#pragma unroll 1
+  for (u32 row = 0; row < count; row += 32) {
+    const u64 weight = row + lane < count ? weights[row + lane] : 0;
+    const u64 sum = sumOfWarp(weight, before, lane);
+    if (sum >= wanted) {
+      const bool isHere = before < wanted && wanted <= before + weight;
+      return (u32)sumOfWarp(isHere ? row + lane : 0, ignored, lane);
     }
-    sum = sumOfWarp(sum, before, lane);
+    wanted -= sum;
+  }
+  return count - 1;
+}
+
+// The arrays of a block in shared memory.
+struct Shared {
+  u64 *ranks;  // kListed entries
+  u64 *sorted; // kListed entries
+  u32 *counts; // 256 entries for each warp
+  u32 *found;  // 3 entries
+  u32 *listed; // how many entries of `ranks` are used
+};
+
+// Chooses a token as the host's sampler does. All threads of a block call it
+// and get the id, which is 2^32 - 1 if the record is not valid.
+AP_DEVICE u32 drawToken(const Shared &shared, const float *logits, float best, const Draw &draw,
+                        u32 thread) {
+  const u32 lane = thread % 32;
+  if (draw.topK == 0 || draw.topK > kListed) {
+    return 0xffffffff;
+  }
+  u32 wanted = draw.topK < kVocabulary ? draw.topK : kVocabulary;
+  u32 all;
+  const u32 order = lastKey(
+      shared.counts, shared.found, logits, wanted, all, thread,
+      [](float, u32) { return true; }, [](float logit, u32) { return orderOf(logit); });
+  u32 lastId = 0xffffffff;
+  if (wanted < all) {
+    // Several tokens share the lowest logit that top-k keeps, and not all of
+    // them are kept. Those with the lowest ids are, so a lower id has a higher
+    // key in this search.
+    lastId -= lastKey(
+        shared.counts, shared.found, logits, wanted, all, thread,
+        [&](float logit, u32) { return orderOf(logit) == order; },
+        [](float, u32 id) { return 0xffffffff - id; });
+  }
+  if (thread == 0) {
+    *shared.listed = 0;
+  }
+  ap_barrier();
+  forEachToken(logits, thread, [&](float logit, u32 id) {
+    const u32 one = orderOf(logit);
+    if (one > order || (one == order && id <= lastId)) {
+      shared.ranks[ap_atomic_add(shared.listed, 1)] = rankOf(logit, id);
+    }
+  });
+  ap_barrier();
+  // No two ranks are equal, so the place of a token is the number of larger
+  // ranks.
+  u32 count = *shared.listed;
+  for (u32 i = thread; i < count; i += kThreads) {
+    const u64 rank = shared.ranks[i];
+    u32 place = 0;
+    for (u32 other = 0; other < count; ++other) {
+      place += shared.ranks[other] > rank ? 1 : 0;
+    }
+    shared.sorted[place] = rank;
+  }
+  // The weights take the place of the ranks. Those of logits below `least` are
+  // 0. Every warp adds the weights up, so none has to wait for the results of
+  // another.
+  u64 *weights = shared.ranks;
+  const auto weigh = [&](double scale, double least) {
     ap_barrier();
-    if (lane == 0) {
-      ofWarps[warp] = sum;
+    for (u32 i = thread; i < count; i += kThreads) {
+      const float logit = logits[idOf(shared.sorted[i])];
+      weights[i] = (double)logit >= least ? weightOf(logit, best, scale) : 0;
     }
     ap_barrier();
-    u64 all = 0;
-    for (u32 i = 0; i < kWarps; ++i) {
-      all += ofWarps[i];
-    }
-    return all;
+    return sumOfWeights(weights, count, lane);
   };
   if (draw.topP < 1) {
-    const double exact = ap_product((double)sumOfAll(1), draw.topP);
-    u64 wanted = (u64)exact;
-    wanted += (double)wanted < exact ? 1 : 0;
-    kept = keepBest(histogram, from, logits, kept, wanted > 1 ? wanted : 1, false, thread,
-                    [&](u32 id) { return weightOf(logits[id], best, 1); });
+    const u64 sum = weigh(1, -(double)ap_float_of_bits(0x7f800000));
+    const double exact = ap_product((double)sum, draw.topP);
+    u64 atLeast = (u64)exact;
+    atLeast += (double)atLeast < exact ? 1 : 0;
+    count = placeOf(weights, count, atLeast > 1 ? atLeast : 1, lane) + 1;
   }
-  kept.least = ap_sum((double)best, draw.minPDistance);
-  const u64 all = sumOfAll(draw.scale);
+  const u64 sum = weigh(draw.scale, ap_sum((double)best, draw.minPDistance));
+  if (sum == 0) {
+    return 0xffffffff;
+  }
   // SplitMix64 adds a constant to its state for each output, and mixes the
   // state. The upper 53 bits of an output are a number in [0, 1).
   u64 mixed = draw.seed + ((u64)draw.draws + 1) * 0x9e3779b97f4a7c15ull;
@@ -302,48 +336,21 @@ AP_DEVICE void drawToken(u64 *histogram, u64 *ofWarps, u32 *list, const float *l
   mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebull;
   mixed ^= mixed >> 31;
   const double unit = ap_product((double)(mixed >> 11), 0x1p-53);
-  u64 wanted = (u64)ap_product(unit, (double)all) + 1;
-  wanted = wanted < all ? wanted : all;
-  if (isSorted) {
-    const Kept drawn = keepBest(histogram, from, logits, kept, wanted, true, thread,
-                                [&](u32 id) { return weightOf(logits[id], best, draw.scale); });
-    if (thread == 0) {
-      store(drawn.lastId);
-    }
-    return;
-  }
-  u64 rest = wanted - 1;
-  u32 chosenWarp = 0;
-  while (rest >= ofWarps[chosenWarp]) {
-    rest -= ofWarps[chosenWarp];
-    ++chosenWarp;
-  }
-  if (warp != chosenWarp) {
-    return;
-  }
-  for (u32 row = first; row < end; row += 32) {
-    const u32 id = row + lane;
-    const bool in = id < end && kept.has(logits[id], id);
-    const u64 weight = in ? weightOf(logits[id], best, draw.scale) : 0;
-    u64 before;
-    const u64 sum = sumOfWarp(weight, before, lane);
-    if (rest >= before && rest < before + weight) {
-      store(id);
-    }
-    if (rest < sum) {
-      break;
-    }
-    rest -= sum;
-  }
+  const u64 drawn = (u64)ap_product(unit, (double)sum) + 1;
+  return idOf(shared.sorted[placeOf(weights, count, drawn < sum ? drawn : sum, lane)]);
 }
 
 AP_KERNEL(KERNEL_NAME, kThreads, 1)
 (const float *allLogits, u32 *tokenIds, u64 *partials, u32 *counters, u32 *tokenCount,
  u32 *positions, u32 *ropePositions) {
-  u64 *histogram = (u64 *)ap_shared(); // 256 entries, and 3 for lastKey
-  u64 *ofWarps = histogram + 259;      // kWarps entries
+  u64 *ofWarps = (u64 *)ap_shared(); // kWarps entries
   u64 *bestOfAll = ofWarps + kWarps;
-  u32 *list = (u32 *)(bestOfAll + 1);  // kListed entries, and their number
+  Shared shared;
+  shared.ranks = bestOfAll + 1;
+  shared.sorted = shared.ranks + kListed;
+  shared.counts = (u32 *)(shared.sorted + kListed);
+  shared.found = shared.counts + kWarps * 256;
+  shared.listed = shared.found + 3;
   const u32 thread = ap_thread();
   const u32 block = ap_block_x();
   const u32 token = ap_block_y();
@@ -382,11 +389,12 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     }
     return;
   }
-  drawToken(histogram, ofWarps, list, logits, logits[idOf(best)], copy, thread, [&](u32 id) {
+  const u32 id = drawToken(shared, logits, logits[idOf(best)], copy, thread);
+  if (thread == 0) {
     tokenIds[token] = id;
-    draw->draws = copy.draws + 1;
+    draw->draws = copy.draws + (id != 0xffffffff ? 1 : 0);
     AP_ADVANCE
-  });
+  }
 }
 )";
 
@@ -436,10 +444,10 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
   kernel.threads = spec.warps * 32;
   kernel.gridX = spec.blocks;
   kernel.gridY = spec.tokens;
-  // drawToken() needs a histogram, the words that lastKey() and the kernel add
-  // to it, and a list.
-  constexpr uint32_t kDrawBytes = 260 * 8 + 1026 * 4;
-  kernel.sharedBytes = spec.warps * 8 + (greedy ? 0 : kDrawBytes);
+  // Draw needs the largest rank, two arrays of 8 bytes per listed token, 256
+  // counters per warp, and 4 words.
+  const uint32_t drawBytes = 8 + 16 * kMostKeptTokens + 1024 * spec.warps + 16;
+  kernel.sharedBytes = spec.warps * 8 + (greedy ? 0 : drawBytes);
   kernel.partialBytes = uint64_t{8} * spec.tokens * spec.blocks;
   kernel.counterBytes = uint64_t{4} * spec.tokens;
   kernel.bindings = {"logits", "token_ids", "partials", "counters"};
@@ -455,6 +463,7 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
   literal(text, "kVocabulary", spec.vocabulary);
   literal(text, "kBlocks", spec.blocks);
   literal(text, "kDrawOffset", kTokenDrawOffset);
+  literal(text, "kListed", kMostKeptTokens);
   text += std::string("#define AP_DEPENDENT_LAUNCH ") +
           (spec.dependentLaunch ? "1" : "0") + "\n#define AP_PARAMETERS " +
           (spec.advance

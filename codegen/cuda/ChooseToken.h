@@ -12,11 +12,12 @@
 // A draw chooses the same token as the host's sampler (runtime/text/Sampler.h)
 // with the same logits, seed and number of draws. The weights of tokens are
 // integers that both compute with the same operations (DrawWeights.h there), so
-// sums are exact in any order. Where the host sorts tokens, the kernel finds
-// the token at which the sum of the weights of all better ones and its own
-// exceeds the random number, which is the same.
+// sums are exact in any order. Draw needs a top-k of 1 to kMostKeptTokens: it
+// finds the lowest logit that top-k keeps by counting, then lists the kept
+// tokens in shared memory and sorts them there, as the host does.
 //
-// If a logit is NaN or infinite, the chosen id is 2^32 - 1.
+// If a logit is NaN or infinite, or if a record asks for something else, the
+// chosen id is 2^32 - 1.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_CHOOSETOKEN_H

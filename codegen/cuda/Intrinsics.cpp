@@ -120,7 +120,6 @@ AP_DEVICE u64 ap_load_coherent64(const u64 *p) {
   return v;
 }
 AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) { return atomicAdd(p, value); }
-AP_DEVICE void ap_atomic_add64(u64 *p, u64 value) { atomicAdd(p, value); }
 AP_DEVICE void ap_fence() { __threadfence(); }
 
 // D = A * B + D with m = 16, n = 8, k = 16. Lane 4g+t has rows g and g+8 of A

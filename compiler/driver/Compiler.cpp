@@ -627,7 +627,8 @@ Result<plan::PlanT> Compiler::plan() const {
                                 state->model->sampling));
   if (const std::string &version = state->kernels->cudaVersion();
       !version.empty()) {
-    plan.codegen_fingerprint += ", " + version;
+    plan.codegen_fingerprint +=
+        ", t16 " + std::to_string(kT16Revision) + ", " + version;
   }
   if (!state->kernels->ptxArch().empty()) {
     recordPtx(plan, *state->kernels);

@@ -1,6 +1,7 @@
 //===- PackedSegments.cpp - compares the segments of plans ----------------===//
 #include "compiler/emit/PackedSegments.h"
 
+#include "formats/plan/Layout.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/support/Digest.h"
 #include "formats/support/Printable.h"
@@ -12,11 +13,24 @@ namespace air::compiler {
 
 namespace {
 
+/// The revision of layout t16 in a plan with this codegen_fingerprint, as a
+/// text. It is empty if the plan does not state it.
+std::string t16RevisionOf(const std::string &fingerprint) {
+  const std::string before = ", t16 ";
+  const size_t at = fingerprint.find(before);
+  if (at == std::string::npos) {
+    return "";
+  }
+  const size_t first = at + before.size();
+  return fingerprint.substr(first, fingerprint.find(',', first) - first);
+}
+
 /// For each segment, a text that is equal for segments with equal content, or
 /// "" for a segment that cannot be copied.
 std::vector<std::string>
 contentKeys(const std::vector<std::unique_ptr<plan::SegmentT>> &segments,
-            const std::vector<std::unique_ptr<plan::TensorT>> &tensors) {
+            const std::vector<std::unique_ptr<plan::TensorT>> &tensors,
+            const std::string &fingerprint) {
   std::vector<std::map<uint64_t, std::string>> tensorsOf(segments.size());
   for (const auto &tensor : tensors) {
     std::string text = tensor->name;
@@ -24,6 +38,9 @@ contentKeys(const std::vector<std::unique_ptr<plan::SegmentT>> &segments,
          {uint64_t{tensor->dtype}, uint64_t{tensor->layout}, tensor->rows,
           tensor->columns, tensor->offset, tensor->bytes}) {
       text += ' ' + std::to_string(number);
+    }
+    if (tensor->layout == static_cast<uint16_t>(Layout::T16)) {
+      text += " revision " + t16RevisionOf(fingerprint);
     }
     tensorsOf[tensor->segment][tensor->offset] = std::move(text);
   }
@@ -55,7 +72,8 @@ std::vector<std::string> contentKeys(const plan::Plan &plan) {
   for (const plan::Tensor *tensor : *plan.tensors()) {
     tensors.emplace_back(tensor->UnPack());
   }
-  std::vector<std::string> keys = contentKeys(segments, tensors);
+  std::vector<std::string> keys =
+      contentKeys(segments, tensors, plan.codegen_fingerprint()->str());
   for (size_t i = 0; i < segments.size(); ++i) {
     if (segments[i]->digest_chunk != digestChunkBytes(segments[i]->kind)) {
       keys[i].clear();
@@ -161,7 +179,7 @@ findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
   }
   known.erase("");
   const std::vector<std::string> keys =
-      contentKeys(plan.segments, plan.tensors);
+      contentKeys(plan.segments, plan.tensors, plan.codegen_fingerprint);
   std::vector<PackedPlace> places(keys.size());
   size_t next = 0;
   for (size_t i = 0; i < keys.size(); ++i) {

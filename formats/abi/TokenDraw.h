@@ -20,7 +20,7 @@ struct TokenDraw {
   /// Keeps the tokens whose logit is at least the largest one plus this
   /// distance, which is negative.
   double minPDistance = 0;
-  uint32_t topK = 0; ///< 0 keeps all tokens
+  uint32_t topK = 0; ///< 1 to kMostKeptTokens, unless isBest is not 0
   /// How many draws there have been. The kernel adds 1 with each draw.
   uint32_t draws = 0;
   /// If this is not 0, the best token is chosen, and nothing is drawn.
@@ -35,6 +35,9 @@ inline constexpr uint32_t kTokenDrawOffset = 64;
 /// The largest vocabulary of which tokens can be drawn on a GPU. With it, the
 /// sum of all weights is an integer that a double represents exactly.
 inline constexpr uint32_t kMostDrawnTokens = uint32_t{1} << 21;
+/// The largest top-k of which a GPU draws. It lists the kept tokens in the
+/// memory that a thread block shares.
+inline constexpr uint32_t kMostKeptTokens = 1024;
 
 } // namespace air
 

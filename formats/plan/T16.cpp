@@ -473,6 +473,8 @@ Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns) {
   return *bytes;
 }
 
+// If this function is changed so that it writes other bytes, kT16Revision in
+// compiler/emit/PackedSegments.h must be raised.
 void packT16(DType dtype, uint64_t rows, uint64_t columns,
              std::span<const uint8_t> source, std::span<uint8_t> packed) {
   const Row *record = find(dtype);

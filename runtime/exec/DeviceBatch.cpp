@@ -39,9 +39,9 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   // writeOutputs() copies the first two arrays, and write() copies the others.
   const uint64_t tiled = sizes.hasTiles ? sizes.tokens : 0;
   const uint64_t counts = sizes.hasTiles ? 1 : 0;
-  made.draws.resize(sizes.hasDraws ? sizes.paddedTokens : 0);
+  made.draws.resize(sizes.drawnTokens);
   const uint64_t countWords =
-      sizes.hasDraws
+      sizes.drawnTokens != 0
           ? (kTokenDrawOffset + made.draws.size() * sizeof(TokenDraw)) /
                 sizeof(uint32_t)
           : (made.hasTokenCount ? 1 : 0);
@@ -205,7 +205,8 @@ void DeviceBatch::fillDraws() {
 
 void DeviceBatch::advance(std::span<const uint32_t> tokens) {
   if (!draws.empty()) {
-    for (size_t i = 0; i < tokens.size(); ++i) {
+    // A program for more tokens than `draws` has does not draw.
+    for (size_t i = 0; i < std::min(tokens.size(), draws.size()); ++i) {
       draws[i].draws += draws[i].isBest == 0 ? 1 : 0;
     }
     fillDraws();

@@ -50,7 +50,7 @@ struct BatchSizes {
   uint64_t paddedTokens = 0; ///< tokens of the largest batch that is padded
   bool hasTiles = false;     ///< whether any program has tiles
   bool hasChoice = false;    ///< whether any program chooses tokens
-  bool hasDraws = false;     ///< whether any program can draw tokens
+  uint64_t drawnTokens = 0;  ///< tokens of the largest batch that can draw
 };
 
 /// What a batch needs to know about the block table of a cache group.
@@ -79,8 +79,8 @@ public:
                uint32_t tileTokens);
 
   /// Sets how the next tokens of the following batches are chosen: element i
-  /// for token i. If `draws` is empty, the best tokens are chosen. There may be
-  /// more elements than none only if BatchSizes::hasDraws is true.
+  /// for token i. If `draws` is empty, the best tokens are chosen. It must not
+  /// have more than BatchSizes::drawnTokens elements.
   void setDraws(std::span<const TokenDraw> draws);
 
   /// Writes the indices of the tokens of the batch for which the next run of

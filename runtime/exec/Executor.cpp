@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <string>
 
 using namespace air;
@@ -172,6 +173,29 @@ AirBatch Executor::pieceOf(const Batch &batch, uint64_t begin, uint64_t count) {
   return piece;
 }
 
+/// Checks what the kernel relies on.
+static Status checkDraws(std::span<const TokenDraw> draws) {
+  const auto isValid = [](const TokenDraw &draw) {
+    return draw.isBest != 0 ||
+           (draw.topK >= 1 && draw.topK <= kMostKeptTokens && draw.topP >= 0 &&
+            draw.topP <= 1 && draw.minPDistance <= 0 && draw.scale >= 0 &&
+            std::isfinite(draw.scale));
+  };
+  const auto wrong = std::ranges::find_if_not(draws, isValid);
+  if (wrong == draws.end()) {
+    return Status::ok();
+  }
+  return usageError(
+      "batch: draw " + std::to_string(wrong - draws.begin()) + " has top-k " +
+      std::to_string(wrong->topK) + ", top-p " + std::to_string(wrong->topP) +
+      ", min-p distance " + std::to_string(wrong->minPDistance) +
+      " and scale " + std::to_string(wrong->scale) +
+      ", but a GPU draws only with a top-k of 1 to " +
+      std::to_string(kMostKeptTokens) +
+      ", a top-p of 0 to 1, a min-p distance of at most 0 and a finite scale "
+      "of at least 0; request logits for other draws");
+}
+
 bool Executor::canChoose(uint64_t sequences) const {
   return sequences != 0 && sequences <= parts.maxTokens &&
          parts.batch != nullptr && programFor(sequences).chooses;
@@ -182,13 +206,15 @@ bool Executor::canDraw(uint64_t sequences) const {
 }
 
 Status Executor::checkChoice(const Batch &batch, size_t results) const {
-  if (!canChoose(batch.tokens.size()) || results != batch.tokens.size()) {
-    return usageError("batch: cannot choose " + std::to_string(results) +
-                      " next tokens for " +
-                      std::to_string(batch.tokens.size()) +
-                      " sequences on a GPU; these two numbers must be equal, "
-                      "and the plan must have a GPU program that can choose "
-                      "that many tokens; if it has none, request logits");
+  const std::string sequences = std::to_string(batch.tokens.size());
+  if (results != batch.tokens.size()) {
+    return usageError("batch: " + std::to_string(results) +
+                      " next tokens are requested for " + sequences +
+                      " sequences; on a GPU, these two numbers must be equal");
+  }
+  if (!canChoose(batch.tokens.size())) {
+    return usageError("batch: the plan has no GPU program that chooses " +
+                      sequences + " next tokens; request logits instead");
   }
   for (size_t i = 0; i < batch.sequences.size(); ++i) {
     const auto rest = batch.sequences.subspan(i + 1);
@@ -211,12 +237,16 @@ Status Executor::choose(std::span<const int32_t> tokens,
   AIR_RETURN_IF_ERROR(checkChoice(batch, next.size()));
   const bool isDrawn = std::ranges::any_of(
       draws, [](const TokenDraw &draw) { return draw.isBest == 0; });
-  if ((!draws.empty() && draws.size() != tokens.size()) ||
-      (isDrawn && !canDraw(tokens.size()))) {
+  AIR_RETURN_IF_ERROR(checkDraws(draws));
+  if (!draws.empty() && draws.size() != tokens.size()) {
     return usageError("batch: " + std::to_string(draws.size()) +
                       " draws are given for " + std::to_string(tokens.size()) +
-                      " tokens; there must be none or one for each, and a GPU "
-                      "program that can draw; if it cannot, request logits");
+                      " tokens; there must be none, or one for each");
+  }
+  if (isDrawn && !canDraw(tokens.size())) {
+    return usageError("batch: the plan has no GPU program that draws " +
+                      std::to_string(tokens.size()) +
+                      " next tokens; request logits instead");
   }
   parts.batch->setDraws(isDrawn ? draws : std::span<const TokenDraw>());
   AIR_RETURN_IF_ERROR(reserve(batch));

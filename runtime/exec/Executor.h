@@ -135,8 +135,8 @@ public:
   /// be different, and the sizes equal. If `continues` is true, the caller will
   /// probably choose again, with the tokens `next` and their draws, and the
   /// next pass may run ahead. Results do not depend on it. Errors: as run(),
-  /// and Usage if canChoose() is false, or if something is to be drawn and
-  /// canDraw() is false.
+  /// and Usage if canChoose() is false, if something is to be drawn and
+  /// canDraw() is false, or if a number in `draws` is out of range.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,
                 bool continues = false, std::span<const TokenDraw> draws = {});

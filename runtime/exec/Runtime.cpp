@@ -20,22 +20,26 @@ std::string keyOf(const plan::Device &record) {
 
 Result<std::shared_ptr<ThreadPool>> Runtime::threads(uint32_t threads) {
   const std::lock_guard lock(mutex);
-  std::shared_ptr<ThreadPool> &pool = pools[threads];
+  std::weak_ptr<ThreadPool> &known = pools[threads];
+  std::shared_ptr<ThreadPool> pool = known.lock();
   if (!pool) {
     AIR_ASSIGN_OR_RETURN(pool, ThreadPool::create(threads));
+    known = pool;
   }
   return pool;
 }
 
-Result<std::unique_ptr<Device>> Runtime::newDevice(const plan::Device &record) {
-  std::shared_ptr<const Gpu> gpu;
+Result<SharedDevice> Runtime::newDevice(const plan::Device &record) {
+  SharedDevice made;
   {
     const std::lock_guard lock(mutex);
-    std::shared_ptr<const Gpu> &known = gpus[keyOf(record)];
-    if (!known) {
-      AIR_ASSIGN_OR_RETURN(known, opener(record));
+    std::weak_ptr<const Gpu> &known = gpus[keyOf(record)];
+    made.gpu = known.lock();
+    if (!made.gpu) {
+      AIR_ASSIGN_OR_RETURN(made.gpu, opener(record));
+      known = made.gpu;
     }
-    gpu = known;
   }
-  return gpu->newDevice(record.memory_bytes());
+  AIR_ASSIGN_OR_RETURN(made.device, made.gpu->newDevice(record.memory_bytes()));
+  return made;
 }

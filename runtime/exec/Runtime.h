@@ -1,22 +1,22 @@
 //===- Runtime.h - the devices that sessions share --------------*- C++ -*-===//
 //
-// A Runtime owns the devices of a process: the compute threads of the CPU, and
-// the GPUs that it has opened. Sessions borrow them. However many sessions
-// there are, a GPU is opened once, and sessions with the same number of threads
-// share these threads.
+// A Runtime gives sessions the devices of a process: the compute threads of the
+// CPU, and GPUs. Sessions that exist at the same time share them: a GPU is open
+// only once, and sessions with the same number of threads have the same ones.
+// The threads end, and the GPU is closed, with the last session that uses them.
 //
 // What a session allocates stays its own: pages of weights, KV caches and
 // activations, and the memory, queues and kernels on a GPU. Reading weights
 // from the disk is also up to each session, because a queue of reads belongs to
 // the file of one plan and to the ring that its passes empty.
 //
-// Passes of sessions that share threads take turns. Passes on a GPU overlap as
-// far as the GPU allows.
+// Sessions that share threads take turns, for one walk (ThreadPool.h) at a time
+// and in the order of their calls. Passes on a GPU overlap as far as it allows.
 //
-// Ownership: shared by its sessions, which keep it alive. Thread-safety: any
-// thread may call any function, and different threads may use different
-// sessions at the same time. Errors: those of ThreadPool::create, and those of
-// opening a GPU.
+// Ownership: shared by its sessions, which keep it alive, and which own the
+// threads and GPUs that it gives them. Thread-safety: any thread may call any
+// function, and different threads may use different sessions at the same time.
+// Errors: those of ThreadPool::create, and those of opening a GPU.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_RUNTIME_H
@@ -38,6 +38,12 @@ namespace air::rt {
 using GpuOpener =
     std::function<Result<std::unique_ptr<Gpu>>(const plan::Device &record)>;
 
+/// A device on a GPU, and the GPU, which stays open as long as its users.
+struct SharedDevice {
+  std::shared_ptr<const Gpu> gpu;
+  std::unique_ptr<Device> device;
+};
+
 class Runtime {
 public:
   /// Without `opener`, the runtime has no GPUs.
@@ -47,20 +53,20 @@ public:
 
   bool hasGpus() const { return opener != nullptr; }
 
-  /// The pool of `threads` compute threads, which is started by the first call
-  /// for this number.
+  /// The pool of `threads` compute threads. It is started if nobody has one
+  /// with this number of threads.
   Result<std::shared_ptr<ThreadPool>> threads(uint32_t threads);
 
   /// Makes a device on a GPU that can run kernels for `record`, which may
   /// allocate as much as the record states. There must be an opener, which is
-  /// called once for all records that ask for the same kind of GPU.
-  Result<std::unique_ptr<Device>> newDevice(const plan::Device &record);
+  /// called if nobody has a GPU that was opened for the same kind of record.
+  Result<SharedDevice> newDevice(const plan::Device &record);
 
 private:
   const GpuOpener opener;
   std::mutex mutex;
-  std::map<uint32_t, std::shared_ptr<ThreadPool>> pools;
-  std::map<std::string, std::shared_ptr<const Gpu>> gpus;
+  std::map<uint32_t, std::weak_ptr<ThreadPool>> pools;
+  std::map<std::string, std::weak_ptr<const Gpu>> gpus;
 };
 
 } // namespace air::rt

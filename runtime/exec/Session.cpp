@@ -256,6 +256,7 @@ struct Session::Parts {
   // The devices that run kernels; pointers to others are null. `hybrid` uses
   // both of them.
   std::unique_ptr<CpuDevice> cpu;
+  std::shared_ptr<const Gpu> sharedGpu; ///< of `gpu`, if it is the runtime's
   std::unique_ptr<Device> gpu;
   std::unique_ptr<HybridDevice> hybrid;
   KernelDevices devices;
@@ -415,7 +416,9 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
       sizes.hasTiles = true;
     }
     sizes.hasChoice = sizes.hasChoice || hasChoice(*program);
-    sizes.hasDraws = sizes.hasDraws || hasDraw(*program);
+    if (hasDraw(*program)) {
+      sizes.drawnTokens = std::max(sizes.drawnTokens, program->max_tokens());
+    }
   }
   std::vector<DeviceTable> tables;
   for (const plan::CacheGroup *group : cacheGroupsOf(plan)) {
@@ -601,12 +604,17 @@ Status Session::Parts::openGpu(const SessionOptions &options) {
   }
   AIR_RETURN_IF_ERROR(checkFreeRam(file.plan(), chosen, options.randomWeights,
                                    devices.cpu, options.memoryRoot));
-  Result<std::unique_ptr<Device>> opened = runtime->hasGpus()
-                                               ? runtime->newDevice(*gpuRecord)
-                                               : options.gpu(*gpuRecord);
-  AIR_RETURN_IF_ERROR(
-      opened.status().withContext("the plan was made for " + name));
-  gpu = *std::move(opened);
+  const std::string madeFor = "the plan was made for " + name;
+  if (runtime->hasGpus()) {
+    Result<SharedDevice> opened = runtime->newDevice(*gpuRecord);
+    AIR_RETURN_IF_ERROR(opened.status().withContext(madeFor));
+    gpu = std::move(opened->device);
+    sharedGpu = std::move(opened->gpu);
+  } else {
+    Result<std::unique_ptr<Device>> opened = options.gpu(*gpuRecord);
+    AIR_RETURN_IF_ERROR(opened.status().withContext(madeFor));
+    gpu = *std::move(opened);
+  }
   if (devices.cpu) {
     AIR_RETURN_IF_ERROR(createCpu(options));
     hybrid = std::make_unique<HybridDevice>(*cpu, *gpu);

@@ -108,8 +108,9 @@ bool choosesTheBest(const SamplerOptions &options);
 
 /// How a GPU chooses a token as a sampler with these options does, before its
 /// first draw. Returns nothing if a GPU cannot, because other samplers than
-/// top-k, top-p, min-p and a fixed temperature are on, in this order, or
-/// because there are biases, or too many tokens.
+/// top-k, top-p, min-p and a fixed temperature are on, in this order, because
+/// there are biases, or too many tokens, or because top-k keeps all tokens or
+/// more than kMostKeptTokens.
 std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
                                    int32_t vocabSize);
 

@@ -230,15 +230,15 @@ std::vector<rt::SamplerOptions> drawnOptions(uint64_t seed) {
   for (size_t i = 0; i < all.size(); ++i) {
     all[i].seed = 0x9876543210U * seed + i;
   }
-  all[1].topK = 0; // all of the vocabulary in the order of ids
+  all[1].topK = 90;
   all[1].topP = 1;
   all[1].minP = 0;
-  all[2].topK = 0;
+  all[2].topK = 60;
   all[2].topP = 0.5F;
   all[3].topK = 7;
   all[3].topP = 1;
   all[3].temperature = 1.7F;
-  all[4].topK = 0;
+  all[4].topK = 2;
   all[4].topP = 1;
   all[4].minP = 0.3F;
   all[5].temperature = 0; // the best one

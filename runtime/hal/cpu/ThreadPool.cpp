@@ -4,6 +4,7 @@
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
+#include <mutex>
 #include <sched.h>
 #include <utility>
 

@@ -27,9 +27,9 @@
 // process while it has work, a waiting thread lends its own CPU to it
 // (CpuLending.h).
 //
-// Thread-safety: any thread may call run() and walk(). While one call is being
-// served, others wait. Errors: Usage for zero threads or more than kMaxThreads,
-// Io if the system refuses to create a thread.
+// Thread-safety: any thread may call run() and walk(). Calls are served one at
+// a time, in their order. Errors: Usage for zero threads or more than
+// kMaxThreads, Io if the system refuses to create a thread.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_THREADPOOL_H
@@ -40,11 +40,11 @@
 #include "runtime/hal/cpu/CpuLending.h"
 #include "runtime/hal/cpu/CpuTopology.h"
 #include "runtime/hal/cpu/TileQueue.h"
+#include "runtime/hal/cpu/TurnLock.h"
 #include "runtime/hal/cpu/WaitWord.h"
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -176,7 +176,7 @@ private:
   /// Opens the next phase or ends the walk.
   void advance();
 
-  std::mutex serving; ///< held during run() and walk()
+  TurnLock serving; ///< held during run() and walk()
   uint32_t threadCount = 1;
   uint32_t spins = 0;
   std::vector<NodeRun> runs;

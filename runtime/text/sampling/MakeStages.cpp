@@ -144,8 +144,7 @@ std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
     }
     ++next;
     if (kind == SamplerKind::TopK) {
-      draw.topK =
-          options.topK < vocabSize ? static_cast<uint32_t>(options.topK) : 0;
+      draw.topK = static_cast<uint32_t>(options.topK);
     } else if (kind == SamplerKind::TopP) {
       draw.topP = double{options.topP};
     } else if (kind == SamplerKind::MinP) {
@@ -155,6 +154,11 @@ std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
     } else {
       draw.scale = 1.0 / double{options.temperature};
     }
+  }
+  // Where top-k keeps more tokens, or all, the host draws.
+  if (draw.topK == 0 || draw.topK > kMostKeptTokens ||
+      draw.topK >= static_cast<uint32_t>(vocabSize)) {
+    return std::nullopt;
   }
   return draw;
 }

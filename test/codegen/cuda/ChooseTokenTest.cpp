@@ -125,9 +125,7 @@ uint32_t expectedToken(const std::vector<float> &logits,
     return order[0];
   }
   const double best = logits[order[0]];
-  if (draw.topK != 0) {
-    order.resize(draw.topK);
-  }
+  order.resize(draw.topK);
   if (draw.topP < 1) {
     double all = 0;
     for (const uint32_t id : order) {
@@ -143,9 +141,6 @@ uint32_t expectedToken(const std::vector<float> &logits,
   std::erase_if(order, [&](uint32_t id) {
     return logits[id] - best < draw.minPDistance;
   });
-  if (draw.topK == 0 && draw.topP == 1) {
-    std::ranges::sort(order);
-  }
   double all = 0;
   for (const uint32_t id : order) {
     all += std::exp((logits[id] - best) * draw.scale);
@@ -248,12 +243,47 @@ void checkDraws(uint32_t vocabulary, uint32_t rounds,
 }
 
 TEST(ChooseToken, DrawsTheTokensOfTheHost) {
-  checkDraws(301, 20, {0, 1, 5, 25, 300, 301, 1000});
+  checkDraws(301, 20, {1, 5, 25, 40, 200, 300});
 }
 
-// With top-k above 1024, the kept tokens are not listed.
 TEST(ChooseToken, DrawsTheTokensOfTheHostFromLargeVocabularies) {
-  checkDraws(5003, 3, {0, 40, 1024, 1025, 4000});
+  checkDraws(5003, 3, {40, 1024, 1000, 300});
+}
+
+// The runtime refuses such records. The kernel must not leave its memory.
+TEST(ChooseToken, NothingIsDrawnByInvalidRecords) {
+  ChooseToken spec;
+  spec.choice = Choice::Draw;
+  spec.vocabulary = 40;
+  spec.tokens = 5;
+  spec.warps = 2;
+  spec.advance = true;
+  const Result<Compiled> compiled = compile(spec);
+  ASSERT_TRUE(compiled.isOk()) << compiled.status().message();
+  std::vector<TokenDraw> draws(5);
+  for (TokenDraw &draw : draws) {
+    draw.isBest = 0;
+    draw.topK = 7;
+  }
+  draws[0].topK = 0;
+  draws[1].topK = 1025;
+  draws[2].minPDistance = 0.5;
+  draws[3].minPDistance = std::nan("");
+  draws[4].topK = 1;
+  emulator::Buffers buffers = {
+      {"logits", emulator::bytesOf(std::vector<float>(5 * 40, 2.0F))},
+      {"token_ids", emulator::bytesOf(Words(5, 1))},
+      {"token_count", countWith(draws)},
+      {"positions", emulator::bytesOf(Words(5, 3))},
+      {"rope_positions", emulator::bytesOf(Words(5, 3))},
+  };
+  const Status status =
+      emulator::launchBothWays(compiled->library, compiled->kernel, buffers);
+  ASSERT_TRUE(status.isOk()) << status.message();
+  EXPECT_EQ(emulator::valuesOf<uint32_t>(buffers.at("token_ids")),
+            (Words{kNone, kNone, kNone, kNone, 0}));
+  draws[4].draws = 1;
+  EXPECT_EQ(buffers.at("token_count"), countWith(draws));
 }
 
 TEST(ChooseToken, NothingIsDrawnFromInvalidLogits) {

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <map>
 
 namespace air::codegen::cuda {
 namespace {
@@ -95,6 +96,32 @@ std::vector<Case> casesOf(DType dtype) {
   return cases;
 }
 
+/// Whether races are searched in the kernel of case `index` of casesOf(dtype).
+bool searchesRaces(DType dtype, size_t index) {
+  return emulator::shouldFindRaces(static_cast<uint64_t>(dtype) + index);
+}
+
+TEST(DecodeMatMulRaces, AreSearchedForEveryFetchWithAndWithoutSplits) {
+  std::map<std::pair<WeightFetch, bool>, uint32_t> searched;
+  for (const DType dtype : t16DTypes()) {
+    const std::vector<Case> cases = casesOf(dtype);
+    for (size_t i = 0; i < cases.size(); ++i) {
+      const DecodeTiling &tiling = cases[i].spec.tiling;
+      if (searchesRaces(dtype, i)) {
+        ++searched[{tiling.fetch, tiling.splits > 1}];
+      }
+    }
+  }
+  using enum WeightFetch;
+  EXPECT_GE((searched[{Registers, false}]), 1U);
+  for (const WeightFetch fetch : {AsyncCopy, BulkCopy}) {
+    for (const bool isSplit : {false, true}) {
+      EXPECT_GE((searched[{fetch, isSplit}]), 1U)
+          << static_cast<int>(fetch) << isSplit;
+    }
+  }
+}
+
 class EveryDType : public ::testing::TestWithParam<DType> {};
 
 TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
@@ -135,7 +162,7 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
       launch.threads = kernel.threads;
       launch.sharedBytes = kernel.sharedBytes;
       launch.reversed = reversed;
-      launch.findRaces = !reversed && emulator::shouldFindRaces(i);
+      launch.findRaces = !reversed && searchesRaces(GetParam(), i);
       launch.names = kernel.bindings;
       launch.bindings = {operands.packed.data(), operands.x.data(), y.data(),
                          partials.data(), counters.data()};

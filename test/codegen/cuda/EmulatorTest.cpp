@@ -406,6 +406,15 @@ const Racy kRacy[] = {
      "if (t == 0) { s[0] = ap_atomic_add(counter, 1); } ap_barrier(); "
      "ap_fence(); if (s[0] == 1 && t == 9) { y[0] = y[5] + y[32]; }",
      "of 'y'"},
+    // In the bad kernel, each block changes a counter of its own.
+    {"CountersOfTwoBlocksInSharedMemory", 32, 2,
+     "if (t == 0) { if (ap_atomic_add(counter, 1) == 0) { y[0] = 1; "
+     "ap_fence(); ap_atomic_add((u32 *)s, 1); } else { "
+     "ap_atomic_add((u32 *)s, 1); ap_fence(); y[1] = y[0]; } }",
+     "if (t == 0) { if (ap_atomic_add(counter, 1) == 0) { y[0] = 1; "
+     "ap_fence(); ap_atomic_add(counter, 1); } else { "
+     "ap_atomic_add(counter, 1); ap_fence(); y[1] = y[0]; } }",
+     "of 'y'"},
 };
 
 TEST(Emulator, FindsRaces) {

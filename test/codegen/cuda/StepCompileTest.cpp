@@ -162,7 +162,7 @@ TEST_F(DecodeStep, KernelsHaveNoMoreInstructionsThanCommitted) {
        {"ffn_in", 1280},
        {"attn128", 3220},
        {"greedy", 430},
-       {"draw", 2450}},
+       {"draw", 3530}},
       {{"attn_out", 700}},
   };
   uint32_t compared = 0;

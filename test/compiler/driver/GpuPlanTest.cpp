@@ -4,13 +4,16 @@
 #include "codegen/cuda/DecodeMatMul.h"
 #include "codegen/cuda/Intrinsics.h"
 #include "formats/plan/PackLayout.h"
+#include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanFile.h"
 #include "test/formats/gguf/GgufBuilder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -153,7 +156,7 @@ TEST_F(GpuPlan, HoldsTheSourcesBytesAndTheCode) {
   }
   EXPECT_EQ(names.size(), plan.executables()->size());
   EXPECT_EQ(compiler->calls, static_cast<int>(names.size()));
-  EXPECT_THAT(plan.codegen_fingerprint()->str(), HasSubstr(", names 1"));
+  EXPECT_THAT(plan.codegen_fingerprint()->str(), HasSubstr(", t16 2, names 1"));
 }
 
 /// For each executable of the GPU, the machine code and the PTX that the plan
@@ -510,6 +513,75 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
   EXPECT_GT(options.context, 1000U);
   const Result<PlanFile> file = pack("a.air");
   EXPECT_TRUE(file.isOk()) << file.status().message();
+}
+
+/// Changes the revision of layout t16 in the codegen_fingerprint of a plan.
+Bytes withRevision(const PlanFile &file, const std::string &part) {
+  Bytes bytes(file.bytes().begin(), file.bytes().end());
+  const std::string now = ", t16 2";
+  EXPECT_EQ(part.size(), now.size());
+  const auto at =
+      std::search(bytes.begin(), bytes.end(), now.begin(), now.end());
+  EXPECT_NE(at, bytes.end());
+  std::ranges::copy(part, at);
+  PlanHeader header{};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  Digest fingerprint{};
+  std::memcpy(fingerprint.data(), header.targetFingerprint, 16);
+  const uint64_t padded =
+      file.plan().segments()->Get(0)->offset() - kPlanPageBytes;
+  std::ranges::copy(
+      encodeHeader(std::span(bytes).subspan(kPlanPageBytes, padded),
+                   header.metadataBytes, header.fileBytes, fingerprint,
+                   header.minor),
+      bytes.begin());
+  return bytes;
+}
+
+// A plan of another revision, or of none, may arrange matrices differently, so
+// these are packed again. What has other layouts is still copied.
+TEST_F(GpuPlan, MatricesOfAnotherRevisionAreNotCopied) {
+  const Result<PlanFile> first = pack("a.air");
+  ASSERT_TRUE(first.isOk()) << first.status().message();
+  const plan::Plan &plan = first->plan();
+  std::set<uint32_t> segmentsOfMatrices;
+  for (const plan::Tensor *tensor : *plan.tensors()) {
+    if (static_cast<Layout>(tensor->layout()) == Layout::T16) {
+      segmentsOfMatrices.insert(tensor->segment());
+    }
+  }
+  uint64_t all = 0;
+  uint64_t others = 0;
+  for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
+    const plan::Segment &segment = *plan.segments()->Get(i);
+    if (segment.kind() != plan::SegmentKind::Kernels) {
+      all += segment.stored_bytes();
+      others += segmentsOfMatrices.contains(i) ? 0 : segment.stored_bytes();
+    }
+  }
+  EXPECT_GT(others, 0U);
+  EXPECT_LT(others, all);
+  options.from = folder.path("b.air");
+  for (const auto &[part, copied] :
+       {std::pair(", t16 2", all), std::pair(", t16 1", others),
+        std::pair(", other", others)}) {
+    SCOPED_TRACE(part);
+    const Bytes bytes = withRevision(*first, part);
+    std::ofstream(options.from, std::ios::binary)
+        .write(reinterpret_cast<const char *>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+    Result<Compiler> loaded = Compiler::load(options);
+    ASSERT_TRUE(loaded.isOk()) << loaded.status().message();
+    ASSERT_TRUE(loaded->run("").isOk());
+    Result<AtomicFile> file = AtomicFile::create(folder.path("c.air"));
+    ASSERT_TRUE(file.isOk());
+    const Status written = loaded->write(*std::move(file), {}).status();
+    ASSERT_TRUE(written.isOk()) << written.message();
+    EXPECT_EQ(loaded->copiedBytes(), copied);
+    const Result<PlanFile> again = PlanFile::open(folder.path("c.air"));
+    ASSERT_TRUE(again.isOk()) << again.status().message();
+    EXPECT_TRUE(std::ranges::equal(again->bytes(), first->bytes()));
+  }
 }
 
 TEST_F(GpuPlan, KernelFilesAreTextAndCode) {

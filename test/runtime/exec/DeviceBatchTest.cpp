@@ -99,7 +99,7 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
 TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;
-  sizes.hasDraws = true;
+  sizes.drawnTokens = 5; // the program for 8 tokens does not draw
   Result<DeviceBatch> device = DeviceBatch::create(gpu, sizes, groups);
   ASSERT_TRUE(device) << device.status().message();
   using plan::BatchArray;
@@ -112,14 +112,14 @@ TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   device->setDraws(draws);
   ASSERT_TRUE(device->write(gpu, batch, 5, 0).isOk());
   const auto recordsOn = [&] {
-    const Words words = read(*device, BatchArray::TokenCount, 16 + 8 * 12);
+    const Words words = read(*device, BatchArray::TokenCount, 16 + 5 * 12);
     EXPECT_EQ(words[0], 3U);
-    std::vector<TokenDraw> records(8);
-    std::memcpy(records.data(), &words[16], 8 * 48);
+    std::vector<TokenDraw> records(5);
+    std::memcpy(records.data(), &words[16], 5 * 48);
     return records;
   };
   std::vector<TokenDraw> expected = draws;
-  expected.resize(8);
+  expected.resize(5);
   EXPECT_EQ(recordsOn(), expected);
   // What the GPU would have written is taken for granted, and not copied.
   device->advance(Words{17, 18, 19});
@@ -138,7 +138,7 @@ TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   EXPECT_FALSE(device->holds(batch, 5, 0));
   device->setDraws({});
   ASSERT_TRUE(device->write(gpu, batch, 5, 0).isOk());
-  EXPECT_EQ(recordsOn(), std::vector<TokenDraw>(8));
+  EXPECT_EQ(recordsOn(), std::vector<TokenDraw>(5));
 }
 
 // Only the words that differ from those in the GPU's memory are copied there.

@@ -1,8 +1,10 @@
 //===- GpuChoiceTest.cpp - a GPU chooses the tokens of a session ----------===//
+#include "formats/abi/TokenDraw.h"
 #include "test/runtime/exec/BatchRuns.h"
 #include "test/runtime/exec/GpuSessionFixture.h"
 
 #include <algorithm>
+#include <functional>
 #include <gtest/gtest.h>
 #include <limits>
 #include <random>
@@ -352,11 +354,64 @@ TEST_F(GpuChoiceTest, ABatchThatCannotBeChosenForIsRefused) {
     EXPECT_EQ(session.length(sequence), 0U);
     return status.message();
   };
-  EXPECT_NE(messageOf(9, 9).find("cannot choose 9 next tokens"),
+  EXPECT_NE(messageOf(9, 9).find("no GPU program that chooses 9 next tokens"),
             std::string::npos);
-  EXPECT_NE(messageOf(1, 2).find("2 next tokens for 1 sequences"),
+  EXPECT_NE(messageOf(1, 2).find("2 next tokens are requested for 1 sequences"),
             std::string::npos);
   EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
+}
+
+TEST_F(GpuChoiceTest, ADrawThatIsNotPossibleIsRefused) {
+  Session session = opened();
+  const SequenceId sequence = beginSequence(session);
+  const auto messageOf = [&](const auto &change) {
+    TokenDraw draw;
+    draw.isBest = 0;
+    draw.topK = 1;
+    draw.topP = 0;
+    change(draw);
+    const int32_t token = 1;
+    int32_t chosen = -1;
+    const Status status = session.choose({&token, 1}, {&sequence, 1},
+                                         {&chosen, 1}, false, {&draw, 1});
+    EXPECT_EQ(status.code(), ErrorCode::Usage);
+    EXPECT_EQ(session.length(sequence), 0U);
+    return status.message();
+  };
+  using D = TokenDraw;
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const std::function<void(D &)> wrong[] = {
+      [](D &d) { d.topK = 0; },
+      [](D &d) { d.topK = 1025; },
+      [](D &d) { d.topP = -0.1; },
+      [](D &d) { d.topP = 1.1; },
+      [&](D &d) { d.topP = kNan; },
+      [](D &d) { d.minPDistance = 0.1; },
+      [&](D &d) { d.minPDistance = kNan; },
+      [](D &d) { d.scale = -1; },
+      [&](D &d) { d.scale = kNan; },
+      [&](D &d) { d.scale = kInfinity; },
+  };
+  for (const auto &change : wrong) {
+    const std::string message = messageOf(change);
+    EXPECT_TRUE(message.starts_with("batch: draw 0 has top-k")) << message;
+  }
+  // These are in range, but this plan has no kernel that draws.
+  const std::function<void(D &)> right[] = {
+      [](D &) {},
+      [](D &d) { d.topK = 1024; },
+      [](D &d) { d.topP = 1; },
+      [&](D &d) { d.minPDistance = -kInfinity; },
+      [](D &d) { d.scale = 0; },
+  };
+  for (const auto &change : right) {
+    const std::string message = messageOf(change);
+    EXPECT_TRUE(message.ends_with(
+        "no GPU program that draws 1 next tokens; request logits "
+        "instead"))
+        << message;
+  }
 }
 
 // A pass that runs ahead would not wait for weights that it has to copy. In

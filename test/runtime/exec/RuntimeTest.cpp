@@ -17,7 +17,9 @@ namespace {
 /// A GPU whose devices are fake.
 class FakeSharedGpu final : public Gpu {
 public:
-  explicit FakeSharedGpu(std::vector<uint64_t> &limits) : limits(limits) {}
+  FakeSharedGpu(std::vector<uint64_t> &limits, uint32_t &closed)
+      : limits(limits), closed(closed) {}
+  ~FakeSharedGpu() override { ++closed; }
   Result<std::unique_ptr<Device>>
   newDevice(uint64_t memoryLimit) const override {
     limits.push_back(memoryLimit);
@@ -26,6 +28,7 @@ public:
 
 private:
   std::vector<uint64_t> &limits; ///< of all devices that were made
+  uint32_t &closed;
 };
 
 class RuntimeTest : public testing::Test {
@@ -55,6 +58,14 @@ TEST_F(RuntimeTest, SessionsShareThreads) {
   EXPECT_EQ(one.threadPool(), two.threadPool());
   EXPECT_NE(one.threadPool(), other.threadPool());
   EXPECT_EQ(other.threads(), 2U);
+  std::weak_ptr<ThreadPool> pool;
+  {
+    const Session third = open(runtime, 1);
+    pool = third.threadPool();
+    EXPECT_FALSE(pool.expired());
+  }
+  EXPECT_TRUE(pool.expired());
+  EXPECT_EQ(open(runtime, 1).threads(), 1U);
   const Session alone = open(nullptr, 3);
   EXPECT_NE(alone.threadPool(), one.threadPool());
 }
@@ -89,29 +100,35 @@ TEST_F(RuntimeTest, ASessionKeepsItsRuntimeAlive) {
 // The plan of one session asks for a GPU of another name.
 TEST_F(RuntimeTest, AGpuIsOpenedOnce) {
   uint32_t opened = 0;
+  uint32_t closed = 0;
   std::vector<uint64_t> limits;
   const auto runtime = std::make_shared<Runtime>(
       [&](const plan::Device &) -> Result<std::unique_ptr<Gpu>> {
         ++opened;
-        return std::unique_ptr<Gpu>(std::make_unique<FakeSharedGpu>(limits));
+        return std::unique_ptr<Gpu>(
+            std::make_unique<FakeSharedGpu>(limits, closed));
       });
   uint64_t memory = 0;
   writeFakeGpuPlan(path, model, [&](plan::PlanT &plan) {
     memory = plan.machine->devices.back()->memory_bytes;
   });
-  Session one = open(runtime);
+  std::optional<Session> one = open(runtime);
   {
     Session two = open(runtime);
     checkMixedSequences(two, model);
   }
-  checkMixedSequences(one, model);
+  checkMixedSequences(*one, model);
   EXPECT_EQ(opened, 1U);
+  EXPECT_EQ(closed, 0U);
   EXPECT_EQ(limits, (std::vector<uint64_t>{memory, memory}));
   writeFakeGpuPlan(path, model, [&](plan::PlanT &plan) {
     plan.machine->devices.back()->name = "another";
   });
-  Session three = open(runtime);
+  const Session three = open(runtime);
   EXPECT_EQ(opened, 2U);
+  EXPECT_EQ(closed, 0U);
+  one.reset();
+  EXPECT_EQ(closed, 1U);
 }
 
 TEST_F(RuntimeTest, WithoutAnOpenerThereAreNoGpus) {
@@ -122,6 +139,15 @@ TEST_F(RuntimeTest, WithoutAnOpenerThereAreNoGpus) {
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
   EXPECT_NE(status.message().find("runs only CPU kernels"), std::string::npos)
       << status.message();
+  uint32_t made = 0;
+  options.gpu = [&](const plan::Device &) -> Result<std::unique_ptr<Device>> {
+    ++made;
+    return std::unique_ptr<Device>(std::make_unique<LateGpu>(fakeGpuKernels()));
+  };
+  Result<Session> session = Session::open(path, options);
+  ASSERT_TRUE(session) << session.status().message();
+  checkMixedSequences(*session, model);
+  EXPECT_EQ(made, 1U);
 }
 
 } // namespace

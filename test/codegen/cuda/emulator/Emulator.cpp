@@ -720,11 +720,6 @@ uint32_t air_emu_atomic_add(uint32_t *p, uint32_t value) {
   return old;
 }
 
-void air_emu_atomic_add64(uint64_t *p, uint64_t value) {
-  noteAccess(p, sizeof *p, Access::Atomic);
-  *p += value;
-}
-
 void air_emu_fence() {
   if (machine->races) {
     machine->races->fence(machine->current);

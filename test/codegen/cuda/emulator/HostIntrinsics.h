@@ -21,7 +21,6 @@ void air_emu_transfer(void *to, const void *from, u32 bytes, u64 *barrier);
 void air_emu_transfer_wait(u64 *barrier, u32 parity);
 void air_emu_wait_for_previous();
 u32 air_emu_atomic_add(u32 *p, u32 value);
-void air_emu_atomic_add64(u64 *p, u64 value);
 void air_emu_fence();
 void air_emu_wgmma(float *d, u32 groups, const u32 *a, const u8 *b, u32 stride,
                    bool bfloat);
@@ -98,9 +97,6 @@ AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) {
   return air_emu_atomic_add(p, value);
 }
 AP_DEVICE u64 ap_load_coherent64(const u64 *p) { return *p; }
-AP_DEVICE void ap_atomic_add64(u64 *p, u64 value) {
-  air_emu_atomic_add64(p, value);
-}
 AP_DEVICE void ap_fence() { air_emu_fence(); }
 AP_DEVICE void ap_mma_f16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0,
                           u32 b1) {

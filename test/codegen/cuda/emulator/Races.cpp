@@ -22,6 +22,9 @@ void Races::beginBlock(uint32_t x, uint32_t y) {
   atomics.clear();
   acquired.clear();
   copies.clear();
+  // At the same addresses, this block has other shared memory.
+  released.erase(released.lower_bound(sharedBegin),
+                 released.lower_bound(sharedBegin + sharedCells.size()));
   blockBarrier();
 }
 
@@ -276,10 +279,13 @@ void Races::access(uint32_t thread, const void *at, uint64_t bytes,
   if (kind != Access::Atomic) {
     return;
   }
-  PlaceList &list = released[address];
+  auto &[list, copy] = released[address];
   if (!list.empty()) {
-    atomics.push_back({{now.interval, 1U << now.lane},
-                       std::make_shared<const PlaceList>(list)});
+    // The list only grows, so a copy of the same size has the same fences.
+    if (!copy || copy->size() != list.size()) {
+      copy = std::make_shared<const PlaceList>(list);
+    }
+    atomics.push_back({{now.interval, 1U << now.lane}, copy});
   }
   const auto release = [&](const Places &fence) {
     const bool isThere = std::ranges::any_of(list, [&](const Places &one) {

@@ -156,8 +156,12 @@ private:
   PlaceList fences;
   std::vector<Seen> atomics;  ///< of the block that runs
   std::vector<Seen> acquired; ///< fences of the block that runs after those
-  /// For each address of atomic operations: the fences before them.
-  std::map<uint64_t, PlaceList> released;
+  /// The fences before the atomic operations at an address.
+  struct Released {
+    PlaceList fences;
+    std::shared_ptr<const PlaceList> copy; ///< the latest copy, if any
+  };
+  std::map<uint64_t, Released> released; ///< for each address
   std::optional<Race> race;
 };
 

@@ -7,7 +7,9 @@
 #include <atomic>
 #include <ctime>
 #include <gtest/gtest.h>
+#include <mutex>
 #include <sched.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -240,6 +242,38 @@ TEST(CpuTopology, NamesEachAllowedCpuOnce) {
   EXPECT_EQ(sorted.size(), static_cast<size_t>(CPU_COUNT(&mask)));
   EXPECT_GE(topology.cores, 1U);
   EXPECT_LE(topology.cores, topology.cpus.size());
+}
+
+/// Waits until `lock` has this number of users.
+void waitForUsers(const TurnLock &lock, uint32_t users) {
+  while (lock.users() != users) {
+    std::this_thread::yield();
+  }
+}
+
+// The thread that releases the lock asks for it again at once, but is served
+// last.
+TEST(TurnLock, IsGrantedInTheOrderOfCalls) {
+  TurnLock lock;
+  std::vector<uint32_t> order;
+  std::vector<std::thread> threads;
+  lock.lock();
+  for (uint32_t i = 0; i < 5; ++i) {
+    threads.emplace_back([&, i] {
+      const std::lock_guard held(lock);
+      order.push_back(i);
+    });
+    waitForUsers(lock, i + 2);
+  }
+  EXPECT_TRUE(order.empty());
+  lock.unlock();
+  lock.lock();
+  EXPECT_EQ(order, (std::vector<uint32_t>{0, 1, 2, 3, 4}));
+  lock.unlock();
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(lock.users(), 0U);
 }
 
 } // namespace

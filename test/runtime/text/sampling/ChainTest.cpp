@@ -234,25 +234,31 @@ TEST(SamplerChain, WhatAGpuDraws) {
   EXPECT_EQ(draw->scale, 1.0 / double{0.8F});
   EXPECT_EQ(draw->draws, 0U);
   // With as many tokens as the vocabulary has, top-k does nothing.
-  EXPECT_EQ(drawOnGpu(options, 40)->topK, 0U);
+  EXPECT_FALSE(drawOnGpu(options, 40));
+  EXPECT_TRUE(drawOnGpu(options, 41));
   EXPECT_FALSE(drawOnGpu(options, (1 << 21) + 1));
   const auto changed = [&](const auto &change) {
     SamplerOptions other = options;
     change(other);
-    return drawOnGpu(other, 1000);
+    return drawOnGpu(other, 2000);
   };
   using O = SamplerOptions;
   draw = changed([](O &o) {
-    o.topK = 0;
+    o.topK = 1024;
     o.topP = 1;
     o.minP = 0;
     o.samplers = {SamplerKind::TopK, SamplerKind::MinP};
   });
   ASSERT_TRUE(draw);
+  EXPECT_EQ(draw->topK, 1024U);
   EXPECT_EQ(draw->topP, 1);
   EXPECT_EQ(draw->minPDistance, -HUGE_VAL);
   EXPECT_EQ(draw->scale, 1);
+  EXPECT_FALSE(changed([](O &o) { o.topK = 0; }));
+  EXPECT_FALSE(changed([](O &o) { o.topK = 1025; }));
+  EXPECT_FALSE(changed([](O &o) { o.samplers = {SamplerKind::TopP}; }));
   EXPECT_EQ(changed([](O &o) { o.temperature = 0; })->isBest, 1U);
+  EXPECT_EQ(changed([](O &o) { o.temperature = o.topK = 0; })->isBest, 1U);
   EXPECT_FALSE(changed([](O &o) { o.repeatPenalty = 1.1F; }));
   EXPECT_TRUE(changed([](O &o) {
     o.repeatPenalty = 1.1F;
