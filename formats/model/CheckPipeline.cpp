@@ -82,6 +82,15 @@ Status checkPipeline(const TokenizerData &data) {
                             " steps; at most " + std::to_string(kMostSteps) +
                             " are supported");
   }
+  if (pipeline.rendering == TokenRendering::Marked && pipeline.mark.empty()) {
+    return corruptError("tokenizer: spaces have no mark, although tokens are "
+                        "rendered with one");
+  }
+  if (pipeline.rendering == TokenRendering::Suffixed &&
+      pipeline.wordSuffix.empty()) {
+    return corruptError("tokenizer: the ends of words have no suffix, although "
+                        "tokens are rendered with one");
+  }
   uint64_t growth = 1;
   for (size_t i = 0; i < pipeline.steps.size(); ++i) {
     const bool normalizes = i < pipeline.normalizerSteps;

@@ -117,6 +117,11 @@ TEST(PipelineTest, UnusableSteps) {
   EXPECT_THAT(checkTokenizer(data).message(),
               HasSubstr("must replace spaces with exactly one character"));
   data.rules.pipeline.steps.clear();
+  data.rules.pipeline.rendering = TokenRendering::Marked;
+  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("have no mark"));
+  data.rules.pipeline.rendering = TokenRendering::Suffixed;
+  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("have no suffix"));
+  data.rules.pipeline.rendering = TokenRendering::Plain;
   data.unknown = TokenizerData::kNoToken;
   EXPECT_THAT(checkTokenizer(data).message(),
               HasSubstr("there is no unknown token"));
@@ -131,6 +136,20 @@ TEST(PipelineTest, MergesNeedTheirTokens) {
   EXPECT_EQ(status.code(), ErrorCode::Corrupt);
   EXPECT_THAT(status.message(), HasSubstr("needs a token 'no token', which is "
                                           "not in the vocabulary"));
+}
+
+// Each token begins with the empty prefix, so no token has a space before it.
+TEST(PipelineTest, DecoderWithAnEmptyPrefix) {
+  const json file = {
+      {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
+      {"decoder", {{"type", "WordPiece"}, {"prefix", ""}, {"cleanup", false}}},
+      {"model",
+       {{"type", "WordLevel"},
+        {"vocab", {{"[UNK]", 0}, {"a", 1}, {"b", 2}}},
+        {"unk_token", "[UNK]"}}}};
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(decode(tokenizerOf(*std::move(data)), {1, 2, 1}, false), "aba");
 }
 
 // Text never becomes a control token by way of the normalizer.
