@@ -281,7 +281,6 @@ Status checkTokenizer(const TokenizerData &data) {
   if (data.rules.pipeline.isSet) {
     AIR_RETURN_IF_ERROR(checkPipeline(data));
     AIR_RETURN_IF_ERROR(checkByteNames(data).status());
-    AIR_RETURN_IF_ERROR(Charsmap::parse(data.charsmap).status());
     return data.kind == TokenizerKind::Unigram ? checkSpm(data) : Status::ok();
   }
   switch (data.kind) {
