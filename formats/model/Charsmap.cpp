@@ -1,6 +1,7 @@
 //===- Charsmap.cpp - sentencepiece's normalisation rules -----------------===//
 #include "formats/model/Charsmap.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace air {
@@ -49,6 +50,11 @@ Result<Charsmap> Charsmap::parse(std::string_view bytes) {
   made.replacements = bytes.substr(size);
   if (made.replacements.back() != '\0') {
     return broken("the last replacement does not end with a zero byte");
+  }
+  for (size_t at = 0; at < made.replacements.size();) {
+    const size_t end = made.replacements.find('\0', at);
+    made.longest = std::max(made.longest, end - at);
+    at = end + 1;
   }
   for (size_t i = 0; i < made.units.size(); ++i) {
     uint32_t unit = made.units[i];

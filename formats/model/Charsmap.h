@@ -43,7 +43,11 @@ public:
   /// The rule with the longest string that `text` begins with.
   Rule find(std::string_view text) const;
 
+  /// An upper bound of the bytes that one rule puts in place of a string.
+  size_t longestReplacement() const { return longest; }
+
 private:
+  size_t longest = 0;
   std::vector<uint32_t> units;
   std::string replacements;
 };

@@ -1,9 +1,11 @@
 //===- CheckPipeline.cpp - is this pipeline usable? -----------------------===//
 #include "formats/model/CheckPipeline.h"
 
+#include "formats/model/Charsmap.h"
 #include "formats/support/Utf8.h"
 
 #include <algorithm>
+#include <span>
 
 namespace air {
 namespace {
@@ -14,7 +16,7 @@ constexpr size_t kMostSteps = 64;
 
 /// How much longer the steps may make a text. Without this limit, a small file
 /// could fill all memory: 40 steps that replace "a" with "aa" make a terabyte
-/// of one letter. The steps of published files have products below 100.
+/// of one letter. The steps of published files have products below 10,000.
 constexpr uint64_t kMostGrowth = 1 << 16;
 
 bool isUtf8(std::string_view text) {
@@ -28,8 +30,15 @@ bool isUtf8(std::string_view text) {
   return true;
 }
 
-/// The largest factor by which `step` makes a text longer.
-uint64_t growthOf(const TextStep &step) {
+/// The largest factor by which a normal form makes a text in UTF-8 longer
+/// (Unicode Standard Annex #15, section "Stability of Normalized Forms").
+uint64_t growthOf(NormalForm form) {
+  return form == NormalForm::C || form == NormalForm::D ? 3 : 11;
+}
+
+/// The largest factor by which `step` makes a text longer. `replacement` is
+/// that of the rules of a Charsmap.
+uint64_t growthOf(const TextStep &step, uint64_t replacement) {
   const uint64_t content = step.content.size();
   switch (step.kind) {
   case TextStepKind::Replace: {
@@ -45,8 +54,20 @@ uint64_t growthOf(const TextStep &step) {
   case TextStepKind::SpellBytes:
   case TextStepKind::SpaceBefore:
     return 2;
+  case TextStepKind::Charsmap:
+    return std::max<uint64_t>(1, replacement);
+  case TextStepKind::Form:
+    return growthOf(static_cast<NormalForm>(step.number));
+  case TextStepKind::Lowercase:
+    return 2; // for example, U+0130 has two bytes and becomes three
+  case TextStepKind::Bert: {
+    const auto has = [&](uint8_t flag) { return (step.flags & flag) != 0; };
+    return (has(step_flags::kSpacesIdeographs) ? 2 : 1) *
+           (has(step_flags::kAccents) ? growthOf(NormalForm::D) : 1) *
+           (has(step_flags::kLower) ? 2 : 1);
+  }
   default:
-    return 1; // or a constant that Unicode sets, 18 at most
+    return 1;
   }
 }
 
@@ -71,7 +92,31 @@ Status checkStep(const TextStep &step, const std::string &where) {
   return Status::ok();
 }
 
+/// The product of the factors of `steps`, or a number above kMostGrowth.
+uint64_t growthOf(std::span<const TextStep> steps, uint64_t replacement) {
+  uint64_t growth = 1;
+  for (const TextStep &step : steps) {
+    growth = std::min(growth, kMostGrowth + 1) *
+             std::min(growthOf(step, replacement), kMostGrowth + 1);
+  }
+  return growth;
+}
+
 } // namespace
+
+uint64_t wordGrowth(const TokenizerData &data) {
+  const TextPipeline &pipeline = data.rules.pipeline;
+  // BPE may spell each character with the prefix and the suffix.
+  const uint64_t spelled =
+      data.kind == TokenizerKind::Bpe
+          ? 1 + std::min<uint64_t>(pipeline.wordPrefix.size() +
+                                       pipeline.wordSuffix.size(),
+                                   kMostGrowth)
+          : 1;
+  return spelled *
+         growthOf(std::span(pipeline.steps).subspan(pipeline.normalizerSteps),
+                  0);
+}
 
 Status checkPipeline(const TokenizerData &data) {
   const TextPipeline &pipeline = data.rules.pipeline;
@@ -82,7 +127,16 @@ Status checkPipeline(const TokenizerData &data) {
                             " steps; at most " + std::to_string(kMostSteps) +
                             " are supported");
   }
-  uint64_t growth = 1;
+  if (pipeline.rendering == TokenRendering::Marked && pipeline.mark.empty()) {
+    return corruptError("tokenizer: spaces have no mark, although tokens are "
+                        "rendered with one");
+  }
+  if (pipeline.rendering == TokenRendering::Suffixed &&
+      pipeline.wordSuffix.empty()) {
+    return corruptError("tokenizer: the ends of words have no suffix, although "
+                        "tokens are rendered with one");
+  }
+  AIR_ASSIGN_OR_RETURN(const Charsmap charsmap, Charsmap::parse(data.charsmap));
   for (size_t i = 0; i < pipeline.steps.size(); ++i) {
     const bool normalizes = i < pipeline.normalizerSteps;
     AIR_RETURN_IF_ERROR(checkStep(
@@ -91,9 +145,19 @@ Status checkPipeline(const TokenizerData &data) {
             ? "step " + std::to_string(i + 1) + " of the normalizer"
             : "step " + std::to_string(i + 1 - pipeline.normalizerSteps) +
                   " of the pre-tokenizer"));
-    growth = std::min(growth, kMostGrowth) *
-             std::min(growthOf(pipeline.steps[i]), kMostGrowth + 1);
   }
+  if (std::ranges::count(pipeline.steps, TextStepKind::Charsmap,
+                         &TextStep::kind) > 1) {
+    return unsupportedError("tokenizer: the normalizer applies the rules of "
+                            "precompiled_charsmap several times; only one such "
+                            "step is supported");
+  }
+  const uint64_t growth =
+      std::min(
+          growthOf(std::span(pipeline.steps).first(pipeline.normalizerSteps),
+                   charsmap.longestReplacement()),
+          kMostGrowth + 1) *
+      wordGrowth(data);
   if (growth > kMostGrowth) {
     return unsupportedError("tokenizer: the steps of the normalizer and the "
                             "pre-tokenizer could make a text " +

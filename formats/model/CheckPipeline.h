@@ -14,6 +14,10 @@ namespace air {
 /// steps, or if they could make a text too much longer.
 Status checkPipeline(const TokenizerData &data);
 
+/// How many times longer the pre-tokenizer and the model could make a part of
+/// a normalised text.
+uint64_t wordGrowth(const TokenizerData &data);
+
 } // namespace air
 
 #endif // AIRPACK_FORMATS_MODEL_CHECKPIPELINE_H

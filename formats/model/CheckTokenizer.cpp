@@ -200,8 +200,15 @@ bool occursInText(size_t byte) {
 }
 
 TokenSpelling spellingOf(const TokenizerData &data) {
-  if (data.rules.pipeline.isSet) {
-    return TokenSpelling::Text; // bytes have tokens such as <0x0A>, or none
+  if (const TextPipeline &pipeline = data.rules.pipeline; pipeline.isSet) {
+    // A prefix or a suffix would give a byte several tokens, depending on its
+    // place in a word.
+    const bool spellsBytes =
+        pipeline.wordPrefix.empty() && pipeline.wordSuffix.empty() &&
+        std::ranges::any_of(pipeline.steps, [](const TextStep &step) {
+          return step.kind == TextStepKind::SpellBytes;
+        });
+    return spellsBytes ? TokenSpelling::Bytes : TokenSpelling::Text;
   }
   return data.rules.isSet ? data.rules.spelling
                           : preTokenizerRules(data.pre)->spelling;
@@ -274,7 +281,6 @@ Status checkTokenizer(const TokenizerData &data) {
   if (data.rules.pipeline.isSet) {
     AIR_RETURN_IF_ERROR(checkPipeline(data));
     AIR_RETURN_IF_ERROR(checkByteNames(data).status());
-    AIR_RETURN_IF_ERROR(Charsmap::parse(data.charsmap).status());
     return data.kind == TokenizerKind::Unigram ? checkSpm(data) : Status::ok();
   }
   switch (data.kind) {

@@ -132,6 +132,13 @@ bool isKnownEndPiece(std::string_view piece) {
   return std::ranges::find(kEndPieces, piece) != std::end(kEndPieces);
 }
 
+void setControl(TokenizerData &data, size_t id) {
+  data.types[id] = TokenType::Control;
+  if (!data.matching.empty()) {
+    data.matching[id] &= static_cast<uint8_t>(~match_flags::kPiece);
+  }
+}
+
 void markBytePieces(TokenizerData &data) {
   std::array<bool, 256> known{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {
@@ -163,7 +170,7 @@ void markBytePieces(TokenizerData &data) {
 /// what the token is known to end, and `effect` what the new type means.
 static void makeControl(TokenizerData &data, size_t id, const char *ends,
                         const char *effect) {
-  TokenType &type = data.types[id];
+  const TokenType type = data.types[id];
   if (type == TokenType::Control) {
     return;
   }
@@ -171,7 +178,7 @@ static void makeControl(TokenizerData &data, size_t id, const char *ends,
                        "', is known to end " + ends + ", but its type is " +
                        nameOf(type) + "; it is treated as a control token" +
                        effect);
-  type = TokenType::Control;
+  setControl(data, id);
 }
 
 void markEndPieces(TokenizerData &data) {

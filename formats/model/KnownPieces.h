@@ -24,6 +24,9 @@ std::optional<uint8_t> byteOfPiece(std::string_view piece);
 /// vocabulary, markEndPieces() decides whether it ends generation.
 bool isKnownEndPiece(std::string_view piece);
 
+/// Makes token `id` a control token. It is no piece of words any more.
+void setControl(TokenizerData &data, size_t id);
+
 /// Turns the pieces of an SPM vocabulary that are named like bytes but have the
 /// type Normal or Undefined into byte tokens, unless their byte already has a
 /// byte token. Adds one note about all of them to data.notes.

@@ -1,6 +1,8 @@
 //===- VerifyPipeline.cpp - rules of a tokenizer's pipeline ---------------===//
 #include "formats/plan/PlanRules.h"
+#include "formats/support/Utf8.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace air::rules {
@@ -39,6 +41,111 @@ constexpr Shape kShapes[] = {
     {Kind::SpaceBefore, false, true, 0, false, false, 0, 0},
 };
 
+constexpr uint32_t kMostSteps = 64;
+/// How many times longer all steps together may make a text.
+constexpr uint64_t kMostGrowth = uint64_t{1} << 16;
+constexpr uint8_t kIsText = 1; ///< a flag of Replace: `pattern` is a text
+
+std::string_view viewOf(const flatbuffers::Vector<uint8_t> *bytes) {
+  return bytes == nullptr
+             ? std::string_view()
+             : std::string_view(reinterpret_cast<const char *>(bytes->data()),
+                                bytes->size());
+}
+
+bool isUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Step step = decodeUtf8(text);
+    if (step.kind != Utf8Step::Whole) {
+      return false;
+    }
+    text.remove_prefix(step.length);
+  }
+  return true;
+}
+
+/// The longest replacement in the rules of a Charsmap: after the 32-bit size of
+/// a trie and the trie, each replacement ends with a zero byte.
+uint64_t longestReplacement(std::string_view charsmap) {
+  uint64_t start = 4;
+  for (size_t i = 0; i < 4 && i < charsmap.size(); ++i) {
+    start += uint64_t{static_cast<uint8_t>(charsmap[i])} << (8 * i);
+  }
+  uint64_t longest = 0;
+  uint64_t length = 0;
+  for (uint64_t i = start; i < charsmap.size(); ++i) {
+    length = charsmap[i] == '\0' ? 0 : length + 1;
+    longest = std::max(longest, length);
+  }
+  return longest;
+}
+
+/// How many times longer a step may make a text in UTF-8.
+uint64_t factorOf(const plan::TextStep &step, uint64_t replacement) {
+  const uint64_t content = sizeOf(step.content());
+  const uint64_t pattern = sizeOf(step.pattern());
+  switch (step.kind()) {
+  case Kind::Form:
+    return step.number() < 2 ? 3 : 11; // canonical and compatibility forms
+  case Kind::Lowercase:
+  case Kind::SpellBytes:
+  case Kind::SpaceBefore:
+    return 2;
+  case Kind::Replace:
+    return (step.flags() & kIsText) == 0
+               ? content + 1
+               : std::max<uint64_t>((content + pattern - 1) / pattern, 1);
+  case Kind::Prepend:
+  case Kind::MarkSpaces:
+    return content + 1;
+  case Kind::Bert: // spaces around ideographs, decomposition, lower case
+    return ((step.flags() & 2) != 0 ? 2 : 1) *
+           ((step.flags() & 4) != 0 ? 3 : 1) *
+           ((step.flags() & 8) != 0 ? 2 : 1);
+  case Kind::Charsmap:
+    return std::max<uint64_t>(replacement, 1);
+  case Kind::StripAccents:
+  case Kind::Nmt:
+  case Kind::Strip:
+  case Kind::Split:
+  case Kind::FixedLength:
+  case Kind::Scripts:
+    break;
+  }
+  return 1;
+}
+
+/// Checks the limits that concern all steps together.
+Status verifyGrowth(const plan::Tokenizer &tokenizer) {
+  const plan::TextPipeline &pipeline = *tokenizer.rules()->pipeline();
+  const uint64_t replacement = longestReplacement(viewOf(tokenizer.charsmap()));
+  uint32_t charsmaps = 0;
+  uint64_t growth = 1;
+  if (tokenizer.kind() == plan::TokenizerKind::Bpe) {
+    growth += uint64_t{sizeOf(pipeline.word_prefix())} +
+              sizeOf(pipeline.word_suffix());
+  }
+  for (uint32_t i = 0; i < sizeOf(pipeline.steps()); ++i) {
+    const plan::TextStep &step = *pipeline.steps()->Get(i);
+    charsmaps += step.kind() == Kind::Charsmap ? 1 : 0;
+    if (growth <= kMostGrowth) { // so the product fits into 64 bits
+      growth *= factorOf(step, replacement);
+    }
+  }
+  if (growth > kMostGrowth) {
+    return broken("plan.tokenizer.pipeline", "steps",
+                  "could make a text at least " + str(growth) +
+                      " times longer; at most " + str(kMostGrowth) +
+                      " times are allowed");
+  }
+  if (charsmaps > 1) {
+    return broken("plan.tokenizer.pipeline", "steps",
+                  str(charsmaps) + " steps have the kind Charsmap; at most one "
+                                   "may have it");
+  }
+  return Status::ok();
+}
+
 Status verifyStep(const plan::TextStep &step, uint32_t index, bool normalizes) {
   const std::string where = "step " + str(index);
   AIR_RETURN_IF_ERROR(checkEnum(where, "kind",
@@ -69,6 +176,17 @@ Status verifyStep(const plan::TextStep &step, uint32_t index, bool normalizes) {
       (step.behavior() != plan::SplitBehavior::Removed &&
        step.kind() != Kind::Split)) {
     return bad("the kind " + kind + " does not use all fields that are set");
+  }
+  const std::string_view content = viewOf(step.content());
+  if (!isUtf8(content) || !isUtf8(viewOf(step.pattern()))) {
+    return bad("the pattern or the content is not valid UTF-8");
+  }
+  if (step.kind() == Kind::Replace && sizeOf(step.pattern()) == 0) {
+    return bad("the empty text is replaced");
+  }
+  if (step.kind() == Kind::MarkSpaces &&
+      (content.empty() || decodeUtf8(content).length != content.size())) {
+    return bad("the content must be one character");
   }
   return Status::ok();
 }
@@ -115,13 +233,30 @@ Status verifyPipeline(const plan::Tokenizer &tokenizer) {
                   "is " + str(pipeline.normalizer_steps()) +
                       ", but there are " + str(steps) + " steps");
   }
+  if (steps > kMostSteps) {
+    return broken("plan.tokenizer.pipeline", "steps",
+                  "there are " + str(steps) + " steps; at most " +
+                      str(kMostSteps) + " are allowed");
+  }
   for (uint32_t i = 0; i < steps; ++i) {
     AIR_RETURN_IF_ERROR(verifyStep(*pipeline.steps()->Get(i), i,
                                    i < pipeline.normalizer_steps()));
   }
-  return checkEnum("tokenizer.rules.pipeline", "rendering",
-                   static_cast<uint8_t>(pipeline.rendering()),
-                   plan::EnumNameTokenRendering(pipeline.rendering()));
+  AIR_RETURN_IF_ERROR(verifyGrowth(tokenizer));
+  AIR_RETURN_IF_ERROR(
+      checkEnum("tokenizer.rules.pipeline", "rendering",
+                static_cast<uint8_t>(pipeline.rendering()),
+                plan::EnumNameTokenRendering(pipeline.rendering())));
+  if ((pipeline.rendering() == plan::TokenRendering::Marked &&
+       sizeOf(pipeline.mark()) == 0) ||
+      (pipeline.rendering() == plan::TokenRendering::Suffixed &&
+       sizeOf(pipeline.word_suffix()) == 0)) {
+    return broken("plan.tokenizer.pipeline", "rendering",
+                  std::string("is ") +
+                      plan::EnumNameTokenRendering(pipeline.rendering()) +
+                      ", but the text that it replaces is empty");
+  }
+  return Status::ok();
 }
 
 } // namespace air::rules

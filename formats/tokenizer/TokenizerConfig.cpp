@@ -38,11 +38,12 @@ void note(TokenizerData &data, const char *field, const std::string &what) {
 }
 
 /// Returns the text of a token as its file has it. TokenizerJson.cpp spells the
-/// pieces of a WordPiece vocabulary as GGUF does.
+/// pieces of a WordPiece vocabulary without a pipeline as GGUF does.
 std::string originalText(const TokenizerData &data, size_t id) {
   constexpr std::string_view kMark = "\xe2\x96\x81"; // U+2581
   const std::string &token = data.tokens[id];
-  if (data.kind != TokenizerKind::WordPiece || isSpecial(data.types[id])) {
+  if (data.kind != TokenizerKind::WordPiece || data.rules.pipeline.isSet ||
+      isSpecial(data.types[id])) {
     return token;
   }
   return token.starts_with(kMark) ? token.substr(kMark.size()) : "##" + token;
@@ -67,7 +68,7 @@ void makeControl(TokenizerData &data, int32_t id, const std::string &text) {
       return;
     }
   }
-  type = TokenType::Control;
+  setControl(data, static_cast<size_t>(id));
   data.tokens[id] = text;
 }
 

@@ -1,4 +1,5 @@
 //===- TokenizerJson.cpp - tokenizer.json -> TokenizerData ----------------===//
+#include "formats/model/ByteLevel.h"
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Printable.h"
@@ -6,6 +7,8 @@
 #include "formats/tokenizer/TokenizerJsonText.h"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <unordered_set>
 
 namespace air {
@@ -33,6 +36,10 @@ public:
     AIR_RETURN_IF_ERROR(readAddedTokens());
     AIR_RETURN_IF_ERROR(checkHoles());
     AIR_RETURN_IF_ERROR(setUnknown());
+    needsPipeline |= byteFallback && data.kind == TokenizerKind::Bpe &&
+                     root.find("pre_tokenizer") != nullptr &&
+                     namesByteLevel(*root.find("pre_tokenizer"), 0) &&
+                     !spellsAllBytes();
     AIR_RETURN_IF_ERROR(readTextRules(
         root, needsPipeline,
         std::ranges::any_of(added,
@@ -465,7 +472,7 @@ private:
     std::vector<int32_t> first;
     for (const Json &part : *parts) {
       const Json *text = memberOf(part, "Sequence");
-      if (text != nullptr && !hasText && text->value("id", "A") == "A") {
+      if (text != nullptr && !hasText && isFirstText(*text)) {
         hasText = true;
         continue;
       }
@@ -500,6 +507,40 @@ private:
                ? Status::ok()
                : fields.corrupt("single", "must contain a 'Sequence', which "
                                           "marks where the text goes");
+  }
+
+  /// Whether a 'Sequence' of a template stands for the first text.
+  static bool isFirstText(const Json &sequence) {
+    const auto id = sequence.find("id");
+    return id == sequence.end() || *id == "A";
+  }
+
+  /// Whether the pre-tokenizer `part` is ByteLevel, or has it as a part.
+  static bool namesByteLevel(const Json &part, int depth) {
+    if (!part.is_object() || depth > kDeepestList) {
+      return false;
+    }
+    const auto type = part.find("type");
+    const auto parts = part.find("pretokenizers");
+    return (type != part.end() && *type == "ByteLevel") ||
+           (parts != part.end() && parts->is_array() &&
+            std::ranges::any_of(*parts, [depth](const Json &each) {
+              return namesByteLevel(each, depth + 1);
+            }));
+  }
+
+  /// Whether each byte, spelled as one character, is a token. If so,
+  /// 'byte_fallback' has no effect on text that is spelled like this.
+  bool spellsAllBytes() const {
+    std::array<bool, 256> known{};
+    std::string bytes;
+    for (const std::string &token : data.tokens) {
+      if (token.size() <= 2 && bytesOfSpelling(token, bytes) &&
+          bytes.size() == 1) {
+        known[static_cast<uint8_t>(bytes[0])] = true;
+      }
+    }
+    return std::ranges::all_of(known, std::identity());
   }
 
   /// The object that `part` has under `name`, or null.

@@ -51,6 +51,10 @@ private:
     if (type == "Metaspace") {
       AIR_ASSIGN_OR_RETURN(decoder.mark,
                            fields.text("replacement", "\xe2\x96\x81"));
+      if (decoder.mark.empty()) {
+        return fields.corrupt("replacement",
+                              "is empty; it must be a character");
+      }
       AIR_ASSIGN_OR_RETURN(bool adds, fields.flag("add_prefix_space", true));
       AIR_ASSIGN_OR_RETURN(
           std::string scheme,
@@ -93,6 +97,11 @@ private:
     }
     if (type == "BPEDecoder") {
       AIR_ASSIGN_OR_RETURN(decoder.suffix, fields.text("suffix", "</w>"));
+      if (decoder.suffix.empty()) {
+        return fields.unsupported("has an empty suffix, which would occur "
+                                  "everywhere; only a suffix such as </w> is "
+                                  "supported");
+      }
       return set(fields, TokenRendering::Suffixed);
     }
     return fields.unsupported("has the type " + inQuotes(type) +

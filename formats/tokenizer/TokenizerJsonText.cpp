@@ -280,9 +280,15 @@ private:
   Status addSplit(const JsonFields &fields, const std::string &regex,
                   const std::string &behavior, bool inverts) {
     Result<Regex> compiled = Regex::compile(regex);
-    if (Result<Regex> lines = Regex::compile(regex, RegexAnchors::Lines);
-        compiled && lines && lines->code() != compiled->code()) {
-      return fields.unsupported("has a pattern with ^ or $");
+    if (compiled) {
+      const Result<Regex> lines = Regex::compile(regex, RegexAnchors::Lines);
+      if (!lines) {
+        return lines.status().withContext("tokenizer: '" +
+                                          fields.placeOf("pattern") + "'");
+      }
+      if (lines->code() != compiled->code()) {
+        return fields.unsupported("has a pattern with ^ or $");
+      }
     }
     std::optional<std::string> expression =
         withBehavior(regex, behavior, inverts);

@@ -34,9 +34,11 @@ struct Tokenizer::State {
   bool addSpacePrefix = false;
   size_t longestPiece = 0;
 
-  void encode(std::string_view text, bool parseSpecial,
+  /// encode() and encodePart() return false if a part of the text becomes too
+  /// long to be encoded.
+  bool encode(std::string_view text, bool parseSpecial,
               std::vector<int32_t> &ids) const;
-  void encodePart(std::string_view part, Place place,
+  bool encodePart(std::string_view part, Place place,
                   const SpecialMatcher &lateTokens,
                   std::vector<int32_t> &ids) const;
 };
@@ -140,29 +142,31 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   return Tokenizer(std::move(state));
 }
 
-void Tokenizer::State::encode(std::string_view text, bool parseSpecial,
+bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
                               std::vector<int32_t> &ids) const {
+  bool fits = true;
   const auto &matchers = parseSpecial ? allSpecial : userDefined;
   matchers[0].divide(
       text, matching,
       [&](std::string_view part, bool isFirst) {
-        encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
-                   matchers[1], ids);
+        fits &= encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
+                           matchers[1], ids);
       },
       [&](int32_t id) { ids.push_back(id); });
+  return fits;
 }
 
 /// Encodes the text between two special tokens. `lateTokens` finds the special
 /// tokens that must be looked for in normalised text.
-void Tokenizer::State::encodePart(std::string_view part, Place place,
+bool Tokenizer::State::encodePart(std::string_view part, Place place,
                                   const SpecialMatcher &lateTokens,
                                   std::vector<int32_t> &ids) const {
-  if (!hasLateTokens) {
-    encoder->encode(part, place, ids);
-    return;
-  }
   if (pipeline != nullptr) {
     const StepText formed = pipeline->normalise(part, place);
+    if (!hasLateTokens || formed.isTooLong) {
+      pipeline->encodeNormalised(formed.text, formed.origin, ids);
+      return !formed.isTooLong;
+    }
     lateTokens.divide(
         formed.text, matching,
         [&](std::string_view rest, bool) {
@@ -174,7 +178,11 @@ void Tokenizer::State::encodePart(std::string_view part, Place place,
               ids);
         },
         [&](int32_t id) { ids.push_back(id); });
-    return;
+    return true;
+  }
+  if (!hasLateTokens) {
+    encoder->encode(part, place, ids);
+    return true;
   }
   const std::string formed = encoder->normalisedForm(part);
   lateTokens.divide(
@@ -184,17 +192,33 @@ void Tokenizer::State::encodePart(std::string_view part, Place place,
                         ids);
       },
       [&](int32_t id) { ids.push_back(id); });
+  return true;
+}
+
+static Status tooLong(std::string_view text) {
+  return doesNotFitError("tokenizer: the normalizer makes a text of " +
+                         std::to_string(text.size()) +
+                         " bytes too long to be encoded; shorten the text");
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
                                        bool parseSpecial) const {
+  Result<std::vector<int32_t>> ids = tryEncode(text, addBos, parseSpecial);
+  return ids ? *std::move(ids) : std::vector<int32_t>();
+}
+
+Result<std::vector<int32_t>> Tokenizer::tryEncode(std::string_view text,
+                                                  bool addBos,
+                                                  bool parseSpecial) const {
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3 + 8);
   if (addBos && state->addBos) {
     ids.push_back(state->bos);
     ids.insert(ids.end(), state->afterBos.begin(), state->afterBos.end());
   }
-  state->encode(text, parseSpecial, ids);
+  if (!state->encode(text, parseSpecial, ids)) {
+    return tooLong(text);
+  }
   if (addBos && state->addEos) {
     ids.insert(ids.end(), state->beforeEos.begin(), state->beforeEos.end());
     ids.push_back(state->eos);
@@ -205,6 +229,13 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
 std::vector<int32_t>
 Tokenizer::encodeRendered(std::string_view text,
                           std::span<const jinja::TaintedSpan> tainted) const {
+  Result<std::vector<int32_t>> ids = tryEncodeRendered(text, tainted);
+  return ids ? *std::move(ids) : std::vector<int32_t>();
+}
+
+Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
+    std::string_view text, std::span<const jinja::TaintedSpan> tainted) const {
+  bool fits = true;
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3 + 8);
   const SpecialMatcher &anywhere = state->userDefined[0];
@@ -251,12 +282,15 @@ Tokenizer::encodeRendered(std::string_view text,
       [&](std::string_view part, bool isFirst) {
         // It is not known which bytes of normalised text are tainted. Control
         // tokens are therefore looked for only in parts without tainted bytes.
-        state->encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
-                          isTainted(part) ? state->userDefined[1]
-                                          : state->allSpecial[1],
-                          ids);
+        fits &= state->encodePart(
+            part, isFirst ? Place::TextStart : Place::AfterToken,
+            isTainted(part) ? state->userDefined[1] : state->allSpecial[1],
+            ids);
       },
       [&](int32_t id) { ids.push_back(id); });
+  if (!fits) {
+    return tooLong(text);
+  }
   return ids;
 }
 

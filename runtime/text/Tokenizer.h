@@ -46,8 +46,15 @@ public:
   /// them. With `parseSpecial`, the text of a control token becomes its id;
   /// otherwise it is ordinary text. User-defined tokens are matched in both
   /// cases. At any position, the longest match is used.
+  ///
+  /// There are no ids if the pipeline of the vocabulary makes the text too long
+  /// to be encoded.
   std::vector<int32_t> encode(std::string_view text, bool addBos,
                               bool parseSpecial) const;
+  /// As encode(), but returns DoesNotFit if the text becomes too long. For text
+  /// that is not known to be short.
+  Result<std::vector<int32_t>> tryEncode(std::string_view text, bool addBos,
+                                         bool parseSpecial) const;
 
   /// The ids of a text that a chat template has rendered. As in encode() with
   /// `parseSpecial`, the text of a control token becomes its id, but only if
@@ -59,6 +66,10 @@ public:
   std::vector<int32_t>
   encodeRendered(std::string_view text,
                  std::span<const jinja::TaintedSpan> tainted) const;
+  /// As encodeRendered(), but returns DoesNotFit like tryEncode().
+  Result<std::vector<int32_t>>
+  tryEncodeRendered(std::string_view text,
+                    std::span<const jinja::TaintedSpan> tainted) const;
 
   /// The bytes of token `id`, which need not be whole characters (see
   /// Detokenizer). They are empty for an id outside the vocabulary, and for

@@ -165,8 +165,9 @@ Result<Turn> Chat::answer(const ChatMessages &messages,
                           rt::GenerateOptions options, bool dims,
                           const AnswerPrinter::Write &write) {
   AIR_ASSIGN_OR_RETURN(const jinja::Rendered rendered, render(messages));
-  const std::vector<int32_t> tokens =
-      encoder->encodeRendered(rendered.text, rendered.tainted);
+  AIR_ASSIGN_OR_RETURN(
+      const std::vector<int32_t> tokens,
+      encoder->tryEncodeRendered(rendered.text, rendered.tainted));
   options.shownTokens = markTokens;
   options.endTokens = endTokens;
   const rt::ReasoningMarks *open =

@@ -92,7 +92,7 @@ Result<std::vector<int32_t>> messageTokens(const cli::Invocation &invocation,
   AIR_ASSIGN_OR_RETURN(const jinja::Rendered rendered,
                        renderMessages(message.opened, message.vocabulary,
                                       messages, message.date));
-  return tokenizer.encodeRendered(rendered.text, rendered.tainted);
+  return tokenizer.tryEncodeRendered(rendered.text, rendered.tainted);
 }
 
 /// The token ids of the prompt. If `message` is empty, the text is not a
@@ -114,7 +114,8 @@ promptTokens(const cli::Invocation &invocation, const rt::Session &session,
   if (message) {
     return messageTokens(invocation, *message, *tokenizer, text);
   }
-  std::vector<int32_t> tokens = tokenizer->encode(text, true, true);
+  AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
+                       tokenizer->tryEncode(text, true, true));
   noteDoubledBos(*tokenizer, tokens);
   return tokens;
 }

@@ -29,7 +29,7 @@ Result<std::vector<int32_t>> textTokens(const rt::Tokenizer &tokenizer,
   } else {
     AIR_ASSIGN_OR_RETURN(text, readStandardInput(textLimit()));
   }
-  return tokenizer.encode(text, false, false);
+  return tokenizer.tryEncode(text, false, false);
 }
 
 } // namespace

@@ -316,9 +316,11 @@ Status runRender(const cli::Invocation &invocation) {
         syntaxText(syntax, open, *tokenizer,
                    rt::turnEnd(*parsed, vocabulary, *tokenizer, syntax, date)));
   }
+  AIR_ASSIGN_OR_RETURN(
+      const std::vector<int32_t> tokens,
+      tokenizer->tryEncodeRendered(rendered->text, rendered->tainted));
   std::string ids;
-  for (int32_t id :
-       tokenizer->encodeRendered(rendered->text, rendered->tainted)) {
+  for (int32_t id : tokens) {
     ids += (ids.empty() ? "" : ",") + std::to_string(id);
   }
   return writeOut(ids + "\n");

@@ -127,7 +127,9 @@ Status printRate(const rt::Tokenizer &tokenizer, const std::string &text,
   double best = 0;
   for (int64_t i = 0; i < times; ++i) {
     double start = monotonicSeconds();
-    count = tokenizer.encode(text, addBos, parseSpecial).size();
+    AIR_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+                         tokenizer.tryEncode(text, addBos, parseSpecial));
+    count = ids.size();
     double seconds = monotonicSeconds() - start;
     best = i == 0 ? seconds : std::min(best, seconds);
   }
@@ -267,8 +269,10 @@ Status runTokenize(const cli::Invocation &invocation) {
   }
   AIR_RETURN_IF_ERROR(out.add(stringsPath ? "[" : ""));
   for (size_t i = 0; i < texts.size(); ++i) {
-    std::vector<int32_t> ids = tokenizer.encode(
-        texts[i], !invocation.has("--no-bos"), !invocation.has("--no-special"));
+    AIR_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                         tokenizer.tryEncode(texts[i],
+                                             !invocation.has("--no-bos"),
+                                             !invocation.has("--no-special")));
     if (!stringsPath) {
       noteDoubledBos(tokenizer, ids);
     }

@@ -110,6 +110,8 @@ private:
   size_t position = 0;
   uint32_t nested = 0;
   bool ignoreCase = false;
+  /// Whether the last sequence that was parsed has (?i) after its beginning.
+  bool hasLateFlag = false;
   RegexSyntax syntax;
 };
 
@@ -152,6 +154,10 @@ Parser::NodeOr Parser::parseChoice() {
   do {
     AIR_ASSIGN_OR_RETURN(uint32_t branch, parseSequence());
     choice.children.push_back(branch);
+    if (peek() == '|' && hasLateFlag && anchors == RegexAnchors::Lines) {
+      return notSupported(position, "a '|' after (?i) inside of a branch is "
+                                    "not supported; write (?i:X) instead");
+    }
   } while (accept('|'));
   ignoreCase = outerIgnoresCase; // the effect of (?i) ends with its group
   --nested;
@@ -173,15 +179,19 @@ Parser::NodeOr Parser::parseChoice() {
 Parser::NodeOr Parser::parseSequence() {
   RegexNode sequence;
   sequence.kind = RegexNode::Sequence;
+  bool isLate = false;
   while (peek() != kEnd && peek() != '|' && peek() != ')') {
     if (startsWith("(?i)")) {
       position += 4;
       ignoreCase = true;
+      // For Oniguruma, (?i) begins a group that includes all branches after it.
+      isLate |= !sequence.children.empty();
       continue;
     }
     AIR_ASSIGN_OR_RETURN(uint32_t item, parseQuantified());
     sequence.children.push_back(item);
   }
+  hasLateFlag = isLate; // groups in the sequence have set it, too
   if (sequence.children.empty()) {
     return add({});
   }
@@ -411,6 +421,15 @@ Result<bool> Parser::parseSetEscape(CodePointSet &set) {
     break;
   case 'p':
   case 'P': {
+    // What follows differs in Oniguruma, the library's engine: \pL is the
+    // letter p, then L, and properties do not ignore case.
+    if (anchors == RegexAnchors::Lines && (ignoreCase || peek(2) != '{')) {
+      return notSupported(
+          position, ignoreCase
+                        ? "a property in a group that ignores case is not "
+                          "supported; put it outside of (?i)"
+                        : "a property must have braces, as in \\p{L}");
+    }
     AIR_ASSIGN_OR_RETURN(set, parseProperty(c == 'P'));
     if (ignoreCase) {
       addCaseVariants(set);

@@ -255,7 +255,8 @@ void applyNormalizer(const TextStep &step, const Charsmap &charsmap,
     spelled.origin = spelled.text.size();
     appendSpelling(std::string_view(text.text).substr(text.origin),
                    spelled.text);
-    text = std::move(spelled);
+    text.text = std::move(spelled.text);
+    text.origin = spelled.origin;
     return;
   }
   case TextStepKind::Split:

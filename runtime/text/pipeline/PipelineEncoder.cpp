@@ -1,6 +1,7 @@
 //===- PipelineEncoder.cpp - text -> ids as tokenizer.json says -----------===//
 #include "runtime/text/pipeline/PipelineEncoder.h"
 
+#include "formats/model/CheckPipeline.h"
 #include "formats/support/Utf8.h"
 #include "runtime/text/BpeTables.h"
 #include "runtime/text/WordCache.h"
@@ -10,10 +11,16 @@
 
 namespace air::rt {
 
+/// The most bytes that a word may have. A normalised text may be one word. The
+/// models link the parts of a word with indices of 32 bits, and need up to 40
+/// times its length of memory.
+static constexpr size_t kLongestWord = size_t{1} << 29;
+
 Result<std::unique_ptr<PipelineEncoder>>
 PipelineEncoder::create(const TokenizerData &data, Vocabulary &vocabulary) {
   std::unique_ptr<PipelineEncoder> made(new PipelineEncoder());
   made->pipeline = data.rules.pipeline;
+  made->longestNormalised = kLongestWord / wordGrowth(data);
   const std::vector<TextStep> &steps = made->pipeline.steps;
   for (size_t i = 0; i < steps.size(); ++i) {
     if (!hasExpression(steps[i])) {
@@ -42,6 +49,7 @@ PipelineEncoder::create(const TokenizerData &data, Vocabulary &vocabulary) {
 
 StepText PipelineEncoder::normalise(std::string_view text, Place place) const {
   StepText changed;
+  changed.limit = longestNormalised;
   changed.text = isWellFormed(text) ? std::string(text) : wellFormed(text);
   if (place == Place::TextStart && !changed.text.empty()) {
     changed.origin = decodeUtf8(changed.text).length;
@@ -54,6 +62,9 @@ StepText PipelineEncoder::normalise(std::string_view text, Place place) const {
       applyNormalizer(step, charsmap, &matcher, changed);
     } else {
       applyNormalizer(step, charsmap, nullptr, changed);
+    }
+    if (changed.isTooLong || changed.text.size() > changed.limit) {
+      return {.isTooLong = true};
     }
   }
   return changed;

@@ -34,6 +34,7 @@ public:
   std::string normalisedForm(std::string_view text) const override;
   bool shrinksText() const override { return true; }
 
+  /// If the text becomes too long, the result says so, and is empty.
   StepText normalise(std::string_view text, Place place) const;
   /// Appends the ids of a part of a normalised text. Its first `origin` bytes
   /// are as in StepText.
@@ -46,6 +47,7 @@ private:
   TextPipeline pipeline;
   std::vector<Regex> regexes; ///< of the steps that have one, in order
   size_t normalizerRegexes = 0;
+  size_t longestNormalised = 0;
   Charsmap charsmap;
   std::unique_ptr<WordModel> model;
 };

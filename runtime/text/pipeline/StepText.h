@@ -3,6 +3,7 @@
 #define AIRPACK_RUNTIME_TEXT_PIPELINE_STEPTEXT_H
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,9 @@ namespace air::rt {
 struct StepText {
   std::string text;
   size_t origin = 0;
+  size_t limit = SIZE_MAX; ///< the most bytes that `text` may have
+  /// Whether a step would have made `text` longer. `text` is then incomplete.
+  bool isTooLong = false;
 };
 
 /// Replaces a StepText step by step, and keeps track of its origin.
@@ -30,6 +34,11 @@ public:
   /// Appends `bytes`, which stem from the character at the byte `source` of
   /// the text before the change.
   void put(std::string_view bytes, size_t source) {
+    if (bytes.size() > target.limit ||
+        out.size() > target.limit - bytes.size()) {
+      target.isTooLong = true;
+      return;
+    }
     out += bytes;
     if (source < oldOrigin) {
       newOrigin = out.size();

@@ -47,7 +47,7 @@ Result<std::unique_ptr<WordModel>> makeWordModel(const TokenizerData &data);
 /// Whether token `id` may be a piece of a word.
 inline bool isWordPiece(const TokenizerData &data, size_t id) {
   return !isSpecial(data.types[id]) ||
-         (!data.matching.empty() &&
+         (data.types[id] == TokenType::UserDefined && !data.matching.empty() &&
           (data.matching[id] & match_flags::kPiece) != 0);
 }
 

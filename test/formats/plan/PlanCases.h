@@ -41,6 +41,12 @@ using P = plan::PlanT;
 std::vector<Case> bufferCases();
 std::vector<Change> validBuffers();
 
+/// Gives the plan a pipeline with a normalizing and a splitting step.
+void addPipeline(plan::PlanT &p);
+
+/// Changes that break a rule for pipelines.
+std::vector<Case> pipelineCases();
+
 /// Changes that break a rule for placements, and changes that break none.
 std::vector<Case> placementCases();
 std::vector<Change> validPlacements();

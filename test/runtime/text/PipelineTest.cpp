@@ -117,9 +117,55 @@ TEST(PipelineTest, UnusableSteps) {
   EXPECT_THAT(checkTokenizer(data).message(),
               HasSubstr("must replace spaces with exactly one character"));
   data.rules.pipeline.steps.clear();
+  data.rules.pipeline.rendering = TokenRendering::Marked;
+  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("have no mark"));
+  data.rules.pipeline.rendering = TokenRendering::Suffixed;
+  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("have no suffix"));
+  data.rules.pipeline.rendering = TokenRendering::Plain;
   data.unknown = TokenizerData::kNoToken;
   EXPECT_THAT(checkTokenizer(data).message(),
               HasSubstr("there is no unknown token"));
+}
+
+TEST(PipelineTest, LimitsOfGrowth) {
+  TokenizerData data;
+  data.kind = TokenizerKind::WordLevel;
+  data.tokens = {"a"};
+  data.types = {TokenType::Normal};
+  data.unknown = 0;
+  TextPipeline &pipeline = data.rules.pipeline;
+  pipeline.isSet = true;
+  pipeline.normalizerSteps = 1;
+  // A charsmap of a trie without rules, and one replacement.
+  pipeline.steps = {{.kind = TextStepKind::Charsmap}};
+  const std::string trie("\4\0\0\0\0\0\0\0", 8);
+  data.charsmap = trie + std::string(65536, 'x') + '\0';
+  EXPECT_TRUE(checkTokenizer(data).isOk());
+  data.charsmap = trie + std::string(65537, 'x') + '\0';
+  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("could make a text "));
+  data.charsmap = trie + std::string(2, 'x') + '\0';
+  pipeline.steps.push_back(pipeline.steps[0]);
+  pipeline.normalizerSteps = 2;
+  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("several times"));
+
+  // The pre-tokenizer could make a word 4^7 times longer, so a normalised text
+  // may have 2^29 / 4^7 = 32768 bytes.
+  pipeline.steps.assign(
+      8, {.kind = TextStepKind::MarkSpaces, .content = "\xe2\x96\x81"});
+  pipeline.steps[0] = {.kind = TextStepKind::Replace,
+                       .flags = step_flags::kLiteral,
+                       .pattern = "a",
+                       .content = "bbb"};
+  pipeline.normalizerSteps = 1;
+  ASSERT_TRUE(checkTokenizer(data).isOk()) << checkTokenizer(data).message();
+  const Tokenizer tokenizer = tokenizerOf(data);
+  EXPECT_TRUE(tokenizer.tryEncode(std::string(10922, 'a'), true, true).isOk());
+  const std::string text(10923, 'a'); // becomes 32769 bytes
+  const Status status = tokenizer.tryEncode(text, true, true).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(), HasSubstr("makes a text of 10923 bytes too"));
+  EXPECT_EQ(tokenizer.tryEncodeRendered(text, {}).status().code(),
+            ErrorCode::DoesNotFit);
 }
 
 TEST(PipelineTest, MergesNeedTheirTokens) {
@@ -131,6 +177,20 @@ TEST(PipelineTest, MergesNeedTheirTokens) {
   EXPECT_EQ(status.code(), ErrorCode::Corrupt);
   EXPECT_THAT(status.message(), HasSubstr("needs a token 'no token', which is "
                                           "not in the vocabulary"));
+}
+
+// Each token begins with the empty prefix, so no token has a space before it.
+TEST(PipelineTest, DecoderWithAnEmptyPrefix) {
+  const json file = {
+      {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
+      {"decoder", {{"type", "WordPiece"}, {"prefix", ""}, {"cleanup", false}}},
+      {"model",
+       {{"type", "WordLevel"},
+        {"vocab", {{"[UNK]", 0}, {"a", 1}, {"b", 2}}},
+        {"unk_token", "[UNK]"}}}};
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(decode(tokenizerOf(*std::move(data)), {1, 2, 1}, false), "aba");
 }
 
 // Text never becomes a control token by way of the normalizer.

@@ -177,6 +177,51 @@ TEST_F(TokenizerConfigTest, ASpecialTokenMayBeTheOnlyTokenOfAByte) {
   }
 }
 
+// The token is also a word of the model, and not special. Only a text that is
+// searched for control tokens may contain it.
+TEST_F(TokenizerConfigTest, TextDoesNotSpellAControlTokenOfThePipeline) {
+  const json words = {
+      {"added_tokens", {{{"id", 3}, {"content", "<x>"}, {"special", false}}}},
+      {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
+      {"model",
+       {{"type", "WordLevel"},
+        {"vocab", {{"[UNK]", 0}, {"a", 1}, {"b", 2}, {"<x>", 3}}},
+        {"unk_token", "[UNK]"}}}};
+  write("tokenizer.json", words.dump());
+  // The library finds this token in all texts, also if none is searched for.
+  EXPECT_THAT(tokenizerOf(*read()).encode("a <x> b", false, false),
+              ElementsAre(1, 3, 2));
+  write("tokenizer_config.json", R"({"eos_token": "<x>"})");
+  EXPECT_THAT(tokenizerOf(*read()).encode("a <x> b", false, false),
+              ElementsAre(1, 0, 2));
+  EXPECT_THAT(tokenizerOf(*read()).encode("a <x> b", false, true),
+              ElementsAre(1, 3, 2));
+  // Plans allow the flag only for user-defined tokens.
+  EXPECT_EQ(read()->matching[3] & match_flags::kPiece, 0);
+}
+
+TEST_F(TokenizerConfigTest, SpecialTokensOfVocabulariesWithAPipeline) {
+  // Spaces are stripped, which only a pipeline can do.
+  const auto with = [&](const char *name, const json &config) {
+    json file = json::parse(
+        slurp(inputs("tokenizers/json/" + std::string(name) + ".json")));
+    file["normalizer"] = {{"type", "Strip"}, {"strip_left", true}};
+    write("tokenizer.json", file.dump());
+    write("tokenizer_config.json", config.dump());
+    Result<TokenizerData> data = read();
+    EXPECT_TRUE(data.isOk() && data->rules.pipeline.isSet);
+    return *std::move(data);
+  };
+  // "!" is the only token of the byte 33.
+  const TokenizerData bytes = with("llama3", {{"pad_token", "!"}});
+  EXPECT_THAT(tokenizerOf(bytes).encode("!", false, false),
+              ElementsAre(bytes.padding));
+  // "the" stands in the vocabulary without "##".
+  const TokenizerData words = with("wordpiece", {{"pad_token", "the"}});
+  ASSERT_NE(words.padding, TokenizerData::kNoToken);
+  EXPECT_EQ(words.tokens[static_cast<size_t>(words.padding)], "the");
+}
+
 TEST_F(TokenizerConfigTest, Malformed) {
   const std::pair<const char *, const char *> cases[] = {
       {"{", "the file is not valid JSON"},

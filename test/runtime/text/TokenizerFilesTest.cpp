@@ -170,6 +170,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "model has ''",
                 "llama3", kUnsupported, "/decoder",
                 R"({"type": "BPEDecoder", "suffix": "</x>"})"},
+        Refusal{"'decoder' has an empty suffix", "llama3", kUnsupported,
+                "/decoder", R"({"type": "BPEDecoder", "suffix": ""})"},
+        Refusal{"'decoder.replacement' is empty", "llama3", kCorrupt,
+                "/decoder", R"({"type": "Metaspace", "replacement": ""})"},
         Refusal{"'pre_tokenizer.pretokenizers[0]' has the behavior 'Other', "
                 "which is not supported",
                 "split", kUnsupported,
@@ -193,6 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "[325]"},
         Refusal{"'post_processor.single' must contain a 'Sequence'", "prefix",
                 kCorrupt, "/post_processor/single", "[]"},
+        Refusal{"has a template that is not supported", "llama3", kUnsupported,
+                "/post_processor/single/1/Sequence/id", "1"},
         Refusal{"'model.vocab[4]' must be an array of a piece and its score",
                 "unigram", kCorrupt, "/model/vocab/4", "[\"a\"]"},
         Refusal{"'model.unk_id' is 999; it must be less than the number of "
@@ -287,6 +293,24 @@ TEST(TokenizerFilesTest, FuseUnkNeedsUnknownParts) {
     model["unk_token"] = nullptr; // bytes without tokens are left out
     EXPECT_FALSE(isFused(file));
   }
+}
+
+// ByteLevel spells "!" as "!". Without a token for it, the library encodes "!"
+// as the token <0x21>.
+TEST(TokenizerFilesTest, ByteFallbackAfterByteLevel) {
+  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  json &model = file["model"];
+  const int32_t id = model["vocab"]["!"];
+  model["byte_fallback"] = true;
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_FALSE(data->rules.pipeline.isSet);
+  model["vocab"].erase("!");
+  model["vocab"]["<0x21>"] = id;
+  data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_THAT(tokenizerOf(*std::move(data)).encode("!", false, false),
+              ElementsAre(id));
 }
 
 // The ids are those of Hugging Face's `tokenizers` 0.23.3. The text of the

@@ -160,4 +160,28 @@ TEST(RegexErrorsTest, WhatIsEmptyCompilesAtOnce) {
   EXPECT_TRUE(Regex::compile("(?=" + pattern + "a*)").isOk());
 }
 
+// Where the engine of Hugging Face's library, Oniguruma, would give the same
+// expression another meaning, expressions of tokenizer.json are refused.
+TEST(RegexErrorsTest, OtherMeaningsInTokenizerJson) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"\\pL", "at character 1: a property must have braces"},
+      {"[\\PL]", "at character 2: a property must have braces"},
+      {"(?i)\\p{Lu}", "at character 5: a property in a group that ignores"},
+      {"(?i:[\\p{Lu}])", "at character 6: a property in a group that"},
+      {"a(?i)b|c", "at character 7: a '|' after (?i) inside of a branch"},
+      {"x|(a(?i)b(?:c)|d)", "at character 15: a '|' after (?i) inside"},
+  };
+  for (const auto &[pattern, message] : cases) {
+    EXPECT_TRUE(Regex::compile(pattern).isOk()) << pattern;
+    const Status status = Regex::compile(pattern, RegexAnchors::Lines).status();
+    EXPECT_EQ(status.code(), ErrorCode::Unsupported) << pattern;
+    EXPECT_NE(status.message().find(message), std::string::npos)
+        << status.message();
+  }
+  for (const char *pattern :
+       {"(?i)a|b", "x|(?i)a|b", "(a(?i)b)|c", "(?i:'s|'t)|\\p{L}"}) {
+    EXPECT_TRUE(Regex::compile(pattern, RegexAnchors::Lines).isOk()) << pattern;
+  }
+}
+
 } // namespace
