@@ -63,9 +63,8 @@ Result<std::optional<int32_t>> JsonFields::id(const char *name) const {
   }
   const auto *number = value->get_ptr<const Json::number_unsigned_t *>();
   if (number == nullptr || *number > INT32_MAX) {
-    return corrupt(name,
-                   "is not a token id, which is a whole number from 0 to " +
-                       std::to_string(INT32_MAX));
+    return corrupt(name, "is not a whole number from 0 to " +
+                             std::to_string(INT32_MAX));
   }
   return std::optional<int32_t>(static_cast<int32_t>(*number));
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace air {
@@ -261,6 +262,7 @@ private:
       return Status::ok();
     }
     AIR_ASSIGN_OR_RETURN(list, root.array("added_tokens"));
+    std::unordered_map<std::string, int32_t> known; // made if it is needed
     for (size_t i = 0; i < list->size(); ++i) {
       AIR_ASSIGN_OR_RETURN(
           JsonFields token,
@@ -270,9 +272,20 @@ private:
       if (!id) {
         return token.corrupt("id", "is missing");
       }
-      const bool isPiece =
-          std::cmp_less(*id, data.tokens.size()) && isPresent[*id];
+      bool isPiece = std::cmp_less(*id, data.tokens.size()) && isPresent[*id];
+      if (!isPiece || data.tokens[*id] != content) {
+        // If the vocabulary has the text, the library ignores the id here.
+        if (known.empty()) {
+          for (size_t each = 0; each < data.tokens.size(); ++each) {
+            known.emplace(data.tokens[each], static_cast<int32_t>(each));
+          }
+        }
+        const auto found = known.find(content);
+        id = found != known.end() ? found->second : *id;
+        isPiece |= found != known.end();
+      }
       if (!isPiece) {
+        known.emplace(content, *id);
         AIR_RETURN_IF_ERROR(
             put(token.placeOf("id"), *token.find("id"), content));
       } else if (data.tokens[*id] != content) {

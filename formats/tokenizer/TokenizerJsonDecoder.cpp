@@ -55,10 +55,7 @@ private:
         return fields.corrupt("replacement",
                               "is empty; it must be a character");
       }
-      AIR_ASSIGN_OR_RETURN(bool adds, fields.flag("add_prefix_space", true));
-      AIR_ASSIGN_OR_RETURN(
-          std::string scheme,
-          fields.text("prepend_scheme", adds ? "always" : "never"));
+      AIR_ASSIGN_OR_RETURN(const std::string scheme, prependScheme(fields));
       decoder.dropsSpace = scheme != "never";
       return set(fields, TokenRendering::Marked);
     }
@@ -122,6 +119,20 @@ private:
 };
 
 } // namespace
+
+Result<std::string> prependScheme(const JsonFields &fields) {
+  AIR_ASSIGN_OR_RETURN(bool adds, fields.flag("add_prefix_space", true));
+  AIR_ASSIGN_OR_RETURN(
+      std::string scheme,
+      fields.text("prepend_scheme", adds ? "always" : "never"));
+  if (!adds && scheme != "never") {
+    return fields.corrupt("prepend_scheme",
+                          "is " + inQuotes(scheme) +
+                              ", but 'add_prefix_space' is false; the scheme "
+                              "must then be never");
+  }
+  return scheme;
+}
 
 Result<JsonDecoder> readDecoder(const JsonFields &root) {
   return DecoderReader().run(root);

@@ -1,6 +1,7 @@
 //===- TokenizerJsonSteps.cpp - tokenizer.json -> TextPipeline ------------===//
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Printable.h"
+#include "formats/support/Utf8.h"
 #include "formats/text/regex/Regex.h"
 #include "formats/text/unicode/Normalize.h"
 #include "formats/tokenizer/TokenizerJsonText.h"
@@ -216,10 +217,7 @@ private:
   Status readMetaspace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string mark,
                          fields.text("replacement", std::string(kMark)));
-    AIR_ASSIGN_OR_RETURN(bool adds, fields.flag("add_prefix_space", true));
-    AIR_ASSIGN_OR_RETURN(
-        std::string scheme,
-        fields.text("prepend_scheme", adds ? "always" : "never"));
+    AIR_ASSIGN_OR_RETURN(const std::string scheme, prependScheme(fields));
     AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("split", true));
     constexpr const char *kNames[] = {"never", "always", "first"};
     const auto *found = std::ranges::find(kNames, scheme);
@@ -302,6 +300,10 @@ private:
       AIR_ASSIGN_OR_RETURN(std::string delimiter, fields.text("delimiter"));
       if (delimiter.empty()) {
         return fields.corrupt("delimiter", "is empty; it must be a character");
+      }
+      if (decodeUtf8(delimiter).length != delimiter.size()) {
+        return fields.corrupt("delimiter", "is " + inQuotes(delimiter) +
+                                               "; it must be one character");
       }
       addSplit(literal(delimiter), SplitBehavior::Removed);
       return Status::ok();

@@ -326,10 +326,7 @@ private:
   Status readMetaspace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string mark,
                          fields.text("replacement", std::string(kMark)));
-    AIR_ASSIGN_OR_RETURN(bool adds, fields.flag("add_prefix_space", true));
-    AIR_ASSIGN_OR_RETURN(
-        std::string scheme,
-        fields.text("prepend_scheme", adds ? "always" : "never"));
+    AIR_ASSIGN_OR_RETURN(const std::string scheme, prependScheme(fields));
     AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("split", true));
     if (mark != kMark) {
       return fields.unsupported("replaces spaces with " + inQuotes(mark) +

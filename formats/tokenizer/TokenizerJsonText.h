@@ -31,6 +31,10 @@ struct JsonDecoder {
 /// depend on other tokens in a way that is not listed above.
 Result<JsonDecoder> readDecoder(const JsonFields &root);
 
+/// The field 'prepend_scheme' of a Metaspace, or what 'add_prefix_space' of
+/// older files means. Corrupt if the two contradict each other.
+Result<std::string> prependScheme(const JsonFields &fields);
+
 /// Bytes in base64, or nothing if `text` is malformed.
 std::optional<std::string> fromBase64(std::string_view text);
 

@@ -125,9 +125,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "prepend", kCorrupt, "/model/unk_token", "\"<none>\""},
         Refusal{"'added_tokens' is not an array", "llama3", kCorrupt,
                 "/added_tokens", "{}"},
-        Refusal{"'added_tokens[0].content' is 'x', but the vocabulary gives "
+        Refusal{"'added_tokens[0].content' is '<x>', but the vocabulary gives "
                 "the id 0 to '<s>'",
-                "llama3", kCorrupt, "/added_tokens/0/content", "\"x\""},
+                "llama3", kCorrupt, "/added_tokens/0/content", "\"<x>\""},
         Refusal{"'added_tokens[1].id' is missing", "llama3", kCorrupt,
                 "/added_tokens/1/id", ""},
         Refusal{"'added_tokens[1].lstrip' is not a boolean", "llama3", kCorrupt,
@@ -144,6 +144,17 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"'pre_tokenizer.delimiter' is empty", "words", kCorrupt,
                 "/pre_tokenizer",
                 R"({"type": "CharDelimiterSplit", "delimiter": ""})"},
+        Refusal{"'pre_tokenizer.delimiter' is 'ab'; it must be one character",
+                "words", kCorrupt, "/pre_tokenizer",
+                R"({"type": "CharDelimiterSplit", "delimiter": "ab"})"},
+        Refusal{"'pre_tokenizer.length' is not a whole number from 0 to ",
+                "words", kCorrupt, "/pre_tokenizer",
+                R"({"type": "FixedLength", "length": -1})"},
+        Refusal{"'pre_tokenizer.prepend_scheme' is 'first', but "
+                "'add_prefix_space' is false",
+                "first", kCorrupt, "/pre_tokenizer",
+                R"({"type": "Metaspace", "prepend_scheme": "first",
+                    "add_prefix_space": false})"},
         Refusal{"'normalizer.pattern' is missing", "nfc", kCorrupt,
                 "/normalizer", R"({"type": "Replace", "content": ""})"},
         Refusal{"must have either a 'Regex' or a 'String', and not both", "nfc",
@@ -293,6 +304,16 @@ TEST(TokenizerFilesTest, FuseUnkNeedsUnknownParts) {
     model["unk_token"] = nullptr; // bytes without tokens are left out
     EXPECT_FALSE(isFused(file));
   }
+}
+
+// The library then uses the id that the vocabulary gives to the text.
+TEST(TokenizerFilesTest, AddedTokenWithAnotherId) {
+  json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
+  const int32_t id = file["model"]["vocab"]["!"];
+  file["added_tokens"].push_back({{"id", 9999}, {"content", "!"}});
+  Result<TokenizerData> data = parseTokenizerJson(file.dump());
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_EQ(data->types[static_cast<size_t>(id)], TokenType::UserDefined);
 }
 
 // ByteLevel spells "!" as "!". Without a token for it, the library encodes "!"
