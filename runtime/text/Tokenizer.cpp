@@ -48,6 +48,10 @@ Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
+/// A normalizer may make tokens much longer. Those of published vocabularies
+/// have some kilobytes in all.
+static constexpr size_t kMostNormalisedBytes = size_t{1} << 26;
+
 /// Fills `vocabulary`, and makes the encoder, which refers to it.
 static Result<std::unique_ptr<Encoder>> makeEncoder(const TokenizerData &data,
                                                     Vocabulary &vocabulary) {
@@ -103,6 +107,7 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
     state->addSpacePrefix =
         (says && data.addSpacePrefix) || data.kind == TokenizerKind::WordPiece;
   }
+  size_t normalisedBytes = 0; // of the tokens that are found in such text
   for (int pass = 0; pass < 2; ++pass) {
     std::vector<SpecialMatcher::Token> userDefined;
     std::vector<SpecialMatcher::Token> all;
@@ -116,6 +121,13 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
       std::string text = pass == 0
                              ? data.tokens[id]
                              : state->encoder->normalisedForm(data.tokens[id]);
+      normalisedBytes += pass == 1 ? text.size() : 0;
+      if (normalisedBytes > kMostNormalisedBytes) {
+        return unsupportedError(
+            "tokenizer: the normalizer makes the added tokens longer than " +
+            std::to_string(kMostNormalisedBytes) +
+            " bytes in all, which is not supported");
+      }
       if (type == TokenType::UserDefined) {
         userDefined.push_back({text, id});
       }

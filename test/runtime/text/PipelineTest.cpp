@@ -168,6 +168,24 @@ TEST(PipelineTest, LimitsOfGrowth) {
             ErrorCode::DoesNotFit);
 }
 
+TEST(PipelineTest, LimitOfNormalizedTokens) {
+  TokenizerData data;
+  data.kind = TokenizerKind::WordLevel;
+  data.tokens = {std::string(1025, 'a')};
+  data.types = {TokenType::UserDefined};
+  data.matching = {match_flags::kNormalized};
+  data.unknown = 0;
+  data.rules.pipeline = {.isSet = true,
+                         .steps = {{.kind = TextStepKind::Replace,
+                                    .flags = step_flags::kLiteral,
+                                    .pattern = "a",
+                                    .content = std::string(65536, 'b')}},
+                         .normalizerSteps = 1};
+  const Status status = Tokenizer::create(data).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(), HasSubstr("longer than 67108864 bytes in all"));
+}
+
 TEST(PipelineTest, MergesNeedTheirTokens) {
   json file = pipelines()[0]["file"];
   file["model"]["merges"][0] = {"a", "no token"};
