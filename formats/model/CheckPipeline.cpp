@@ -19,17 +19,6 @@ constexpr size_t kMostSteps = 64;
 /// of one letter. The steps of published files have products below 10,000.
 constexpr uint64_t kMostGrowth = 1 << 16;
 
-bool isUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Step step = decodeUtf8(text);
-    if (step.kind != Utf8Step::Whole) {
-      return false;
-    }
-    text.remove_prefix(step.length);
-  }
-  return true;
-}
-
 /// The largest factor by which a normal form makes a text in UTF-8 longer
 /// (Unicode Standard Annex #15, section "Stability of Normalized Forms").
 uint64_t growthOf(NormalForm form) {
@@ -75,7 +64,7 @@ Status checkStep(const TextStep &step, const std::string &where) {
   const auto bad = [&](const std::string &what) {
     return corruptError("tokenizer: " + where + " " + what);
   };
-  if (!isUtf8(step.pattern) || !isUtf8(step.content)) {
+  if (!isWellFormed(step.pattern) || !isWellFormed(step.content)) {
     return bad("has a text that is not valid UTF-8");
   }
   if (step.kind == TextStepKind::Replace && step.pattern.empty()) {

@@ -53,17 +53,6 @@ std::string_view viewOf(const flatbuffers::Vector<uint8_t> *bytes) {
                                 bytes->size());
 }
 
-bool isUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Step step = decodeUtf8(text);
-    if (step.kind != Utf8Step::Whole) {
-      return false;
-    }
-    text.remove_prefix(step.length);
-  }
-  return true;
-}
-
 /// The longest replacement in the rules of a Charsmap: after the 32-bit size of
 /// a trie and the trie, each replacement ends with a zero byte.
 uint64_t longestReplacement(std::string_view charsmap) {
@@ -178,7 +167,7 @@ Status verifyStep(const plan::TextStep &step, uint32_t index, bool normalizes) {
     return bad("the kind " + kind + " does not use all fields that are set");
   }
   const std::string_view content = viewOf(step.content());
-  if (!isUtf8(content) || !isUtf8(viewOf(step.pattern()))) {
+  if (!isWellFormed(content) || !isWellFormed(viewOf(step.pattern()))) {
     return bad("the pattern or the content is not valid UTF-8");
   }
   if (step.kind() == Kind::Replace && sizeOf(step.pattern()) == 0) {

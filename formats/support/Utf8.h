@@ -59,6 +59,18 @@ inline Utf8Step decodeUtf8(std::string_view text) {
   return {Utf8Step::Whole, length, codePoint};
 }
 
+/// Whether all of `text` is well-formed.
+inline bool isWellFormed(std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Step step = decodeUtf8(text);
+    if (step.kind != Utf8Step::Whole) {
+      return false;
+    }
+    text.remove_prefix(step.length);
+  }
+  return true;
+}
+
 /// Appends the character `c`, which must be at most U+10FFFF.
 inline void appendUtf8(uint32_t c, std::string &out) {
   auto byte = [&](uint32_t value) { out += static_cast<char>(value); };

@@ -47,25 +47,6 @@ public:
   }
 
 private:
-  /// Calls `read` for each entry of the list `name`.
-  template <typename Read>
-  static Status forEach(const JsonFields &fields, const char *name, int depth,
-                        Read read) {
-    if (depth == kDeepestList) {
-      return fields.unsupported("is nested more than " +
-                                std::to_string(kDeepestList) + " deep");
-    }
-    AIR_ASSIGN_OR_RETURN(const Json *list, fields.array(name));
-    for (size_t i = 0; i < list->size(); ++i) {
-      AIR_ASSIGN_OR_RETURN(
-          JsonFields entry,
-          JsonFields::of((*list)[i],
-                         fields.placeOf(name) + "[" + std::to_string(i) + "]"));
-      AIR_RETURN_IF_ERROR(read(entry));
-    }
-    return Status::ok();
-  }
-
   void add(TextStep step) { pipeline.steps.push_back(std::move(step)); }
 
   /// The pattern of a component: an expression, or, if `isLiteral`, a text.
@@ -114,9 +95,10 @@ private:
   Status readNormalizer(const JsonFields &fields, int depth) {
     AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
     if (type == "Sequence") {
-      return forEach(fields, "normalizers", depth, [&](const JsonFields &each) {
-        return readNormalizer(each, depth + 1);
-      });
+      return forEachEntry(fields, "normalizers", depth,
+                          [&](const JsonFields &each) {
+                            return readNormalizer(each, depth + 1);
+                          });
     }
     const std::pair<const char *, NormalForm> forms[] = {
         {"NFC", NormalForm::C},
@@ -251,10 +233,10 @@ private:
   Status readSplitter(const JsonFields &fields, int depth) {
     AIR_ASSIGN_OR_RETURN(std::string type, fields.text("type"));
     if (type == "Sequence") {
-      return forEach(fields, "pretokenizers", depth,
-                     [&](const JsonFields &each) {
-                       return readSplitter(each, depth + 1);
-                     });
+      return forEachEntry(fields, "pretokenizers", depth,
+                          [&](const JsonFields &each) {
+                            return readSplitter(each, depth + 1);
+                          });
     }
     if (type == "ByteLevel") {
       return readByteLevel(fields);

@@ -80,26 +80,6 @@ public:
 private:
   bool isKind(TokenizerKind kind) const { return data.kind == kind; }
 
-  /// Calls `read` for each entry of the list `name` of a component of type
-  /// Sequence.
-  template <typename Read>
-  static Status forEach(const JsonFields &fields, const char *name, int depth,
-                        Read read) {
-    if (depth == kDeepestList) {
-      return fields.unsupported("is nested more than " +
-                                std::to_string(kDeepestList) + " deep");
-    }
-    AIR_ASSIGN_OR_RETURN(const Json *list, fields.array(name));
-    for (size_t i = 0; i < list->size(); ++i) {
-      AIR_ASSIGN_OR_RETURN(
-          JsonFields entry,
-          JsonFields::of((*list)[i],
-                         fields.placeOf(name) + "[" + std::to_string(i) + "]"));
-      AIR_RETURN_IF_ERROR(read(entry));
-    }
-    return Status::ok();
-  }
-
   Status refuse(const JsonFields &fields, const std::string &type) const {
     constexpr const char *kNames[] = {"",        "",          "BPE",
                                       "Unigram", "WordPiece", ""};
@@ -191,9 +171,10 @@ private:
     bool isBpe = isKind(TokenizerKind::Bpe);
     bool isUnigram = isKind(TokenizerKind::Unigram);
     if (type == "Sequence") {
-      return forEach(fields, "normalizers", depth, [&](const JsonFields &each) {
-        return readNormalizer(each, depth + 1);
-      });
+      return forEachEntry(fields, "normalizers", depth,
+                          [&](const JsonFields &each) {
+                            return readNormalizer(each, depth + 1);
+                          });
     }
     if (isBpe &&
         (type == "NFC" || type == "NFD" || type == "NFKC" || type == "NFKD")) {
@@ -359,10 +340,10 @@ private:
     bool isBpe = isKind(TokenizerKind::Bpe);
     bool isUnigram = isKind(TokenizerKind::Unigram);
     if (type == "Sequence") {
-      return forEach(fields, "pretokenizers", depth,
-                     [&](const JsonFields &each) {
-                       return readSplitter(each, depth + 1);
-                     });
+      return forEachEntry(fields, "pretokenizers", depth,
+                          [&](const JsonFields &each) {
+                            return readSplitter(each, depth + 1);
+                          });
     }
     if (isByteLevel) {
       return fields.unsupported("follows a pre-tokenizer of the type "

@@ -17,6 +17,26 @@ inline constexpr std::string_view kPunctuationExpression =
 /// How deeply lists of components may be nested. Published files nest one list.
 inline constexpr int kDeepestList = 8;
 
+/// Calls `read` for each entry of the list `name` of a component of type
+/// Sequence, which is itself in `depth` such lists. Returns the first error.
+template <typename Read>
+Status forEachEntry(const JsonFields &fields, const char *name, int depth,
+                    Read read) {
+  if (depth == kDeepestList) {
+    return fields.unsupported("is nested more than " +
+                              std::to_string(kDeepestList) + " deep");
+  }
+  AIR_ASSIGN_OR_RETURN(const JsonFields::Json *list, fields.array(name));
+  for (size_t i = 0; i < list->size(); ++i) {
+    AIR_ASSIGN_OR_RETURN(
+        JsonFields entry,
+        JsonFields::of((*list)[i],
+                       fields.placeOf(name) + "[" + std::to_string(i) + "]"));
+    AIR_RETURN_IF_ERROR(read(entry));
+  }
+  return Status::ok();
+}
+
 /// What the decoder of a tokenizer.json says about the text of tokens.
 struct JsonDecoder {
   bool isPresent = false;

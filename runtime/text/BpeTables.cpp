@@ -174,17 +174,6 @@ private:
 
 } // namespace
 
-bool isWellFormed(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    Utf8Step step = decodeUtf8(text.substr(i));
-    if (step.kind != Utf8Step::Whole) {
-      return false;
-    }
-    i += step.length;
-  }
-  return true;
-}
-
 std::string wellFormed(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 16);

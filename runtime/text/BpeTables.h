@@ -12,12 +12,11 @@
 
 #include "formats/model/PreTokenizerNames.h"
 #include "formats/support/Status.h"
+#include "formats/support/Utf8.h"
 #include "runtime/text/Vocabulary.h"
 
 namespace air::rt {
 
-/// Returns true if `text` is well-formed UTF-8.
-bool isWellFormed(std::string_view text);
 /// Returns `text` with U+FFFD in place of each byte that is not part of
 /// well-formed UTF-8.
 std::string wellFormed(std::string_view text);

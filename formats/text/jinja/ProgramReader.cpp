@@ -14,17 +14,6 @@ namespace {
 /// them, 150 of expressions.
 constexpr uint32_t kMostLevels = 300;
 
-bool isUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Step step = decodeUtf8(text);
-    if (step.kind != Utf8Step::Whole) {
-      return false;
-    }
-    text.remove_prefix(step.length);
-  }
-  return true;
-}
-
 /// Names appear in error messages, which have one line.
 bool isShowable(std::string_view name) {
   return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
@@ -200,7 +189,7 @@ Result<Body> Reader::run() {
                         " are allowed");
   }
   for (size_t i = 0; i < code.texts.size(); ++i) {
-    if (!isUtf8(code.texts[i])) {
+    if (!isWellFormed(code.texts[i])) {
       return corruptError("text " + std::to_string(i) + " is not UTF-8");
     }
   }
