@@ -34,8 +34,10 @@ Status refused(const std::string &what, uint64_t bytes) {
 
 Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
                                           std::span<const RingWindow> windows,
-                                          uint64_t ringBytes) {
+                                          uint64_t ringBytes,
+                                          uint64_t mostMappings) {
   SegmentArena arena;
+  arena.mostMappings = mostMappings;
   uint64_t total = 0;
   for (uint64_t size : sizes) {
     arena.offsets.push_back(total);
@@ -69,10 +71,7 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
     AIR_RETURN_IF_ERROR(arena.mapPrivate(arena.offsets[i], sizes[i]));
   }
   AIR_RETURN_IF_ERROR(arena.mapRing(ringBytes));
-  arena.current.assign(windows.begin(), windows.end());
-  for (const RingWindow &window : windows) {
-    AIR_RETURN_IF_ERROR(arena.mapWindow(window));
-  }
+  AIR_RETURN_IF_ERROR(arena.mapWindows(windows));
   return arena;
 }
 
@@ -143,6 +142,69 @@ void SegmentArena::unmapRing() {
   }
 }
 
+/// Maps all windows, or none of them if they have too many bytes.
+Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
+  current.assign(windows.begin(), windows.end());
+  uint64_t bytes = 0;
+  for (const RingWindow &window : windows) {
+    bytes += window.bytes;
+  }
+  // The product cannot overflow, because memory has been allocated for the
+  // ring.
+  showsOnDemand = bytes > mostMappings * ringSize;
+  for (const RingWindow &window : windows) {
+    AIR_RETURN_IF_ERROR(showsOnDemand ? hide(window) : mapWindow(window));
+  }
+  return Status::ok();
+}
+
+/// Unmaps a window. Its addresses stay reserved, and cannot be accessed.
+Status SegmentArena::hide(const RingWindow &window) {
+  if (mmap(segment(window.segment) + window.offset, window.bytes, PROT_NONE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+           0) == MAP_FAILED) {
+    return refused("the address range of the weights", window.bytes);
+  }
+  return Status::ok();
+}
+
+Status SegmentArena::show(const RingWindow &window) {
+  if (!showsOnDemand) {
+    return Status::ok();
+  }
+  while (!shown.empty() &&
+         shownBytes + window.bytes > mostMappings * ringSize) {
+    const RingWindow oldest = shown.front();
+    shown.pop_front();
+    shownBytes -= oldest.bytes;
+    const auto found = timesShown.find(segment(oldest.segment) + oldest.offset);
+    if (--found->second == 0) {
+      timesShown.erase(found);
+      AIR_RETURN_IF_ERROR(hide(oldest));
+    }
+  }
+  shown.push_back(window);
+  shownBytes += window.bytes;
+  const bool isMapped =
+      timesShown[segment(window.segment) + window.offset]++ != 0;
+  return isMapped ? Status::ok() : mapWindow(window);
+}
+
+void SegmentArena::hideAll() {
+  // If the system refuses to unmap a window, the window stays mapped, which
+  // does no harm.
+  for (const RingWindow &window : shown) {
+    (void)hide(window);
+  }
+  forgetShown();
+}
+
+void SegmentArena::forgetShown() {
+  shown.clear();
+  timesShown.clear();
+  shownBytes = 0;
+}
+
 Status SegmentArena::mapWindow(const RingWindow &window) {
   uint8_t *to = segment(window.segment) + window.offset;
   uint64_t bytes = window.bytes;
@@ -172,12 +234,9 @@ Status SegmentArena::remap(std::span<const RingWindow> windows,
     AIR_RETURN_IF_ERROR(
         mapPrivate(offsets[window.segment] + window.offset, window.bytes));
   }
-  current.assign(windows.begin(), windows.end());
+  forgetShown();
   AIR_RETURN_IF_ERROR(mapRing(ringBytes));
-  for (const RingWindow &window : windows) {
-    AIR_RETURN_IF_ERROR(mapWindow(window));
-  }
-  return Status::ok();
+  return mapWindows(windows);
 }
 
 SegmentArena::SegmentArena(SegmentArena &&other) noexcept {
@@ -189,8 +248,13 @@ SegmentArena &SegmentArena::operator=(SegmentArena &&other) noexcept {
   std::swap(reserved, other.reserved);
   std::swap(offsets, other.offsets);
   std::swap(current, other.current);
+  std::swap(showsOnDemand, other.showsOnDemand);
+  std::swap(shown, other.shown);
+  std::swap(timesShown, other.timesShown);
+  std::swap(shownBytes, other.shownBytes);
   std::swap(memory, other.memory);
   std::swap(ringSize, other.ringSize);
+  std::swap(mostMappings, other.mostMappings);
   std::swap(whole, other.whole);
   std::swap(outer, other.outer);
   return *this;

@@ -13,6 +13,13 @@
 // window is no longer needed. A window that reaches the end of the ring
 // continues at its start.
 //
+// All windows are mapped from the start, unless they have more than kMostMappings
+// times as many bytes as the ring. If they do, a window is mapped when show()
+// asks for it, and the oldest ones are unmapped to make room. The system keeps
+// a page table for every mapping, limits how many mappings a process may have,
+// and visits all mappings of a page whenever it looks for pages to reclaim.
+// While it visits those of a huge page, no read into that page can begin.
+//
 // If the placement of the segments changes, remap() maps the same addresses in
 // another way. Neither the kernels nor their bindings change.
 //
@@ -29,8 +36,9 @@
 //
 // Ownership: the arena owns its memory; addresses are valid as long as it
 // exists. Thread-safety: no other function and no user of the memory may run at
-// the same time as remap(). Errors: DoesNotFit if the system refuses memory or
-// addresses.
+// the same time as remap(). One thread at a time may call show() and hideAll(),
+// while others use the windows that stay mapped. Errors: DoesNotFit if the
+// system refuses memory or addresses.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SEGMENTARENA_H
@@ -39,7 +47,9 @@
 #include "formats/support/Status.h"
 
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 namespace air::rt {
@@ -62,17 +72,31 @@ public:
   /// The ring as one range of addresses, if it is mapped as a whole in addition
   /// to the windows; otherwise empty.
   virtual std::span<uint8_t> ring() const { return {}; }
+
+  /// Makes sure that a window is mapped. It stays mapped at least until the
+  /// windows that were shown after it have more bytes than the ring, together.
+  virtual Status show(const RingWindow &window) {
+    (void)window;
+    return Status::ok();
+  }
+  /// States that nothing uses the windows that were shown so far.
+  virtual void hideAll() {}
 };
 
 class SegmentArena final : public SegmentMemory {
 public:
   static constexpr uint64_t kPageBytes = 4096;
+  /// About how many windows may show the same byte of the ring. With 16 of
+  /// them, the mappings of a huge page are visited in some 0.05 ms.
+  static constexpr uint64_t kMostMappings = 16;
 
   /// `sizes` are the sizes of the segments in bytes, which are multiples of
-  /// kPageBytes.
+  /// kPageBytes. `mostMappings` is at least 1, and other than kMostMappings only
+  /// in tests.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,
-                                     uint64_t ringBytes);
+                                     uint64_t ringBytes,
+                                     uint64_t mostMappings = kMostMappings);
   SegmentArena(SegmentArena &&other) noexcept;
   SegmentArena &operator=(SegmentArena &&other) noexcept;
   SegmentArena(const SegmentArena &) = delete;
@@ -92,20 +116,34 @@ public:
   /// It is valid until remap() is called.
   std::span<uint8_t> ring() const override { return whole; }
 
+  Status show(const RingWindow &window) override;
+  void hideAll() override;
+
 private:
   SegmentArena() = default;
   Status mapPrivate(uint64_t offset, uint64_t bytes);
   Status mapRing(uint64_t bytes);
   Status mapWhole();
   void unmapRing();
+  Status mapWindows(std::span<const RingWindow> windows);
   Status mapWindow(const RingWindow &window);
+  Status hide(const RingWindow &window);
+  void forgetShown();
 
   uint8_t *base = nullptr; ///< where the addresses of all segments begin
   uint64_t reserved = 0;
   std::vector<uint64_t> offsets;   ///< each segment's distance from `base`
-  std::vector<RingWindow> current; ///< the windows that are mapped
-  int memory = -1;                 ///< descriptor of the ring's memory
+  std::vector<RingWindow> current; ///< all windows
+  /// Whether windows are mapped only when they are shown.
+  bool showsOnDemand = false;
+  std::deque<RingWindow> shown; ///< in the order of show()
+  /// For each window in `shown`, by its address: how often it is there. Passes
+  /// that run only a few steps show the same windows again and again.
+  std::unordered_map<const uint8_t *, uint32_t> timesShown;
+  uint64_t shownBytes = 0; ///< the bytes of all windows in `shown`
+  int memory = -1;         ///< descriptor of the ring's memory
   uint64_t ringSize = 0;
+  uint64_t mostMappings = kMostMappings;
   std::span<uint8_t> whole; ///< what ring() returns
   std::span<uint8_t> outer; ///< the addresses that are reserved for `whole`
 };

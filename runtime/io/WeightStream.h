@@ -57,7 +57,7 @@ class WeightStream {
 public:
   /// Starts the thread. `input.reader` and `arena` must outlive the stream.
   static Result<std::unique_ptr<WeightStream>>
-  start(StreamSchedule schedule, const SegmentMemory &arena, StreamInput input);
+  start(StreamSchedule schedule, SegmentMemory &arena, StreamInput input);
   ~WeightStream();
   WeightStream(const WeightStream &) = delete;
   WeightStream &operator=(const WeightStream &) = delete;
@@ -115,8 +115,7 @@ private:
     bool done = false;
   };
 
-  WeightStream(StreamSchedule given, const SegmentMemory &arena,
-               StreamInput input)
+  WeightStream(StreamSchedule given, SegmentMemory &arena, StreamInput input)
       : schedule(std::move(given)), arena(arena), input(std::move(input)),
         verified(schedule.segments.size()), present(schedule.segments.size()) {
     reset();
@@ -132,12 +131,13 @@ private:
   // If submitNext() or completeOne() fails, it sets `pass` to the pass that
   // needs the bytes that could not be read.
   Status submitNext(uint64_t &pass);
+  Status showWindow(const ScheduledRead &read);
   Status completeOne(uint64_t &pass);
   Status deliver(const Block &block);
   void restartAt(uint64_t pass);
 
   StreamSchedule schedule;
-  const SegmentMemory &arena;
+  SegmentMemory &arena;
   StreamInput input;
 
   // Other threads may use these members only while the reading thread is

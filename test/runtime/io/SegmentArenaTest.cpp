@@ -1,8 +1,11 @@
 //===- SegmentArenaTest.cpp - addresses of partly resident segments -------===//
 #include "runtime/io/SegmentArena.h"
 
+#include <cerrno>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <unistd.h>
+#include <vector>
 
 using namespace air;
 using namespace air::rt;
@@ -50,6 +53,88 @@ TEST(SegmentArena, TheWholeRingIsTheMemoryOfTheWindows) {
   EXPECT_TRUE(holds(arena->segment(0) + kPage, 1, 1));
   EXPECT_TRUE(holds(arena->segment(0) + 2 * kPage, 1, 2));
   EXPECT_TRUE(holds(arena->segment(0) + 3 * kPage, 1, 1));
+}
+
+/// Whether a byte can be read. Unlike this process, the system reports an error
+/// if it cannot.
+bool canRead(const uint8_t *byte) {
+  int ends[2] = {-1, -1};
+  EXPECT_EQ(pipe(ends), 0);
+  const bool canRead = write(ends[1], byte, 1) == 1;
+  EXPECT_TRUE(canRead || errno == EFAULT) << std::strerror(errno);
+  close(ends[0]);
+  close(ends[1]);
+  return canRead;
+}
+
+/// A segment of `count` windows of two pages, of which each shows the whole
+/// ring.
+std::vector<RingWindow> windowsOfTwoPages(uint32_t count) {
+  std::vector<RingWindow> windows;
+  for (uint32_t i = 0; i < count; ++i) {
+    windows.push_back({0, 2 * kPage * i, 2 * kPage, 0});
+  }
+  return windows;
+}
+
+TEST(SegmentArena, MapsFewOfManyWindowsAtATime) {
+  constexpr uint32_t kCount = 40;
+  const uint64_t sizes[] = {2 * kPage * kCount};
+  const std::vector<RingWindow> windows = windowsOfTwoPages(kCount);
+  Result<SegmentArena> arena = SegmentArena::create(sizes, windows, 2 * kPage);
+  ASSERT_TRUE(arena) << arena.status().message();
+  std::memset(arena->ring().data(), 7, 2 * kPage);
+  const auto mapped = [&] {
+    std::vector<uint32_t> found;
+    for (uint32_t i = 0; i < kCount; ++i) {
+      if (canRead(arena->segment(0) + windows[i].offset)) {
+        found.push_back(i);
+      }
+    }
+    return found;
+  };
+  EXPECT_TRUE(mapped().empty());
+  for (uint32_t i = 0; i < kCount; ++i) {
+    Status status = arena->show(windows[i]);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    EXPECT_TRUE(holds(arena->segment(0) + windows[i].offset, 2, 7));
+  }
+  const std::vector<uint32_t> last = mapped();
+  EXPECT_LT(last.size(), kCount);
+  EXPECT_EQ(last.back(), kCount - 1);
+  EXPECT_EQ(last.back() - last.front() + 1, last.size());
+  arena->hideAll();
+  EXPECT_TRUE(mapped().empty());
+  ASSERT_TRUE(arena->show(windows[3]).isOk());
+  EXPECT_EQ(mapped(), std::vector<uint32_t>{3});
+}
+
+TEST(SegmentArena, AWindowThatIsShownAgainStaysMapped) {
+  // Only the windows 0 and 1 are shown, in turn, so they are never unmapped.
+  // The ring has four pages, so both are in use.
+  const uint64_t sizes[] = {2 * kPage * 3};
+  const std::vector<RingWindow> windows = windowsOfTwoPages(3);
+  Result<SegmentArena> arena =
+      SegmentArena::create(sizes, windows, 4 * kPage, /*mostMappings=*/1);
+  ASSERT_TRUE(arena) << arena.status().message();
+  std::memset(arena->ring().data(), 7, 4 * kPage);
+  ASSERT_TRUE(arena->show(windows[0]).isOk());
+  for (uint32_t i = 0; i < 20; ++i) {
+    ASSERT_TRUE(arena->show(windows[1 - i % 2]).isOk());
+    EXPECT_TRUE(canRead(arena->segment(0)));
+    EXPECT_TRUE(canRead(arena->segment(0) + 2 * kPage));
+    EXPECT_FALSE(canRead(arena->segment(0) + 4 * kPage));
+  }
+}
+
+TEST(SegmentArena, AllOfAFewWindowsAreMappedAtOnce) {
+  const uint64_t sizes[] = {2 * kPage * 3};
+  const std::vector<RingWindow> windows = windowsOfTwoPages(3);
+  Result<SegmentArena> arena = SegmentArena::create(sizes, windows, 2 * kPage);
+  ASSERT_TRUE(arena) << arena.status().message();
+  arena->hideAll();
+  EXPECT_TRUE(canRead(arena->segment(0)));
+  EXPECT_TRUE(canRead(arena->segment(0) + 4 * kPage));
 }
 
 TEST(SegmentArena, ResidentSegmentsNeedNoRing) {
