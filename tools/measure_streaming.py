@@ -19,6 +19,10 @@ the rounds, which are interleaved:
             code that is not the engine's, and as the pass of the plan that
             keeps everything in memory
   eta       tok/s / bound
+  plain     the same with what a program reaches that reads the bytes of a pass and
+            does nothing else, before and after each run: unlike the rate of the
+            disk, which is its best of many short samples, this is what the disk
+            sustains
   dram      the same with what the rate of memory allows instead of that pass
   together  the same with what disk and memory reach while both are read, by
             their median rates and by the shares of these rates that they keep
@@ -63,6 +67,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# The plain passes read through this much memory, which is what most rings have.
+RING_BYTES = 24 << 20
 
 
 def fail(message):
@@ -172,8 +178,58 @@ def plain_load(path, kept, ring):
     return seconds
 
 
-def bench(args, tools, plan, limit):
+def ranges_per_pass(tools, plan):
+    """The (offset, bytes) in the plan's file that each pass reads, in order."""
+    contents = json.loads(run([tools / "airpack", "inspect", plan, "--json"])[0].stdout)
+    ranges = []
+    for read in contents["placements"][0].get("reads") or []:
+        begin = contents["segments"][read["segment"]]["offset"] + read["offset"]
+        if ranges and sum(ranges[-1]) == begin:
+            ranges[-1] = (ranges[-1][0], ranges[-1][1] + read["bytes"])
+        else:
+            ranges.append((begin, read["bytes"]))
+    return ranges
+
+
+def plain_pass(path, ranges, ring):
+    """Seconds in which threads read what a pass reads, through `ring` bytes of memory.
+
+    The best of two ways: eight threads that read 2 MiB at a time, and two that read 8 MiB.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    best = None
+    for threads, block in ((8, 2 << 20), (2, 8 << 20)):
+        places = max(ring // block, 1)
+        memory = mmap.mmap(-1, places * block, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        memory.write(bytes(len(memory)))
+        view = memoryview(memory)
+        blocks = [(at, min(block, begin + size - at))
+                  for begin, size in ranges for at in range(begin, begin + size, block)]
+
+        def read(index):
+            at, size = blocks[index % len(blocks)]
+            to = index % places * block
+            os.preadv(file, [view[to:to + size]], at)
+
+        # A pass may be short, and is then repeated until half a second is over.
+        passes = 0
+        start = time.monotonic()
+        with ThreadPoolExecutor(threads) as pool:
+            while passes == 0 or time.monotonic() - start < 0.5:
+                list(pool.map(read, range(passes * len(blocks), (passes + 1) * len(blocks))))
+                passes += 1
+        seconds = (time.monotonic() - start) / passes
+        best = seconds if best is None else min(best, seconds)
+        view.release()
+        memory.close()
+    os.close(file)
+    return best
+
+
+def bench(args, tools, plan, limit, ranges=()):
     drop(plan)
+    before = plain_pass(plan, ranges, RING_BYTES) if ranges else 0
     # The rates of some machines change within seconds, so airrun bench measures
     # them several times, and decodes only a few tokens in between.
     done, peak = run([tools / "airrun", "bench", plan, "-p", "0", "-n", args.decode, "--rounds", "3",
@@ -181,6 +237,7 @@ def bench(args, tools, plan, limit):
     report = json.loads(done.stdout)
     report["peak"] = peak
     streaming = report.get("streaming", {"resident_bytes": plan.stat().st_size, "ring_bytes": 0})
+    report["plain_pass_s"] = (before + plain_pass(plan, ranges, RING_BYTES)) / 2 if ranges else 0
     report["plain_load_s"] = plain_load(plan, streaming["resident_bytes"], streaming["ring_bytes"])
     return report
 
@@ -205,7 +262,7 @@ def measure(args, tools, model, resident, cases):
     for _ in range(args.rounds):
         alone.append(bench(args, tools, resident, None))
         for index, case in enumerate(cases):
-            reports[index].append(bench(args, tools, case["plan"], case["limit"]))
+            reports[index].append(bench(args, tools, case["plan"], case["limit"], case["ranges"]))
             if args.peer:
                 peers[index].append(bench_peer(args, model, case["limit"], alone[0]["threads"]))
     return alone, reports, peers
@@ -222,6 +279,7 @@ def summary(case, reports, alone, peers):
     resident_tok_s = statistics.median(report["decode"]["tok_s"] for report in alone)
     disk_s = read / disk_rate if disk_rate else 0
     bound_tok_s = 1 / max(disk_s, 1 / resident_tok_s)
+    plain_tok_s = 1 / max(middle(lambda r: r["plain_pass_s"]), 1 / resident_tok_s)
     predicted = middle(lambda r: r["decode"]["predicted_tok_s"])
     # Plans that read nothing from the disk in each pass have no such rate.
     joint = lambda key: middle(lambda r: r["decode"][key]) if all(key in r["decode"] for r in reports) else None
@@ -230,6 +288,7 @@ def summary(case, reports, alone, peers):
         "tok_s": tok_s, "bound_tok_s": bound_tok_s, "eta": tok_s / bound_tok_s,
         "limited_by": "disk" if disk_s > 1 / resident_tok_s else "resident pass",
         "resident_tok_s": resident_tok_s,
+        "plain_tok_s": plain_tok_s, "plain_eta": tok_s / plain_tok_s,
         "dram_tok_s": middle(lambda r: r["decode"]["bound_tok_s"]),
         "dram_eta": middle(lambda r: r["decode"]["eta"]),
         "joint_tok_s": joint("joint_tok_s"), "joint_eta": joint("joint_eta"),
@@ -279,7 +338,8 @@ def print_row(row, as_json):
                 "; peer was killed")
     together = "" if row["joint_eta"] is None else f"together {row['joint_eta']:.3f} of {row['joint_tok_s']:.3f}; "
     print(f"{name} {row['tok_s']:8.3f} tok/s of {row['bound_tok_s']:.3f} ({row['limited_by']}): "
-          f"eta {row['eta']:.3f} (dram {row['dram_eta']:.3f} of {row['dram_tok_s']:.3f}), beta {row['beta']:.3f}; "
+          f"eta {row['eta']:.3f} (plain {row['plain_eta']:.3f} of {row['plain_tok_s']:.3f}, "
+          f"dram {row['dram_eta']:.3f} of {row['dram_tok_s']:.3f}), beta {row['beta']:.3f}; "
           f"{together}{row['bytes_per_pass'] / 1e6:.0f} MB per pass at {row['disk_gb_s']:.2f} GB/s, "
           f"ring {row['ring_bytes'] / 1e6:.0f} MB; peak {row['peak_share']:.3f}; "
           f"first {row['first_token_s']:.2f} s of {row['first_token_bound_s']:.2f}; "
@@ -342,6 +402,7 @@ def pack_cases(args, tools, model, profile, folder, expected):
             continue
         drop(plan)
         cases.append({"ratio": round(ratio, 3), "limit": limit, "plan": plan, "pin": pin,
+                      "ranges": ranges_per_pass(tools, plan),
                       "same": tokens_of(tools, plan, limit) == expected})
     return cases
 
