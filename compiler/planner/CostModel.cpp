@@ -51,9 +51,9 @@ PassPrediction predictPass(std::vector<LinkLoad> links,
       prediction.nanoseconds = copies;
       prediction.limit = "pcie";
     } else if (prediction.nanoseconds != 0) {
-      prediction.limit = reading > cores                            ? "disk"
-                         : 2 * static_cast<double>(memory) >= cores ? name
-                                                                    : "cpu";
+      prediction.limit = reading > cores ? "disk"
+                         : memory >= cpu ? name
+                                         : "cpu";
     }
   }
   prediction.links = std::move(links);

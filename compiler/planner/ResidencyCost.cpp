@@ -33,10 +33,12 @@ ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
       static_cast<double>(weights.isForOutputs ? phase.outputs : phase.tokens);
   cost.cpuReading = secondsAt(cost.bytes, problem.links.memory);
   cost.gpuReading = secondsAt(cost.bytes, problem.links.vram);
-  cost.cpuSeconds =
-      phase.tokens == 1 && weights.cpuSecondsAlone > 0
-          ? overlappedTime(cost.cpuReading, weights.cpuSecondsAlone)
-          : std::max(cost.cpuReading, tokens * weights.cpuSecondsPerToken);
+  const bool isAlone = phase.tokens == 1 && weights.cpuSecondsAlone > 0;
+  cost.cpuArithmetic =
+      isAlone ? weights.cpuSecondsAlone : tokens * weights.cpuSecondsPerToken;
+  cost.cpuSeconds = isAlone
+                        ? overlappedTime(cost.cpuReading, cost.cpuArithmetic)
+                        : std::max(cost.cpuReading, cost.cpuArithmetic);
   cost.gpuSeconds =
       std::max(cost.gpuReading, tokens * weights.gpuSecondsPerToken);
   return cost;
@@ -55,6 +57,7 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
     const Phase &phase = problem.phases[p];
     PhaseLoad load;
     double cpuReading = 0;
+    double cpuArithmetic = 0;
     double gpuReading = 0;
     for (size_t i = 0; i < problem.classes.size(); ++i) {
       const WeightClass &weights = problem.classes[i];
@@ -79,6 +82,7 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
       load.cpuSeconds += cost.cpuSeconds * (ramCpu + diskCpu);
       load.gpuSeconds += cost.gpuSeconds * onGpu;
       cpuReading += cost.cpuReading * (ramCpu + diskCpu);
+      cpuArithmetic += cost.cpuArithmetic * (ramCpu + diskCpu);
       gpuReading += cost.gpuReading * onGpu;
     }
     if (kv > 0) {
@@ -97,12 +101,12 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
     const double devices = placement.schedule == Schedule::Fluid
                                ? std::max(load.cpuSeconds, load.gpuSeconds)
                                : load.cpuSeconds + load.gpuSeconds;
-    // The device that works longer may limit the pass: by its memory if reading
-    // takes at least half of its time, and otherwise by its arithmetic.
+    // The device that works longer may limit the pass. A CPU does so by its
+    // memory if reading takes longer than its arithmetic, and a GPU if reading
+    // takes at least half of its time.
     const bool isCpu = load.cpuSeconds >= load.gpuSeconds;
-    const double reading = isCpu ? cpuReading : gpuReading;
-    const double working = isCpu ? load.cpuSeconds : load.gpuSeconds;
-    const bool reads = 2 * reading >= working;
+    const bool reads =
+        isCpu ? cpuReading >= cpuArithmetic : 2 * gpuReading >= load.gpuSeconds;
     const char *device =
         isCpu ? (reads ? "dram" : "cpu") : (reads ? "vram" : "gpu");
     for (const auto &[seconds, name] :

@@ -16,9 +16,10 @@ namespace air::compiler {
 /// The cost of a class of weights in a pass if a single device computes with
 /// all of them.
 struct ClassCost {
-  double bytes = 0;      ///< bytes of the class that the pass reads
-  double cpuReading = 0; ///< seconds for reading these bytes from RAM
-  double gpuReading = 0; ///< seconds for reading these bytes from VRAM
+  double bytes = 0;         ///< bytes of the class that the pass reads
+  double cpuReading = 0;    ///< seconds for reading these bytes from RAM
+  double cpuArithmetic = 0; ///< seconds of arithmetic on the CPU
+  double gpuReading = 0;    ///< seconds for reading these bytes from VRAM
   double cpuSeconds = 0; ///< seconds for reading and computing, which overlap
   double gpuSeconds = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <tuple>
 
 namespace air {
@@ -35,8 +36,11 @@ std::optional<Enum> valueIn(const std::array<std::string_view, N> &names,
 } // namespace
 
 double overlappedTime(double reading, double arithmetic) {
-  return std::max(reading, arithmetic) +
-         kExposedShare * std::min(reading, arithmetic);
+  const double longer = std::max(reading, arithmetic);
+  const double shorter = std::min(reading, arithmetic);
+  return shorter == 0
+             ? longer
+             : longer + kExposedShare * std::sqrt(shorter / longer) * shorter;
 }
 
 double keptShare(uint64_t beside, uint64_t alone) {

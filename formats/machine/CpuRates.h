@@ -94,16 +94,17 @@ struct CpuRates {
 /// counts the arithmetic of a pass (docs/plan-format.md).
 inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 
-/// Cores read weights from memory and compute with them at the same time. The
-/// longer of the two times does not hide the shorter one entirely, because
-/// loads wait for arithmetic and arithmetic waits for loads. This is the share
-/// of the shorter time that is not hidden. It is fitted to four decode passes
-/// of whole models on two cores of Emerald Rapids, in which the share was 0.67
-/// to 0.83 (docs/performance.md).
-inline constexpr double kExposedShare = 0.75;
+/// How much of the shorter of two times overlappedTime() adds to the longer one
+/// if both are equal. Fitted to 25 decode passes of whole models on two cores of
+/// a Zen 4, of which 23 are then predicted within 10 % (docs/performance.md).
+inline constexpr double kExposedShare = 0.5;
 
 /// The time that cores take if reading alone takes `reading` and arithmetic
-/// alone takes `arithmetic`, all in the same unit.
+/// alone takes `arithmetic`, all in the same unit. They do both at the same
+/// time, but the longer of the two does not hide the shorter one entirely,
+/// because loads wait for arithmetic and arithmetic waits for loads. The more
+/// alike the two times are, the larger is the share of the shorter one that is
+/// not hidden: kExposedShare * sqrt(shorter / longer).
 double overlappedTime(double reading, double arithmetic);
 
 /// The shares of the full rates of the disk and of memory that are reached

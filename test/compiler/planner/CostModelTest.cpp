@@ -69,25 +69,26 @@ TEST(CostModel, ADiskDoesNotSlowDownAGpu) {
 }
 
 TEST(CostModel, ArithmeticOverlapsReadingInPart) {
-  // Reading takes 100 ms, and arithmetic takes 40 ms. A quarter of the shorter
-  // time, 10 ms, overlaps with the longer one, so the pass takes 130 ms.
+  // Reading takes 100 ms, and arithmetic takes 25 ms. As the shorter time is a
+  // fourth of the longer one, half of the square root of a fourth of it, which
+  // is 6.25 ms, is not hidden, so the pass takes 106.25 ms.
   const LinkLoad reading = {"dram", 8'000'000'000, 80'000'000'000};
-  const LinkLoad arithmetic = {"cpu", 4'000'000'000, 100'000'000'000};
+  const LinkLoad arithmetic = {"cpu", 2'500'000'000, 100'000'000'000};
   PassPrediction prediction = predictPass({reading, arithmetic});
-  EXPECT_EQ(prediction.nanoseconds, 130'000'000U);
+  EXPECT_EQ(prediction.nanoseconds, 106'250'000U);
   EXPECT_EQ(prediction.limit, "dram");
-  // Reading and arithmetic together take 130 ms, and the disk takes 120 ms. A
-  // fifth of the shorter time is added to the longer one.
+  // Reading and arithmetic together take 106.25 ms, and the disk takes 100 ms.
+  // A fifth of the shorter time is added to the longer one.
   EXPECT_EQ(
-      predictPass({reading, arithmetic, {"disk", 120, 1'000}}).nanoseconds,
-      154'000'000U);
+      predictPass({reading, arithmetic, {"disk", 100, 1'000}}).nanoseconds,
+      126'250'000U);
   prediction = predictPass({reading, arithmetic, {"disk", 140, 1'000}});
-  EXPECT_EQ(prediction.nanoseconds, 166'000'000U);
+  EXPECT_EQ(prediction.nanoseconds, 161'250'000U);
   EXPECT_EQ(prediction.limit, "disk");
-  // Here arithmetic takes 300 ms. A quarter of the 100 ms of reading overlaps
-  // with it, so the pass takes 375 ms.
-  prediction = predictPass({reading, {"cpu", 30, 100}});
-  EXPECT_EQ(prediction.nanoseconds, 375'000'000U);
+  // Here arithmetic takes 400 ms, and 25 ms of the 100 ms of reading are not
+  // hidden behind it.
+  prediction = predictPass({reading, {"cpu", 40, 100}});
+  EXPECT_EQ(prediction.nanoseconds, 425'000'000U);
   EXPECT_EQ(prediction.limit, "cpu");
 }
 
