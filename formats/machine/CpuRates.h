@@ -95,8 +95,8 @@ struct CpuRates {
 inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 
 /// How much of the shorter of two times overlappedTime() adds to the longer one
-/// if both are equal. Fitted to 25 decode passes of whole models on two cores of
-/// a Zen 4, of which 23 are then predicted within 10 % (docs/performance.md).
+/// if both are equal. Fitted to 25 decode passes of whole models on two cores
+/// of a Zen 4, of which 23 are predicted within 10 % (docs/performance.md).
 inline constexpr double kExposedShare = 0.5;
 
 /// The time that cores take if reading alone takes `reading` and arithmetic

@@ -13,12 +13,13 @@
 // window is no longer needed. A window that reaches the end of the ring
 // continues at its start.
 //
-// All windows are mapped from the start, unless they have more than kMostMappings
-// times as many bytes as the ring. If they do, a window is mapped when show()
-// asks for it, and the oldest ones are unmapped to make room. The system keeps
-// a page table for every mapping, limits how many mappings a process may have,
-// and visits all mappings of a page whenever it looks for pages to reclaim.
-// While it visits those of a huge page, no read into that page can begin.
+// All windows are mapped from the start, unless they have more than
+// kMostMappings times as many bytes as the ring. If they do, a window is mapped
+// when show() asks for it, and the oldest ones are unmapped to make room. The
+// system keeps a page table for every mapping, limits how many mappings a
+// process may have, and visits all mappings of a page whenever it looks for
+// pages to reclaim. While it visits those of a huge page, no read into that
+// page can begin.
 //
 // If the placement of the segments changes, remap() maps the same addresses in
 // another way. Neither the kernels nor their bindings change.
@@ -91,8 +92,8 @@ public:
   static constexpr uint64_t kMostMappings = 16;
 
   /// `sizes` are the sizes of the segments in bytes, which are multiples of
-  /// kPageBytes. `mostMappings` is at least 1, and other than kMostMappings only
-  /// in tests.
+  /// kPageBytes. `mostMappings` is at least 1; only tests choose another value
+  /// than kMostMappings.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,
                                      uint64_t ringBytes,
