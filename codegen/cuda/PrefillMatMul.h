@@ -16,8 +16,9 @@
 // several tiles of 16 rows by several groups of 8 tokens, so each decoded
 // weight and each loaded activation is used in several mma instructions.
 //
-// The activations between the two kernels, "operands", consist of chunks. Chunk
-// [g][u] holds tokens 8g to 8g+7 and the columns of T16 unit u:
+// The first kernel stores the activations in the array "operands", from which
+// the second reads them. The array consists of chunks. Chunk [g][u] holds
+// tokens 8g to 8g+7 and the columns of T16 unit u:
 //   - for every 32 columns, 16 bytes for each lane of a warp, where lane 4t+j
 //     has eight columns of token 8g+t, in the order of the unit's weights
 //     (formats/plan/T16.h); or, for wgmma, the four core matrices of 8 tokens
@@ -53,8 +54,9 @@ struct PrefillInput {
 /// Whether matmuls of this dtype can use wgmma on `target`.
 bool canUseWgmma(DType dtype, const CudaTarget &target);
 
-/// The size in bytes of "operands" for kernels with these properties. Errors
-/// are those of generatePrefillInput.
+/// The size in bytes of the array "operands" that the kernel of `spec` writes
+/// for maxTokens tokens (see the top of this file). Errors are those of
+/// generatePrefillInput.
 Result<uint64_t> prefillOperandBytes(const PrefillInput &spec);
 
 /// The name of the kernel that generatePrefillInput would generate.
@@ -103,7 +105,7 @@ struct PrefillMatMul {
   PrefillTiling tiling;
 };
 
-/// Returns the properties of the operands that the matmul reads. `spec` does
+/// Returns the PrefillInput whose "operands" the matmul can read. `spec` does
 /// not say how they are computed, so the result's `input` and `epsilon` have
 /// their default values.
 PrefillInput prefillInputOf(const PrefillMatMul &spec);

@@ -67,7 +67,7 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
     rows += rowsOf(*source);
   }
   if (rows != tensor.rows) {
-    return shapeError(tensor, "the number of rows in all of its sources is",
+    return shapeError(tensor, "the total number of rows of its sources is",
                       rows, tensor.rows);
   }
   if (recipe.interleavedRows != 0 &&
@@ -100,7 +100,7 @@ Status checkVector(const TensorContent &tensor, const VectorRecipe &recipe) {
     elements += elementsOf(*source);
   }
   if (elements != tensor.columns || tensor.rows != 1) {
-    return shapeError(tensor, "the number of elements in all of its sources is",
+    return shapeError(tensor, "the total number of elements of its sources is",
                       elements, tensor.columns);
   }
   return tensor.bytes == elements * sizeof(float)

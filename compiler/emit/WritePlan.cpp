@@ -147,8 +147,8 @@ struct SegmentFacts {
     if (!weightless && weights != contents.size()) {
       return internalError(
           "the plan has " + std::to_string(weights) +
-          " segments of weights and tables, but contents for " +
-          std::to_string(contents.size()));
+          " segments of weights and tables, but contents were given for " +
+          std::to_string(contents.size()) + " segments");
     }
     return Status::ok();
   }

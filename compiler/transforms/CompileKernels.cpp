@@ -32,7 +32,9 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
       return compileForGpu(profile);
     }
     AIR_ASSIGN_OR_RETURN(const CpuSpecs specs, cpuSpecs());
-    // Without a KernelBuild, kernels are compiled here, so their size is exact.
+    // If the pass was given no KernelBuild, it compiles the kernels itself, in
+    // the foreground and without a reservation, so their segment has their
+    // exact size.
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
     SmallVector<StringRef> entries; // in their order in the object

@@ -50,8 +50,9 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
       }
     }
 
-    std::set<std::string> kernels; // names of kernels of the CPU
-    // names of kernels of GPUs, each with its own executable
+    // The names of the CPU's kernels, which share one executable, and of the
+    // GPU kernels, each of which has an executable of its own.
+    std::set<std::string> kernels;
     std::set<std::string> gpuKernels;
     module.walk([&](DispatchOp dispatch) {
       (dispatch.getLaunch() ? gpuKernels : kernels)

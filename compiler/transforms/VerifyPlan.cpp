@@ -146,9 +146,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       auto found = indexOf.find(read.getSegment().str());
       if (found == indexOf.end() || found->second != reads.size()) {
         return verificationError(
-            "read " + std::to_string(reads.size()) + " reads segment '" +
+            "read " + std::to_string(reads.size()) + " loads segment '" +
             read.getSegment().str() +
-            "'; it must read the segment of weights with index " +
+            "'; it must load the segment of weights with index " +
             std::to_string(reads.size()));
       }
       reads.push_back(

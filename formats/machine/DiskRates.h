@@ -10,12 +10,16 @@
 //           DiskRate; each combination of the first four may appear once
 //   rings   a list of at most kMaxRingRates objects with both keys of RingRate;
 //           each size may appear once
-//   bandwidth_beside, memory_beside
+//   bandwidth_beside
 //           the bytes per second that are read from the disk, into a ring of
-//           kUsualRingBytes, and the bytes per second that all cores read from
-//           memory, while both are read: 0..2^63-1. `airrun probe` computes
-//           them by multiplying disk_bandwidth and memory_bandwidth by the
-//           shares that it measures (DiskProbe.h). Only written if known
+//           kUsualRingBytes, while all cores read from memory: 0..2^63-1
+//   memory_beside
+//           the bytes per second that all cores read from memory while the disk
+//           is read in this way: 0..2^63-1
+// `airrun probe` measures which fractions of disk_bandwidth and of
+// memory_bandwidth are left while both are read (DiskProbe.h). The two rates
+// times these fractions are bandwidth_beside and memory_beside, each of which
+// is only written if it is known.
 // `cached` and `curve` are only written if there is a curve or a ring.
 //
 // Thread-safety: plain data and pure functions.
@@ -69,10 +73,9 @@ struct DiskRate {
 
 /// How fast blocks are read into a ring with the method, block size, number of
 /// blocks in flight and kind of memory pages (normal or huge) that
-/// chooseDiskRate() returns. A ring is a block of memory that is
-/// filled again and again. Some machines write what comes from the disk into
-/// the cache of the CPU. There, a ring that does not fit in the cache is filled
-/// more slowly.
+/// chooseDiskRate() returns. A ring is a block of memory that is filled again
+/// and again. Some machines write what comes from the disk into the cache of
+/// the CPU. There, a ring that does not fit in the cache is filled more slowly.
 struct RingRate {
   uint64_t bytes = 0;     ///< bytes: the size of the ring, at least 1
   uint64_t bandwidth = 0; ///< bandwidth: bytes per second, at least 1

@@ -70,17 +70,18 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.device_ring_bytes();
-  // What the arrays of a batch hold, in numbers of 4 bytes. For each token: an
-  // id, two positions, and a row of the block table of each group on the
-  // device. If there are tiles, also the index of the token's row in the block
-  // tables, and three numbers for a tile, since there may be as many tiles as
-  // tokens. With tiles, each output also has the index of its token, and there
-  // are three counts.
+  // The arrays of a batch consist of numbers of 4 bytes. Each token has an id,
+  // two positions, and a row of the block table of each group on the device. If
+  // there are tiles, it also has the index of its row in the block tables, and
+  // three numbers for a tile, since there may be as many tiles as tokens. With
+  // tiles, each output also has the index of its token, and there are three
+  // counts.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });
   uint64_t tokenBytes = hasTiles ? 28 : 12;
-  uint64_t draws = 0; // what follows TokenCount
+  // The bytes after TokenCount: padding, and the TokenDraw records.
+  uint64_t draws = 0;
   for (uint32_t i = 0; i < sizeOf(plan.cache_groups()); ++i) {
     const plan::CacheGroup &group = *plan.cache_groups()->Get(i);
     if (group.device() != 0) {

@@ -1,7 +1,8 @@
-//===- TokenizerJsonDecoder.cpp - how tokens of tokenizer.json read -------===//
+//===- TokenizerJsonDecoder.cpp - the decoder of a tokenizer.json ---------===//
 //
-// The text of a token depends on this token alone, but for the space with which
-// a text begins. The decoders of published models can be described like this.
+// Only decoders that decode each token by itself are supported, except that
+// they may drop a space at the beginning of the text. The decoders of published
+// models are of this kind.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/support/Printable.h"
@@ -43,7 +44,9 @@ private:
       return Status::ok();
     }
     if (type == "ByteFallback" && !isFused) {
-      return Status::ok(); // byte tokens become bytes in any case
+      // Tokens such as <0x0A> are decoded to their bytes with or without this
+      // decoder.
+      return Status::ok();
     }
     if (type == "ByteLevel") {
       return set(fields, TokenRendering::Bytes);

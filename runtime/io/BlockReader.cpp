@@ -80,7 +80,7 @@ Status BlockReader::tryReading(uint64_t fileBytes) {
   const std::unique_ptr<void, decltype(&std::free)> memory(
       std::aligned_alloc(2 * kBlockAlignment, 2 * kBlockAlignment), &std::free);
   if (memory == nullptr) {
-    return ioError("cannot allocate the memory for reading a first block");
+    return ioError("cannot allocate memory for a trial read of one block");
   }
   // The offset and the address are aligned to kBlockAlignment, but to no larger
   // power of two, so that the trial fails if the device requires more.

@@ -20,7 +20,7 @@ Status tryOneBlock(const BlockFile &file) {
   const std::unique_ptr<void, decltype(&std::free)> memory(
       std::aligned_alloc(2 * kBlockAlignment, 2 * kBlockAlignment), &std::free);
   if (memory == nullptr) {
-    return ioError("cannot allocate memory to try reading a block");
+    return ioError("cannot allocate memory for a trial read of one block");
   }
   // The address and the offset are aligned to kBlockAlignment, but to no larger
   // power of two, so that the trial fails if the device requires more.

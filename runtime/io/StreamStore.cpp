@@ -183,9 +183,10 @@ Status StreamStore::adaptToMemory() {
     }
     return changeTo(next);
   }
-  // The memory that a placement needs must be within every limit, and the part
-  // of it that is not in use yet must be free. Other processes may have taken
-  // it, because they count towards the same limits.
+  // A placement fits if all limits allow the memory that it needs, and if the
+  // memory that it needs in addition to that of the current placement is free.
+  // It may not be free although the limits allow it, because other processes
+  // count towards the same limits.
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
     return needed <= room->smallest &&

@@ -41,9 +41,9 @@ cli::Tool describe() {
       {.name = "--checks-only", .help = "Only check results; time nothing."},
       {.name = "--timings-only",
        .help =
-           "Run only the kernels that are timed, and check their results. This "
-           "leaves out the kernels that serve only to check results, whose "
-           "shapes occur in no model."}};
+           "Run only the kernels that are timed, and check their results. "
+           "This leaves out the kernels that exist only to test correctness; "
+           "their shapes occur in no model."}};
   main.examples = {"air-gpu-bench build/gpu-check --json result.json"};
   cli::Command prepare;
   prepare.name = "prepare";

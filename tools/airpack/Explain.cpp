@@ -103,11 +103,11 @@ std::vector<cli::Option> explainOptions() {
           "that of the target's GPU"),
       makeOption(
           "--cpu", "", ValueKind::String, "NAME|FILE",
-          "With --explain and a GPU: the computer that contains the GPU. "
-          "desktop, laptop, server, host and JSON profiles set all of it: the "
-          "CPU, the number of cores, the RAM and the disk. Any other built-in "
-          "profile sets only the CPU and the speed of the RAM, and leaves the "
-          "rest as it is in the target.",
+          "With --explain and a GPU: the computer that contains the GPU. The "
+          "names 'desktop', 'laptop', 'server' and 'host', and a file with a "
+          "JSON profile, replace all of the target except its GPU: the CPU, "
+          "the number of cores, the RAM and the disk. The name of any other "
+          "built-in profile replaces only the CPU and the speed of the RAM.",
           "desktop or server, depending on the GPU"),
   };
 }

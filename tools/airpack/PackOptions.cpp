@@ -41,12 +41,13 @@ cli::Command packCommand() {
       "--codec", "", ValueKind::Choice, "CODEC",
       "How weights are stored, always without loss: as they are (none); BF16 "
       "numbers with shortened exponents (planes); or compressed with zstd "
-      "(zstd), which is smaller but decodes more slowly. If weights are read "
-      "from the disk in every pass and the CPUs have the time to decode them, "
-      "auto takes planes for BF16 weights and zstd for all others; otherwise "
-      "it takes none. Coded weights are decoded into allocated memory, so "
-      "airrun "
-      "reads all of them before the first token instead of mapping the file.",
+      "(zstd), which is smaller but decodes more slowly. With auto, the "
+      "weights that are read from the disk in every pass are coded if the "
+      "CPUs have the time to decode them: BF16 weights as planes, and all "
+      "others with zstd. Other weights are stored as they are. Coded weights "
+      "cannot be used from a mapping of the file, so airrun reads and decodes "
+      "them into memory: those that stay there before the first token, and "
+      "the others in every pass.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};
   cli::Option pre = makeOption(

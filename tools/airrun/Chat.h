@@ -77,7 +77,7 @@ public:
   Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
                       bool dims, const AnswerPrinter::Write &write);
 
-  /// Sentences for the user about tools whose schema is not enforced.
+  /// Sentences for the user about the tools (rt::CallGrammar::notes).
   const std::vector<std::string> &notes() const { return toolNotes; }
   const rt::Tokenizer &tokenizer() const { return *encoder; }
   /// The limit for a message: a longer one does not fit in the context.
@@ -94,7 +94,8 @@ private:
   Result<rt::CallGrammar> grammarOf(const rt::ReasoningMarks *open) const;
   Status prepareTools();
   void prepareTrie();
-  /// What restricts an answer; nothing if it is free.
+  /// The filter that restricts an answer to a grammar, or nullopt if the answer
+  /// may be any text.
   Result<std::optional<rt::LazyGrammar>>
   filterOf(const rt::ReasoningMarks *open) const;
   std::vector<std::pair<int32_t, std::string>> controlTexts() const;

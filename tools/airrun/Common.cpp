@@ -48,21 +48,21 @@ cli::Option threadsOption() {
 }
 
 cli::Option deviceOption() {
-  return {
-      .name = "--device",
-      .kind = cli::ValueKind::String,
-      .valueName = "DEVICE",
-      .help = "The device that runs the kernels: cpu, or a GPU, given as its "
+  return {.name = "--device",
+          .kind = cli::ValueKind::String,
+          .valueName = "DEVICE",
+          .help =
+              "The device that runs the kernels: cpu, or a GPU, given as its "
               "number (from 0) or a part of its name, such as rtx3060. For a "
               "plan, it must be of a kind that the plan was made for. For a "
               "model, it must be cpu or the GPU that 'airrun probe --save' "
-              "measured, and --threads implies cpu.",
-      .defaultText =
-          "for a plan, the GPU most like the one that it was made for, or else "
-          "the first that can run its kernels; for a plan with several "
-          "targets, the GPU most like one of these, or else the CPU; for a "
-          "model, the GPU that 'airrun probe --save' measured, or else the "
-          "CPU"};
+              "measured, and --threads implies cpu. By default, a plan for "
+              "the CPU runs on the CPU. A plan for a GPU runs on the GPU most "
+              "like the one that it was made for; if no GPU is like it, on "
+              "the first that can run its kernels. A plan with several "
+              "targets runs on the GPU that suits one of them best; if no GPU "
+              "does, on the CPU. A model runs on the GPU that was measured; "
+              "if none was, on the CPU."};
 }
 
 cli::Option ramOption() {

@@ -222,11 +222,13 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
   }
 }
 
-// The first loop over `half`, the K or the V of a page, calls this function
-// before it loads row `row`. It prefetches rowBytes bytes into L1. They begin
-// nearBytes after the start of the row, and are in `next` if that is past the
-// end of `half`. Cache lines are thus first requested in the order of their
-// addresses.
+// Prefetches rowBytes bytes of K or V into L1. `half` is the K or the V of a
+// page, and `next` is the half that is read after it: the V of the same page or
+// the K of the next page. Several loops run over the rows of `half`. The first
+// of them calls this function before it loads row `row`. The prefetched bytes
+// begin nearBytes after the start of that row. If this is past the end of
+// `half`, they are in `next`, as if it directly followed `half`. In this way,
+// cache lines are first requested in the order of their addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row,
                             int64_t rowBytes) {
   const Value offset = b.mul(row, b.i64(rowBytes));

@@ -86,8 +86,9 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
 
 class GemvEmitter : public MatMulEmitter {
 public:
-  /// The last pass over a row block has at least `leastTokens` tokens, a power
-  /// of two, some of which may be padding.
+  /// `leastTokens`, a power of two, is the smallest number of tokens for which
+  /// code of a pass over a row block is emitted. If fewer tokens are left for
+  /// the last pass, it also multiplies padding rows.
   GemvEmitter(KernelBuilder &builder, const KernelSpec &kernelSpec,
               int64_t leastTokens)
       : MatMulEmitter(builder, kernelSpec), leastPass(leastTokens) {}

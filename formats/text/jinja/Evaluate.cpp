@@ -29,8 +29,9 @@ Value Interpreter::evaluate(const Expression &node, Scope &scope,
                 ErrorCode::DoesNotFit);
   }
   if (!failed() && depthOf(value) > 0 && weightOf(value) > 4 * kMaxWeight - 1) {
-    return fail("a value has more than " + std::to_string(4 * kMaxWeight) +
-                    " characters and items",
+    return fail("a value has " + std::to_string(4 * kMaxWeight) +
+                    " or more characters and items in total; it must have "
+                    "fewer",
                 ErrorCode::DoesNotFit);
   }
   return value;

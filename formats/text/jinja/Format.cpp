@@ -289,7 +289,8 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
                                      format.substr(at + 1, end - at - 1)))
                                : nullptr;
       if (found == nullptr) {
-        return in.fail("the format names a value that is not given");
+        return in.fail("the format refers to a value by name, as in "
+                       "'%(name)s', but no value of this name is given");
       }
       isNamed = true;
       named = *found;
@@ -427,7 +428,8 @@ Value formatBraces(Interpreter &in, const Text &format,
           std::find_if(arguments.named.begin(), arguments.named.end(),
                        [&](const auto &each) { return each.first == name; });
       if (found == arguments.named.end()) {
-        return in.fail("the format names '" + name + "', which is not given");
+        return in.fail("the format refers to '" + name +
+                       "', but no argument has this name");
       }
       value = found->second;
     }

@@ -186,12 +186,12 @@ private:
   std::vector<uint64_t> argumentValues;
   std::vector<void *> argumentPlaces;
   Status lost;
-  uint32_t program = 0;  ///< of the last run
+  uint32_t program = 0;  ///< the program of the last run
   uint64_t runCount = 0; ///< runs that noteProgram() has recorded
-  /// The runs from this number on, counted from 1, are all runs of `program`.
-  /// The run before them is one of another program.
+  /// The runs are numbered from 1 in the order in which they were recorded. All
+  /// runs from this number on are of `program`; the one before is not.
   uint64_t sameSince = 0;
-  /// How many of the first runs are known to be complete.
+  /// All runs up to this number are known to be complete.
   uint64_t completeRuns = 0;
 };
 

@@ -20,8 +20,8 @@ GrammarTriggers answerTriggers(const AnswerSyntax &syntax,
       // the type of the text.
       triggers.preludeMark = "<|channel|>final";
       triggers.preludeEnds = {"<|message|>"};
-      // A text in any other channel would be part of the answer, and no grammar
-      // would apply to it.
+      // Messages in all other channels are refused, because their text would be
+      // part of the answer although the grammar does not restrict it.
       triggers.branchMark = "<|channel|>";
       triggers.branches = {"analysis", "final"};
     }

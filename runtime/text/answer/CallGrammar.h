@@ -37,9 +37,9 @@ struct ToolChoice {
   bool operator==(const ToolChoice &) const = default;
 };
 
-/// Reads "auto", "none", "required", or else the name of a tool, which is then
-/// required. Fails with Usage if there is no such tool, or if a tool has one of
-/// these words as its name.
+/// Reads "auto", "none", "required", or the name of the only tool that the
+/// model may, and then must, call. Fails with Usage if there is no such tool,
+/// or if a tool has one of these three words as its name.
 Result<ToolChoice> parseToolChoice(const std::string &text,
                                    const ToolSchemas &tools);
 
@@ -48,8 +48,9 @@ struct CallGrammar {
   /// What begins a call. If it is empty, the grammar applies from the beginning
   /// of the answer.
   GrammarTriggers triggers;
-  /// One sentence for each tool whose schema is not enforced, that the model
-  /// cannot call at all, or that it cannot call with all of its arguments.
+  /// Sentences for the user. Each says of one tool that its schema is not
+  /// enforced, that the model cannot call it, or that calls cannot contain some
+  /// of its arguments.
   std::vector<std::string> notes;
 };
 

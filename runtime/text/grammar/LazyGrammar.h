@@ -3,8 +3,8 @@
 // Restricts a sampler to the texts of a grammar. A model that may call tools
 // writes free text until a trigger appears: a text such as "<tool_call>", or a
 // token. From there on, the grammar applies. The trigger itself is a part of
-// the text that the grammar must match. A model that reasons may mention a
-// trigger, so triggers do not count within the spans of reasoning.
+// the text that the grammar must match. A model may mention a trigger while it
+// reasons, so triggers do not count within the reasoning (QuietSpan).
 //
 // Ownership: refers to the trie, like GrammarMatcher. Thread-safety: use one
 // object per sequence, from one thread at a time.
@@ -29,18 +29,19 @@ struct QuietSpan {
   std::string begin;
   std::vector<std::string> ends;
   /// Whether the span may begin anywhere. Otherwise, only white space and other
-  /// spans may precede it.
+  /// quiet spans may precede it.
   bool isAnywhere = false;
 };
 
 struct GrammarTriggers {
   std::vector<std::string> texts; ///< none of them is empty
   std::vector<int32_t> tokens;
-  /// Texts that are triggers only if nothing but white space and spans precedes
-  /// them.
+  /// Texts that are triggers only if nothing but white space and quiet spans
+  /// precedes them.
   std::vector<std::string> starts = {};
   std::vector<QuietSpan> spans = {};
-  /// The index of the span in which the text begins, if it begins in one.
+  /// The index in `spans` of the one in which the text begins, if it begins in
+  /// one.
   std::optional<size_t> open = {};
   /// Texts, such as the end of the reasoning, after which the grammar applies.
   /// The grammar does not match such a text, nor white space that follows it in
@@ -95,7 +96,7 @@ private:
     bool isAtStart = true;
     bool hasMark = false;     ///< whether the text contains `preludeMark`
     bool isRefused = false;   ///< whether another text follows a `branchMark`
-    std::optional<size_t> in; ///< index of the span in which the text ends
+    std::optional<size_t> in; ///< index of the quiet span that is not closed
   };
 
   std::string_view textOf(int32_t id) const;

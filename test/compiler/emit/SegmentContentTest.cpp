@@ -226,7 +226,8 @@ TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
   EXPECT_EQ(verdict({"t", rows, DType::F16, 20, 3, 0, 120}), "");
   EXPECT_THAT(
       verdict({"t", rows, DType::F16, 21, 3, 0, 126}),
-      HasSubstr("rows in all of its sources is 20, but 21 is expected"));
+      HasSubstr(
+          "total number of rows of its sources is 20, but 21 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 4, 0, 160}),
               HasSubstr("columns of 'm' is 3, but 4 is expected"));
   EXPECT_THAT(verdict({"t", rows, DType::F16, 20, 3, 0, 121}),
@@ -237,7 +238,8 @@ TEST(SegmentContent, RefusesWhatDoesNotAddUp) {
               HasSubstr("outside its segment"));
   EXPECT_THAT(
       verdict({"t", VectorRecipe{{matrix}}, DType::F32, 1, 59, 0, 236}),
-      HasSubstr("elements in all of its sources is 60, but 59 is expected"));
+      HasSubstr(
+          "total number of elements of its sources is 60, but 59 is expected"));
   EXPECT_THAT(verdict({"t", FrequencyRecipe{{.dim = 8, .base = 1e4}, matrix},
                        DType::F64, 1, 4, 0, 32}),
               HasSubstr("factors is 60, but 4 is expected"));

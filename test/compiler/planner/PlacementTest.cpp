@@ -207,8 +207,8 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
                     {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
   segment.keptBytes = kMiB;
   problem.steps = 3;
-  // For step 2, the ring must hold everything from the page of the first matrix
-  // that both steps need to the end of the segment, and a read of 4 MiB.
+  // For step 2, the ring must hold the segment from the last page before the
+  // middle of the first matrix to the segment's end, and a read of 4 MiB.
   EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
   const WeightPlacement placement = placed(problem, leastBytes(problem));
   EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});

@@ -120,7 +120,7 @@ module {
 
 // Weights must be read in the order of the file.
 
-// expected-error @+1 {{read 0 reads segment 'second'; it must read the segment of weights with index 0}}
+// expected-error @+1 {{read 0 loads segment 'second'; it must load the segment of weights with index 0}}
 module {
   plan.segment @first weights codec none bytes 32
   plan.segment @second weights codec none bytes 32

@@ -143,8 +143,8 @@ std::string nameOfAddress(uint64_t address) {
   if (inShared < launch.sharedBytes) {
     return "byte " + std::to_string(inShared) + " of shared memory";
   }
-  // The size of a binding is not known, so it is the last one that begins
-  // before the address.
+  // The sizes of the bindings are not known, so the address is taken to belong
+  // to the binding with the highest start that is not above the address.
   size_t found = launch.bindings.size();
   uint64_t offset = UINT64_MAX;
   for (size_t i = 0; i < launch.bindings.size(); ++i) {

@@ -317,7 +317,8 @@ TEST_F(LazyGrammarTest, HoldsAfterAPrelude) {
   LazyGrammar text = lazy(triggers);
   feed(text, "a<t>b </think");
   EXPECT_FALSE(text.isActive());
-  // The text cannot end before the prelude does.
+  // Within the prelude, any text is allowed, but the end of the answer (token
+  // 255) is not.
   EXPECT_TRUE(text.allows('x'));
   EXPECT_FALSE(text.allows(255));
   feed(text, ">");
