@@ -56,9 +56,11 @@ def expect(condition, what):
 class Cgroup:
     """A memory cgroup whose limit the processes in it read from an ordinary file.
 
-    A limit below the memory in use cannot be set, so a process could never be
-    seen to make room for it. Here the file with the limit is hidden below a bind
-    mount, and set() changes what is mounted there.
+    With version 1 of cgroups, a limit below the memory in use cannot be set, and
+    with version 2 the system ends a process whose memory it cannot reclaim. So a
+    process could never be seen to make room for a lower limit. Here the file with
+    the limit is hidden below a bind mount, and set() changes what is mounted
+    there.
     """
 
     def __init__(self, folder, limit):

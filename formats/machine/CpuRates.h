@@ -135,9 +135,12 @@ double keptShare(uint64_t beside, uint64_t alone);
 /// finished, the other continues at its full rate.
 double passTime(double cores, double disk, const KeptShares &kept);
 
-/// A profile and a plan have at most this many streams.
+/// A profile and a plan have at most this many streams. airrun probe writes
+/// some 50: each order of loads with each hint at several distances.
 inline constexpr size_t kMaxStreams = 256;
-/// The longest distance of a prefetch, in bytes.
+/// The longest distance of a prefetch, in bytes. A prefetched line must stay in
+/// the L2 cache until it is used, and that cache rarely has more than twice
+/// this size.
 inline constexpr uint32_t kMaxPrefetchDistance = uint32_t{1} << 20;
 
 /// The name that the JSON uses for a value, or "" if the value is not in the

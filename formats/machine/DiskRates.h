@@ -52,9 +52,14 @@ std::optional<IoMethod> ioMethodOf(std::string_view name);
 /// Offsets, lengths and addresses of blocks are multiples of this, in bytes. It
 /// suits every file system whose blocks are no larger than a page of 4 KiB.
 inline constexpr uint64_t kBlockAlignment = 4096;
+/// The largest block, in bytes. Linux reads at most 2 GiB minus a page at once.
 inline constexpr uint64_t kMaxBlockBytes = uint64_t{1} << 30;
-/// The largest number of blocks that are read at the same time.
+/// The largest number of blocks that are read at the same time. Some ways of
+/// reading need a thread for each. With the large blocks in which weights are
+/// read, a disk needs only a few at a time to reach its full rate.
 inline constexpr uint32_t kMaxDiskDepth = 256;
+/// A profile has at most this many rates of a disk. airrun probe writes some
+/// 70.
 inline constexpr size_t kMaxDiskRates = 1024;
 
 /// A way of reading a file from its start to its end, and how fast it is.
@@ -82,6 +87,8 @@ struct RingRate {
 
   bool operator==(const RingRate &) const = default;
 };
+/// A profile has at most this many rates of rings. airrun probe writes fewer
+/// than 10.
 inline constexpr size_t kMaxRingRates = 64;
 /// The size of the ring of most plans, in bytes.
 inline constexpr uint64_t kUsualRingBytes = uint64_t{24} << 20;

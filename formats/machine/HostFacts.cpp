@@ -17,38 +17,54 @@ std::string contentsOf(const std::string &path) {
           std::istreambuf_iterator<char>()};
 }
 
-/// Appends the cgroup `group` and its ancestors to `groups`. `mount` is where
-/// the cgroup file system is mounted. A group whose limits are not visible is
-/// left out, since /proc/self/cgroup may name a path that only exists outside
-/// the container.
-void appendGroups(const std::string &mount, std::string group, bool isUnified,
-                  std::vector<MemoryGroup> &groups) {
+/// The folder of a cgroup, ending with '/'. It need not exist, since
+/// /proc/self/cgroup may name a path that only exists outside the container.
+struct GroupFolder {
+  std::string path;
+  bool isUnified = false; ///< whether it is a cgroup of version 2
+};
+
+/// Appends the folders of the cgroup `group` and of its ancestors. `mount` is
+/// where the cgroup file system is mounted.
+void appendFolders(const std::string &mount, std::string group, bool isUnified,
+                   std::vector<GroupFolder> &folders) {
   while (true) {
-    const std::string folder = mount + (group == "/" ? "" : group) + "/";
-    MemoryGroup found;
-    if (isUnified) {
-      // Above memory.high, Linux slows a process down so much that it hardly
-      // runs, so memory.high is a limit, too.
-      found.limits = {folder + "memory.max", folder + "memory.high"};
-      found.usage = folder + "memory.current";
-      found.inactiveFile = "inactive_file";
-    } else {
-      found.limits = {folder + "memory.limit_in_bytes"};
-      found.usage = folder + "memory.usage_in_bytes";
-      // The line "inactive_file" counts only this cgroup. The line
-      // "total_inactive_file" also counts its descendants.
-      found.inactiveFile = "total_inactive_file";
-    }
-    found.statistics = folder + "memory.stat";
-    std::error_code error;
-    if (std::filesystem::exists(found.limits.front(), error)) {
-      groups.push_back(std::move(found));
-    }
+    folders.push_back({mount + (group == "/" ? "" : group) + "/", isUnified});
     if (group.empty() || group == "/") {
       return;
     }
     group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
   }
+}
+
+/// Returns the folders of this process's cgroups that may have the files of
+/// `controller`: in version 1 those of its hierarchy, and those of version 2.
+std::vector<GroupFolder> groupFolders(const std::string &root,
+                                      const std::string &controller) {
+  std::vector<GroupFolder> folders;
+  // Each line is "HIERARCHY:CONTROLLERS:PATH". For cgroup version 2, the
+  // hierarchy is 0 and the list of controllers is empty.
+  std::ifstream file(root + "/proc/self/cgroup");
+  const std::string mount = root + "/sys/fs/cgroup";
+  std::string line;
+  while (std::getline(file, line)) {
+    const size_t first = line.find(':');
+    const size_t second =
+        first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) {
+      continue;
+    }
+    const std::string controllers =
+        "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string group = line.substr(second + 1);
+    if (controllers == ",,") {
+      appendFolders(mount, group, true, folders);
+      appendFolders(mount + "/unified", group, true, folders);
+    } else if (controllers.find("," + controller + ",") != std::string::npos) {
+      appendFolders(mount + "/" + controller, group, false, folders);
+    }
+  }
+  return folders;
 }
 
 } // namespace
@@ -88,26 +104,25 @@ std::optional<uint64_t> numberAfter(std::string_view text,
 
 std::vector<MemoryGroup> memoryGroups(const std::string &root) {
   std::vector<MemoryGroup> groups;
-  // Each line is "HIERARCHY:CONTROLLERS:PATH". For cgroup version 2, the
-  // hierarchy is 0 and the list of controllers is empty.
-  std::ifstream file(root + "/proc/self/cgroup");
-  const std::string mount = root + "/sys/fs/cgroup";
-  std::string line;
-  while (std::getline(file, line)) {
-    const size_t first = line.find(':');
-    const size_t second =
-        first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) {
-      continue;
+  for (const GroupFolder &folder : groupFolders(root, "memory")) {
+    MemoryGroup found;
+    if (folder.isUnified) {
+      // Above memory.high, Linux slows a process down so much that it hardly
+      // runs, so memory.high is a limit, too.
+      found.limits = {folder.path + "memory.max", folder.path + "memory.high"};
+      found.usage = folder.path + "memory.current";
+      found.inactiveFile = "inactive_file";
+    } else {
+      found.limits = {folder.path + "memory.limit_in_bytes"};
+      found.usage = folder.path + "memory.usage_in_bytes";
+      // The line "inactive_file" counts only this cgroup. The line
+      // "total_inactive_file" also counts its descendants.
+      found.inactiveFile = "total_inactive_file";
     }
-    const std::string controllers =
-        "," + line.substr(first + 1, second - first - 1) + ",";
-    const std::string group = line.substr(second + 1);
-    if (controllers == ",,") {
-      appendGroups(mount, group, true, groups);
-      appendGroups(mount + "/unified", group, true, groups);
-    } else if (controllers.find(",memory,") != std::string::npos) {
-      appendGroups(mount + "/memory", group, false, groups);
+    found.statistics = folder.path + "memory.stat";
+    std::error_code error;
+    if (std::filesystem::exists(found.limits.front(), error)) {
+      groups.push_back(std::move(found));
     }
   }
   return groups;
@@ -133,6 +148,31 @@ uint64_t memoryCapacity(const std::string &root) {
     total = std::min(total, limit);
   }
   return total == UINT64_MAX ? 0 : total;
+}
+
+uint32_t cpuQuota(const std::string &root) {
+  uint64_t smallest = UINT32_MAX;
+  for (const GroupFolder &folder : groupFolders(root, "cpu")) {
+    std::optional<uint64_t> quota;
+    std::optional<uint64_t> period;
+    if (folder.isUnified) {
+      // "QUOTA PERIOD" in microseconds, where QUOTA may be "max".
+      const std::string both = contentsOf(folder.path + "cpu.max");
+      quota = leadingNumber(both);
+      const size_t space = both.find(' ');
+      if (space != std::string::npos) {
+        period = leadingNumber(std::string_view(both).substr(space + 1));
+      }
+    } else {
+      // The quota is -1 if there is none.
+      quota = leadingNumber(contentsOf(folder.path + "cpu.cfs_quota_us"));
+      period = leadingNumber(contentsOf(folder.path + "cpu.cfs_period_us"));
+    }
+    if (quota && period.value_or(0) != 0) {
+      smallest = std::min(smallest, std::max<uint64_t>(*quota / *period, 1));
+    }
+  }
+  return static_cast<uint32_t>(smallest);
 }
 
 } // namespace air

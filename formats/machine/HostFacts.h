@@ -4,8 +4,8 @@
 // process's cgroups from the files in which Linux reports them. The root
 // directory is a parameter, so that a test can imitate a machine with files in
 // a folder. Sources: the Linux kernel's documentation of cgroups,
-// admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst, and man 5
-// proc.
+// admin-guide/cgroup-v1/memory.rst, admin-guide/cgroup-v2.rst and
+// scheduler/sched-bwc.rst, and man 5 proc.
 //
 // Thread-safety: all functions may be called from any thread. Errors: none; the
 // functions treat a value that they cannot read as not known.
@@ -52,6 +52,13 @@ uint64_t memoryLimit(const std::string &root);
 /// bytes; 0 if neither is known. These numbers are constant during the lifetime
 /// of a machine and its container.
 uint64_t memoryCapacity(const std::string &root);
+
+/// Returns how many CPUs this process can use without pause: the smallest CPU
+/// quota of its cgroups and their ancestors, rounded down, but at least 1.
+/// Returns UINT32_MAX if there is no quota. Linux suspends all threads of a
+/// cgroup that has used its quota until the next period begins, so more threads
+/// than the quota pays for only wait for each other.
+uint32_t cpuQuota(const std::string &root);
 
 /// Returns the decimal number at the start of `text`, or UINT64_MAX if it
 /// overflows; nullopt if `text` does not start with a digit, for example "max".

@@ -239,7 +239,7 @@ MachineProfile hostProfile() {
   host.name = "host";
   host.arch = kHostArch;
   host.features = usable(hostFeatures());
-  host.cores = usableCores();
+  host.cores = std::min(usableCores(), cpuQuota(""));
   host.memoryBytes = memoryCapacity("");
   const CpuIdentity cpu = hostIdentity();
   host.cpu = nominalRates(cpu, host.arch, host.features);

@@ -102,8 +102,9 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// Returns the profile of this machine, with the nominal rates of its
 /// microarchitecture (Microarchitecture.h). Its features come from cpuid (x86)
 /// or from Linux's auxiliary vector (Arm). `cores` is the number of CPUs in the
-/// affinity mask of this process. `memoryBytes` is the RAM or the limit of the
-/// cgroup, whichever is smaller; it does not depend on how much memory is free.
+/// affinity mask of this process, or cpuQuota() (HostFacts.h) if that is
+/// smaller. `memoryBytes` is the RAM or the limit of the cgroup, whichever is
+/// smaller; it does not depend on how much memory is free.
 MachineProfile hostProfile();
 
 /// The shares of the machine's full disk and memory rates that are reached

@@ -37,7 +37,9 @@ struct SamplingDefaults {
   bool operator==(const SamplingDefaults &) const = default;
 };
 
-/// The largest repeatLastN that a model may request, in tokens.
+/// The largest repeatLastN that a model may request, in tokens. The samplers
+/// look at so many tokens for each new one, and no published model has a
+/// context this long.
 inline constexpr int32_t kMaxRepeatLastN = 1 << 24;
 
 } // namespace air

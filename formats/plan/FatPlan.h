@@ -23,7 +23,10 @@ namespace air {
 /// The file identifier of the metadata of a fat plan.
 inline constexpr const char *kFatPlanIdentifier = "AIRF";
 
-/// The largest number of targets of a plan.
+/// The largest number of targets of a plan. All targets may refer to the same
+/// tables, so the time to verify a file grows with its size times the number of
+/// its targets. For more kinds of machines, airpack --separate makes a plan for
+/// each of them.
 inline constexpr uint32_t kMaxTargets = 16;
 
 /// Whether `metadata`, which has at least 8 bytes, has the identifier of a fat

@@ -11,7 +11,8 @@ namespace air {
 /// would not limit the time that a reader takes for all of them.
 inline constexpr uint64_t kMaxPlanProgramWords = jinja::kMaxProgramWords;
 /// The largest number of bytes of the texts of all programs, where each text
-/// counts as its length plus 4.
+/// counts as its length plus 4. A reader copies the texts. Those of published
+/// templates have less than 64 KiB.
 inline constexpr uint64_t kMaxPlanProgramTextBytes = uint64_t{1} << 24;
 
 /// The largest number of words of all compiled expressions of a plan together.

@@ -99,6 +99,8 @@ Status verifyBuffers(const plan::Plan &plan) {
     zeroed += buffer.is_zeroed() ? 1 : 0;
   }
   // A limit is needed because each zeroed buffer is compared with all buffers.
+  // The kernels of a GPU share one such buffer for each kind of counter, so a
+  // plan needs only a few.
   constexpr uint32_t kMaxZeroed = 16;
   if (zeroed > kMaxZeroed) {
     return broken("plan.buffer.zeroed", "buffers",

@@ -87,9 +87,8 @@ bool hasHalfCache(const plan::Plan &plan) {
 }
 
 uint32_t defaultThreads(const plan::Plan &plan) {
-  return std::clamp<uint32_t>(
-      plan.machine()->cores(), 1,
-      std::min(cpuTopology().cores, ThreadPool::kMaxThreads));
+  return std::clamp<uint32_t>(plan.machine()->cores(), 1,
+                              std::min(busyCores(), ThreadPool::kMaxThreads));
 }
 
 /// Refuses plans that are well-formed, but that this version cannot execute.

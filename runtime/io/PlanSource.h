@@ -33,6 +33,9 @@ namespace air::rt {
 
 class PlanSource final : public SegmentStore {
 public:
+  /// The largest number of threads that verify segments. A thread computes
+  /// digests about as fast as a core reads memory, so more threads would not
+  /// load a plan faster.
   static constexpr uint32_t kMaxLoaders = 8;
 
   /// Starts at most `loaders` threads, and no more than kMaxLoaders, that

@@ -6,10 +6,10 @@
 #include "formats/plan/T16.h"
 #include "formats/support/MappedFile.h"
 #include "formats/support/Median.h"
+#include "formats/support/MonotonicClock.h"
 #include "tools/air-gpu-bench/Operands.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -422,11 +422,9 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
     return folder.registers.contains(name) &&
            name.find(options.filter) != std::string::npos;
   };
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = monotonicSeconds();
   auto late = [&] {
-    const std::chrono::duration<double> passed =
-        std::chrono::steady_clock::now() - begin;
-    if (passed.count() < options.seconds) {
+    if (monotonicSeconds() - begin < options.seconds) {
       return false;
     }
     ++session.report.notReached;

@@ -20,14 +20,12 @@
 #include "tools/tune/Tuner.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <span>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -201,8 +199,7 @@ compileOptions(const cli::Invocation &invocation, const std::string &target) {
                       "--from or the other option");
   }
   options.threads = static_cast<unsigned>(
-      invocation.integer("--threads")
-          .value_or(std::max(1U, std::thread::hardware_concurrency())));
+      invocation.integer("--threads").value_or(hostProfile().cores));
   return options;
 }
 
@@ -254,14 +251,12 @@ class StageTimes {
 public:
   /// Seconds since the previous call, or since construction.
   double next() {
-    const Clock::time_point now = Clock::now();
-    return std::chrono::duration<double>(now - std::exchange(before, now))
-        .count();
+    const double now = monotonicSeconds();
+    return now - std::exchange(before, now);
   }
 
 private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point before = Clock::now();
+  double before = monotonicSeconds();
 };
 
 /// Times different tile sizes for the plan that `options` describes, and stores

@@ -86,7 +86,8 @@ cli::Command packCommand() {
                                    "Number of threads. Compiling and packing "
                                    "go on at the same time unless N is 1. The "
                                    "plan does not depend on N.",
-                                   "one per CPU");
+                                   "one per CPU that the affinity mask and a "
+                                   "cgroup's CPU quota allow");
   threads.minimum = 1;
   threads.maximum = 1024;
   cli::Option emit = makeOption(

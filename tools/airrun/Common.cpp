@@ -42,7 +42,8 @@ cli::Option threadsOption() {
           .valueName = "N",
           .help = "Number of compute threads. Results do not depend on it.",
           .defaultText =
-              "the plan's number of threads, but at most one per core",
+              "the plan's number of threads, but at most one per core, and no "
+              "more than a cgroup's CPU quota pays for",
           .minimum = 1,
           .maximum = rt::ThreadPool::kMaxThreads};
 }

@@ -258,7 +258,8 @@ cli::Command probeCommand() {
                        "which there are kernels";
   cli::Option threads = threadsOption();
   threads.help = "Number of threads that measure at the same time.";
-  threads.defaultText = "one per core";
+  threads.defaultText = "one per core, but no more than a cgroup's CPU quota "
+                        "pays for";
   cli::Option disk;
   disk.name = "--disk-file";
   disk.kind = cli::ValueKind::String;
@@ -299,7 +300,7 @@ Status runProbe(const cli::Invocation &invocation) {
     AIR_ASSIGN_OR_RETURN(saved, cli::openProbeFile());
   }
   const auto threads = static_cast<uint32_t>(
-      invocation.integer("--threads").value_or(rt::cpuTopology().cores));
+      invocation.integer("--threads").value_or(rt::busyCores()));
   const double seconds = invocation.number("--seconds").value_or(kSeconds);
   MachineProfile profile = hostProfile();
   profile.measured = true;

@@ -1,10 +1,10 @@
 //===- Tuner.cpp - times candidates in rounds -----------------------------===//
 #include "tools/tune/Tuner.h"
 
+#include "formats/support/MonotonicClock.h"
 #include "tools/tune/Workload.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -15,7 +15,6 @@ using codegen::KernelSpec;
 using codegen::KernelUse;
 using codegen::MatMulTiles;
 using codegen::TileChoice;
-using Clock = std::chrono::steady_clock;
 
 /// If there is no time for this many rounds, the cost model's tiles are kept.
 constexpr size_t kFewestRounds = 7;
@@ -25,17 +24,10 @@ constexpr size_t kMostRounds = 25;
 constexpr double kSampleSeconds = 1e-3;
 constexpr double kMostRuns = 1000;
 
-double secondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-Clock::time_point after(Clock::time_point start, double seconds) {
-  return start + std::chrono::duration_cast<Clock::duration>(
-                     std::chrono::duration<double>(seconds));
-}
+double secondsSince(double start) { return monotonicSeconds() - start; }
 
 Result<double> timeRuns(Workload &work, size_t candidate, size_t runs) {
-  const Clock::time_point start = Clock::now();
+  const double start = monotonicSeconds();
   for (size_t i = 0; i < runs; ++i) {
     AIR_RETURN_IF_ERROR(work.run(candidate));
   }
@@ -44,34 +36,32 @@ Result<double> timeRuns(Workload &work, size_t candidate, size_t runs) {
 
 class Tuner {
 public:
-  Tuner(const MachineProfile &machine, uint32_t onThreads,
-        Clock::time_point lastMoment)
+  Tuner(const MachineProfile &machine, uint32_t onThreads, double lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
   /// Chooses the tiles for one use of a kernel. Measures until `softEnd`. If
   /// kFewestRounds rounds are not complete by then, goes on until they are, but
   /// not beyond `end`. Returns nothing if kFewestRounds rounds could not be
   /// completed.
-  Result<std::optional<MatMulTiles>> tune(const KernelUse &use,
-                                          Clock::time_point softEnd);
+  Result<std::optional<MatMulTiles>> tune(const KernelUse &use, double softEnd);
 
 private:
   /// Returns `present`, or the fastest of `others` if its gain is at least
   /// kLeastGain. Returns nothing if there was no time for kFewestRounds rounds.
   Result<std::optional<MatMulTiles>>
   pick(const KernelUse &use, const MatMulTiles &present,
-       const std::vector<MatMulTiles> &others, Clock::time_point softEnd);
+       const std::vector<MatMulTiles> &others, double softEnd);
   Result<std::vector<std::vector<double>>>
-  measure(Workload &work, size_t candidates, Clock::time_point softEnd);
+  measure(Workload &work, size_t candidates, double softEnd);
 
   const MachineProfile &target;
   const uint32_t threads;
-  const Clock::time_point end;
+  const double end;
   RotatingMemory memory;
 };
 
 Result<std::vector<std::vector<double>>>
-Tuner::measure(Workload &work, size_t candidates, Clock::time_point softEnd) {
+Tuner::measure(Workload &work, size_t candidates, double softEnd) {
   double fastest = kSampleSeconds;
   for (size_t i = 0; i < candidates; ++i) {
     // This warm-up run touches the pages of the code and of the scratch memory.
@@ -88,8 +78,8 @@ Tuner::measure(Workload &work, size_t candidates, Clock::time_point softEnd) {
   constexpr double kNoChance = 1.1;
   std::vector<bool> isOut(candidates);
   std::vector<std::vector<double>> times;
-  while (times.size() < kMostRounds && Clock::now() < end &&
-         (times.size() < kFewestRounds || Clock::now() < softEnd)) {
+  while (times.size() < kMostRounds && monotonicSeconds() < end &&
+         (times.size() < kFewestRounds || monotonicSeconds() < softEnd)) {
     std::vector<double> round(candidates);
     for (size_t i = 0; i < candidates; ++i) {
       const size_t candidate = (i + times.size()) % candidates;
@@ -111,7 +101,7 @@ Tuner::measure(Workload &work, size_t candidates, Clock::time_point softEnd) {
 
 Result<std::optional<MatMulTiles>>
 Tuner::pick(const KernelUse &use, const MatMulTiles &present,
-            const std::vector<MatMulTiles> &others, Clock::time_point softEnd) {
+            const std::vector<MatMulTiles> &others, double softEnd) {
   std::vector<MatMulTiles> all = {present};
   all.insert(all.end(), others.begin(), others.end());
   std::vector<KernelSpec> specs;
@@ -134,7 +124,7 @@ Tuner::pick(const KernelUse &use, const MatMulTiles &present,
 }
 
 Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
-                                               Clock::time_point softEnd) {
+                                               double softEnd) {
   KernelSpec spec = use.spec;
   const size_t sizes = codegen::tileVariants(spec, target).size();
   for (size_t i = 0; i < sizes; ++i) {
@@ -150,9 +140,9 @@ Result<std::optional<MatMulTiles>> Tuner::tune(const KernelUse &use,
     if (variants[i].empty()) {
       continue;
     }
-    const Clock::time_point now = Clock::now();
-    const Clock::time_point next =
-        now + (std::max(softEnd, now) - now) / static_cast<int64_t>(sizes - i);
+    const double now = monotonicSeconds();
+    const double next =
+        now + (std::max(softEnd, now) - now) / static_cast<double>(sizes - i);
     AIR_ASSIGN_OR_RETURN(std::optional<MatMulTiles> picked,
                          pick(use, spec.tiles, variants[i], next));
     if (!picked) {
@@ -190,8 +180,8 @@ Result<std::vector<TileChoice>>
 chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
             uint32_t threads, double seconds,
             const std::function<void(size_t done)> &progress) {
-  const Clock::time_point start = Clock::now();
-  const Clock::time_point end = after(start, seconds);
+  const double start = monotonicSeconds();
+  const double end = start + seconds;
   std::vector<KernelUse> order(uses.begin(), uses.end());
   std::ranges::stable_sort(order, std::greater<>(), &KernelUse::weightBytes);
   double left = 0;
@@ -210,7 +200,7 @@ chooseTiles(std::span<const KernelUse> uses, const MachineProfile &target,
     const double share = (seconds - secondsSince(start)) * bytes / left;
     left -= bytes;
     AIR_ASSIGN_OR_RETURN(std::optional<MatMulTiles> tiles,
-                         tuner.tune(use, after(Clock::now(), share)));
+                         tuner.tune(use, monotonicSeconds() + share));
     if (!tiles) {
       break;
     }

@@ -1,6 +1,8 @@
 //===- CpuTopology.cpp - affinity mask, siblings and nodes ------*- C++ -*-===//
 #include "runtime/hal/cpu/CpuTopology.h"
 
+#include "formats/machine/HostFacts.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -142,4 +144,8 @@ CpuTopology air::rt::cpuTopology() {
     places.push_back({});
   }
   return arrangeCpus(places);
+}
+
+uint32_t air::rt::busyCores() {
+  return std::min(cpuTopology().cores, cpuQuota(""));
 }

@@ -26,6 +26,10 @@ struct CpuTopology {
 /// and the NUMA nodes of the CPUs.
 CpuTopology cpuTopology();
 
+/// Returns how many cores this process can keep busy: cpuTopology().cores, or
+/// fewer if the CPU quota of its cgroups pays for fewer.
+uint32_t busyCores();
+
 /// A CPU as the system describes it.
 struct CpuPlace {
   uint32_t cpu = 0;

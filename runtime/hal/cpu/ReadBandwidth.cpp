@@ -193,7 +193,9 @@ Result<uint64_t> air::rt::dramBufferBytes(uint64_t memoryBytes) {
     return doesNotFitError(
         "measuring the memory bandwidth takes a buffer of " +
         std::to_string(bytes) + " bytes, which is more than half of the " +
-        std::to_string(memoryBytes) + " bytes of memory of this machine");
+        std::to_string(memoryBytes) +
+        " bytes of memory that this process may use; use a machine or a "
+        "memory cgroup with more memory");
   }
   return bytes;
 }

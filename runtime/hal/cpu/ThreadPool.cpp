@@ -1,6 +1,7 @@
 //===- ThreadPool.cpp - the CPU's compute threads ---------------*- C++ -*-===//
 #include "runtime/hal/cpu/ThreadPool.h"
 
+#include "formats/machine/HostFacts.h"
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
@@ -58,7 +59,10 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
   }
   CpuTopology topology = cpuTopology();
   std::unique_ptr<ThreadPool> pool(new ThreadPool(threads));
-  pool->spins = threads <= topology.cpus.size() ? kSpins : 0;
+  // A thread that spins uses up the time of one that computes if both are on
+  // one CPU, or if a quota counts the time of both.
+  pool->spins =
+      threads <= topology.cpus.size() && threads <= cpuQuota("") ? kSpins : 0;
   bool pin = threads >= topology.cores && threads <= topology.cpus.size();
   if (pin) {
     pool->runs = air::rt::nodeRuns(topology, threads);

@@ -112,8 +112,10 @@ protected:
 
 class ThreadPool {
 public:
-  /// The largest number of threads in a pool. On a machine with more than
-  /// kMaxThreads cores, a plan runs on kMaxThreads threads by default.
+  /// The largest number of threads in a pool. The largest machines with two
+  /// sockets have 768 logical CPUs, and a thread that looks for work examines
+  /// the ranges of all the others. On a machine with more than kMaxThreads
+  /// cores, a plan runs on kMaxThreads threads by default.
   static constexpr uint32_t kMaxThreads = 1024;
   using Job = void (*)(void *context, uint32_t thread);
 

@@ -305,6 +305,46 @@ TEST(MachineProfile, MismatchIsFieldByField) {
       "model on this machine with --target host");
 }
 
+// The numbers are in microseconds, as in the kernel's documentation of cpu.max
+// and cpu.cfs_quota_us.
+TEST(CpuQuota, IsTheSmallestThatHolds) {
+  const Folder folder;
+  EXPECT_EQ(cpuQuota(folder.path), UINT32_MAX);
+  folder.put("proc/self/cgroup", "0::/a/b\n");
+  EXPECT_EQ(cpuQuota(folder.path), UINT32_MAX);
+  folder.put("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+  EXPECT_EQ(cpuQuota(folder.path), UINT32_MAX);
+  folder.put("sys/fs/cgroup/a/b/cpu.max", "400000 100000\n");
+  EXPECT_EQ(cpuQuota(folder.path), 4u);
+  // A parent's quota counts, too. The half of a CPU that is left over would
+  // make a third thread wait half of the time, and the others with it.
+  folder.put("sys/fs/cgroup/a/cpu.max", "125000 50000\n");
+  EXPECT_EQ(cpuQuota(folder.path), 2u);
+  folder.put("sys/fs/cgroup/a/cpu.max", "10000 100000\n");
+  EXPECT_EQ(cpuQuota(folder.path), 1u);
+  for (const char *text : {"", "max", "0", "5 0", "5 x", "x 5", "-1 100000"}) {
+    folder.put("sys/fs/cgroup/a/cpu.max", text);
+    EXPECT_EQ(cpuQuota(folder.path), 4u) << text;
+  }
+  folder.put("sys/fs/cgroup/a/cpu.max", "99999999999999999999 1\n");
+  EXPECT_EQ(cpuQuota(folder.path), 4u);
+  // In a container, /proc/self/cgroup names the root.
+  folder.put("proc/self/cgroup", "0::/\n");
+  folder.put("sys/fs/cgroup/cpu.max", "300000 100000\n");
+  EXPECT_EQ(cpuQuota(folder.path), 3u);
+  // With cgroup v1, a quota of -1 is none.
+  folder.put("proc/self/cgroup", "5:memory:/\n4:cpu,cpuacct:/docker/1\n");
+  EXPECT_EQ(cpuQuota(folder.path), UINT32_MAX);
+  folder.put("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+  folder.put("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(cpuQuota(folder.path), UINT32_MAX);
+  folder.put("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "250000\n");
+  EXPECT_EQ(cpuQuota(folder.path), 2u);
+  folder.put("sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "50000\n");
+  folder.put("sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "50000\n");
+  EXPECT_EQ(cpuQuota(folder.path), 1u);
+}
+
 TEST(MemoryCapacity, IsTheSmallestThatHolds) {
   const Folder folder;
   EXPECT_EQ(memoryLimit(folder.path), 0u);
