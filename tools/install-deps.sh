@@ -18,6 +18,7 @@ if [ "${1:-}" = "--cuda" ]; then
   library="$(find "$folder" -name 'libnvrtc.so.13' | head -n 1)"
   [ -n "$library" ] || { echo "error: $nvrtc has no libnvrtc.so.13 below $folder" >&2; exit 1; }
   echo "NVRTC: $library"
+  echo "airpack finds it with LD_LIBRARY_PATH=$(cd "$(dirname "$library")" && pwd)"
   exit 0
 fi
 

@@ -143,6 +143,7 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
       tiling.blocksPerMultiprocessor < 1 ||
       tiling.blocksPerMultiprocessor > 16 || tiling.splits < 1 ||
       tiling.splits > 64 || tiling.reduceTiles < 1 || tiling.reduceTiles > 64 ||
+      tiling.heldTiles < 1 || tiling.heldTiles > 8 ||
       spec.multiprocessors < 1 || spec.multiprocessors > 1024) {
     return unsupportedError(
         where +
@@ -155,6 +156,8 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
         std::to_string(tiling.splits) + " splits (1 to 64), " +
         std::to_string(tiling.reduceTiles) +
         " tiles between barriers (1 to 64), " +
+        std::to_string(tiling.heldTiles) +
+        " tiles that share activations (1 to 8), " +
         std::to_string(spec.multiprocessors) + " multiprocessors (1 to 1024)");
   }
   if ((tiling.fetch == WeightFetch::AsyncCopy && !target.hasAsyncCopy) ||
@@ -162,6 +165,14 @@ Status checkSpec(const DecodeMatMul &spec, const CudaTarget &target) {
     return unsupportedError(where + " cannot use '" +
                             std::string(fetchName(tiling.fetch)) +
                             "' copies: the target has no instruction for them");
+  }
+  if (tiling.heldTiles > 1 && !canHoldActivations(spec, target)) {
+    return unsupportedError(
+        where + " with " + std::string(info(spec.dtype).name) +
+        " weights and '" + std::string(fetchName(tiling.fetch)) +
+        "' copies cannot multiply " + std::to_string(tiling.heldTiles) +
+        " tiles by the same activations; only F16 and BF16 weights can, if "
+        "they are multiplied by tensor cores and copied to shared memory");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError(
@@ -203,6 +214,7 @@ std::string literalsText(const DecodeMatMul &spec, const Sizes &s) {
   literal(text, "kWarpUnits", s.warpUnits);
   literal(text, "kEven", s.even);
   literal(text, "kReduceTiles", tiling.reduceTiles);
+  literal(text, "kHeldTiles", tiling.heldTiles);
   text += formLiterals(s.form, spec.tokens, 64);
   literal(text, "kBarrierOffset", s.barrierOffset);
   literal(text, "kXOffset", s.xOffset);
@@ -261,6 +273,12 @@ std::string_view fetchName(WeightFetch fetch) {
   return "?";
 }
 
+bool canHoldActivations(const DecodeMatMul &spec, const CudaTarget &target) {
+  const bool onTensorCores = spec.dtype == DType::F16 ||
+                             (spec.dtype == DType::BF16 && target.hasAsyncCopy);
+  return onTensorCores && spec.tiling.fetch != WeightFetch::Registers;
+}
+
 DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
                                  const CudaTarget &target) {
   DecodeMatMul trial = spec;
@@ -292,6 +310,14 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
       if (sizes->warpUnits % group == 0) {
         tiling.groupUnits = group;
       }
+    }
+    // With two numbers for each of more than 4 activations, a tile takes as
+    // many instructions to read the activations as to read the weights, so
+    // several tiles share them. Every thread block has this many tiles.
+    if (sizes->form.split && spec.tokens > 4 &&
+        canHoldActivations(trial, target)) {
+      tiling.heldTiles =
+          std::bit_floor(std::min(4U, sizes->tiles / sizes->blocks));
     }
   }
   // Chooses the largest number of prefetch slots that fits in shared memory, up
@@ -325,6 +351,9 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
   add("b", tiling.blocksPerMultiprocessor);
   add("p", tiling.splits);
   add("r", tiling.reduceTiles);
+  if (tiling.heldTiles > 1) {
+    add("h", tiling.heldTiles);
+  }
   if (spec.dependentLaunch) {
     name += "_d";
   }
@@ -389,7 +418,7 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                 unitText(spec.dtype, s.form, loopOf(tiling)) +
                 ringText(tiling.fetch) + inputText(spec.input) +
                 std::string(roundingText()) + std::string(activationText()) +
-                outputText(spec.output) + std::string(kernelText());
+                outputText(spec.output) + kernelText(tiling.heldTiles > 1);
   return kernel;
 }
 

@@ -73,6 +73,10 @@ struct DecodeTiling {
   /// The warps of a block add up their sums for this number of tiles at a time,
   /// with one barrier each time.
   uint32_t reduceTiles = 1;
+  /// The number of consecutive tiles of 16 rows that a warp multiplies by the
+  /// same activations, which it then reads from shared memory only once. Only
+  /// 16-bit weights can have more than 1 (canHoldActivations).
+  uint32_t heldTiles = 1;
 };
 
 /// What x holds, and what happens to it before the matmul.
@@ -176,6 +180,11 @@ struct CudaKernel {
   /// The names of the kernel's arguments, which are all addresses.
   std::vector<std::string> bindings;
 };
+
+/// Whether the kernel of `spec` can have more than one tile in
+/// DecodeTiling::heldTiles: its weights are F16 or BF16, multiplied by tensor
+/// cores, and they are copied to shared memory (DecodeTiling::fetch).
+bool canHoldActivations(const DecodeMatMul &spec, const CudaTarget &target);
 
 /// Returns the default tiling, which does not depend on spec.tiling.
 DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,

@@ -53,6 +53,7 @@ struct Ring {
   u64 *barriers;
   const u8 *base;
   u32 at, units, tilesLeft, slot, phase;
+  u32 held; // the index of the next tile to fetch among the kHeldTiles tiles
 
   AP_MEMBER void start(u8 *shared, const u8 *weights, u32 tiles, u32 count, u32 warp, u32 lane) {
     slots = shared + warp * kStages * kSlotBytes;
@@ -63,6 +64,7 @@ struct Ring {
     tilesLeft = count != 0 ? tiles : 0;
     slot = 0;
     phase = 0;
+    held = 0;
     prepare(lane);
 #pragma unroll 1
     for (u32 i = 0; i < kStages; ++i) {
@@ -73,12 +75,18 @@ struct Ring {
     if (tilesLeft != 0) {
       const u32 left = units - at;
       const u32 bytes = (kEven || left > kGroupUnits ? kGroupUnits : left) * kUnitBytes;
-      copy(slots + to * kSlotBytes, base + at * kUnitBytes, bytes, barriers + to, lane);
-      at += kGroupUnits;
-      if (at >= units) {
-        at = 0;
-        base += kUnits * kUnitBytes;
-        --tilesLeft;
+      copy(slots + to * kSlotBytes, base + (held * kUnits + at) * kUnitBytes, bytes,
+           barriers + to, lane);
+      const u32 together = tilesLeft < kHeldTiles ? tilesLeft : kHeldTiles;
+      ++held;
+      if (held == together) {
+        held = 0;
+        at += kGroupUnits;
+        if (at >= units) {
+          at = 0;
+          base += together * kUnits * kUnitBytes;
+          tilesLeft -= together;
+        }
       }
     }
     commit();

@@ -129,7 +129,9 @@ std::string tableUnitText(DType dtype);
 /// weights.
 std::string_view takeText(WeightFetch fetch);
 
-/// Returns the text of struct Ring, which prefetches a warp's units.
+/// Returns the text of struct Ring, which prefetches a warp's units. The ring
+/// contains the units in the order in which the text of kernelText(kHeldTiles >
+/// 1) reads them.
 std::string ringText(WeightFetch fetch);
 
 /// Returns the text of prepareActivations, readActivations and backScale, which
@@ -141,8 +143,9 @@ std::string inputText(MatMulInput input);
 std::string_view roundingText();
 /// Returns the text of stageActivations.
 std::string_view activationText();
-/// Returns the text of the kernel and its reductions.
-std::string_view kernelText();
+/// Returns the text of the kernel and its reductions. `held` says whether a
+/// warp multiplies several tiles by activations that it holds in registers.
+std::string kernelText(bool held);
 
 /// Returns the text of storeOutput, without finishHeads.
 std::string storeText(MatMulOutput output);

@@ -103,8 +103,9 @@ AP_DEVICE void finishHeads(u8 *shared, u32 firstTile, u32 tiles, u32 warp, u32 l
              : store + noHeads;
 }
 
-std::string_view kernelText() {
-  return R"(
+namespace {
+
+constexpr const char *kKernelHead = R"(
 // Adds the sums that the warps computed for `tiles` tiles. Stores the results
 // or, if the columns are split, writes the sums to `partials`. A tile has 16
 // outputs, one for each of its rows, or 8 outputs (kPaired), each of which is
@@ -218,6 +219,9 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   float *reduce = (float *)(shared + kReduceOffset);
 
   u32 batch = 0, buffer = 0;
+)";
+
+constexpr const char *kTileLoop = R"(
   for (u32 tile = 0; tile < tiles; ++tile) {
     Sums sums[1][1] = {};
 #pragma unroll 1
@@ -240,6 +244,58 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
     }
     float total[4];
     totalOf(sums[0][0], total);
+)";
+
+constexpr const char *kHeldTileLoop = R"(
+  for (u32 firstHeld = 0; firstHeld < tiles; firstHeld += kHeldTiles) {
+    const u32 together = tiles - firstHeld < kHeldTiles ? tiles - firstHeld : kHeldTiles;
+    Sums sums[kHeldTiles] = {};
+#pragma unroll 1
+    for (u32 first = 0; first < units; first += kGroupUnits) {
+      Held held[kGroupUnits];
+#pragma unroll
+      for (u32 i = 0; i < kGroupUnits; ++i) {
+        if (kEven || first + i < units) {
+          holdActivations(held[i], xLane + (first + i) * kUnitColumns * 2);
+        }
+      }
+#pragma unroll
+      for (u32 at = 0; at < kHeldTiles; ++at) {
+        if (at < together) {
+          ring.wait();
+#pragma unroll
+          for (u32 i = 0; i < kGroupUnits; ++i) {
+            Unit unit;
+            if (kEven || first + i < units) {
+              ring.take(unit, i, lane);
+            }
+            if (i == kGroupUnits - 1) {
+              ring.release(lane);
+            }
+            if (kEven || first + i < units) {
+              multiplyHeld(sums[at], unit, held[i]);
+            }
+          }
+        }
+      }
+    }
+    float totals[kHeldTiles][4];
+#pragma unroll
+    for (u32 at = 0; at < kHeldTiles; ++at) {
+      totalOf(sums[at], totals[at]);
+    }
+#pragma unroll 1
+    for (u32 at = 0; at < together; ++at) {
+      const u32 tile = firstHeld + at;
+      // Arrays in registers have no variable indices.
+      float total[4] = {0, 0, 0, 0};
+#pragma unroll
+      for (u32 i = 0; i < 4 * kHeldTiles; ++i) {
+        total[i % 4] = at == i / 4 ? totals[i / 4][i % 4] : total[i % 4];
+      }
+)";
+
+constexpr const char *kTileEnd = R"(
     float *mine = reduce + ((buffer * kReduceTiles + batch) * kWarps + warp) * kTokens * 16;
     if (2 * t < kTokens) {
       mine[2 * t * 16 + g] = total[0];
@@ -269,9 +325,13 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
       buffer ^= 1;
       batch = 0;
     }
-  }
-}
 )";
+
+} // namespace
+
+std::string kernelText(bool held) {
+  return std::string(kKernelHead) + (held ? kHeldTileLoop : kTileLoop) +
+         kTileEnd + (held ? "}\n" : "") + "}\n}\n";
 }
 
 } // namespace air::codegen::cuda

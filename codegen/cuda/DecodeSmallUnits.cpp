@@ -79,20 +79,18 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
 )";
 
 constexpr const char *kIQ2_XXSLoad = R"(
-struct Unit { Planes<2> codes; Planes<1> upper; Words<2> scales; u32 super; };
+struct Unit { Planes<3> codes; Words<2> scales; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
-  unit.upper.load(p + 1024 + lane * 16);
   unit.scales.load(p + 1536 + lane / 4 * 8);
   unit.super = take4(p + 1600 + lane / 4 * 4);
 }
 )";
 
 constexpr const char *kIQ2_SLoad = R"(
-struct Unit { Planes<2> codes; Planes<1> upper; Words<4> scales; u32 super; };
+struct Unit { Planes<3> codes; Words<4> scales; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
-  unit.upper.load(p + 1024 + lane * 16);
   unit.scales.load(p + 1536 + lane / 4 * 16);
   unit.super = take4(p + 1664 + lane / 4 * 4);
 }
@@ -101,20 +99,26 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 constexpr const char *kIQ2 = R"(
 // The 3-bit code of an element is its index in the list -43, -25, -8, 8, 25,
 // 43. A byte permutation looks up the elements of four codes, plus 43: it takes
-// one code from each nibble of its last operand.
+// one code from each of the four nibbles in the lower half of its last operand,
+// whose upper bits must be 0.
+AP_DEVICE u32 wordOf(const Word4 &words, u32 row, u32 f) {
+  return row == 0 ? (f == 0 ? words.x : words.z) : (f == 0 ? words.y : words.w);
+}
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
-  const Word4 codes = unit.codes[i / 4];
-  const Word4 third = unit.upper[0];
 #pragma unroll
   for (u32 row = 0; row < 2; ++row) {
-    const u32 w = row == 0 ? (f == 0 ? codes.x : codes.z) : (f == 0 ? codes.y : codes.w);
-    const u32 u = row == 0 ? (f == 0 ? third.x : third.z) : (f == 0 ? third.y : third.w);
-    // The third bits of this block's codes are bit `at` of the nibbles of u.
-    const u32 at = (2 + i % 2 + i / 4 * 2) % 4;
-    const u32 upper = at < 2 ? u << (2 - at) : u >> (at - 2);
-    const u32 selectors = (w >> i % 2 * 2 & 0x33333333) | (upper & 0x44444444);
+    u32 selectors;
+    if (i < 6) {
+      selectors = wordOf(unit.codes[i / 2], row, f) & 0x77777777;
+    } else {
+      // The upper bits of the nibbles of the three planes are the three bits of
+      // the codes of the last two blocks.
+      selectors = (wordOf(unit.codes[0], row, f) >> 3 & 0x11111111) |
+                  (wordOf(unit.codes[1], row, f) >> 2 & 0x22222222) |
+                  (wordOf(unit.codes[2], row, f) >> 1 & 0x44444444);
+    }
     const u32 values = ap_permute(ap_in_register(0x33231200), 0x00005644,
-                                  ap_opaque(selectors) >> i % 4 / 2 * 16);
+                                  ap_opaque(selectors) >> i % 2 * 16);
     a[row] = values & 0x00ff00ff;
     a[row + 2] = ap_permute(values, 0, 0x4341);
   }

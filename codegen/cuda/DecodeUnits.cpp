@@ -106,6 +106,31 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 }
 )";
 
+constexpr const char *kHeldActivations = R"(
+// The activations of a unit's columns in registers, by which a warp multiplies
+// several tiles.
+struct Held { Word4 high[kUnitColumns / 32], low[kUnitColumns / 32]; };
+AP_DEVICE void holdActivations(Held &held, const u8 *x) {
+#pragma unroll
+  for (u32 i = 0; i < kUnitColumns / 32; ++i) {
+    held.high[i] = *(const Word4 *)(x + i * kBlockStride);
+    if (kSplitActivations && !kSplitColumns) {
+      held.low[i] = *(const Word4 *)(x + i * kBlockStride + kXLow);
+    }
+  }
+}
+AP_DEVICE void multiplyHeld(Sums &sums, const Unit &unit, const Held &held) {
+#pragma unroll
+  for (u32 i = 0; i < kUnitColumns / 32; ++i) {
+    const Block block = blockOf(unit, i);
+    addBlock(sums, block, held.high[i], 2 * i);
+    if (kSplitActivations && !kSplitColumns) {
+      addBlock(sums, block, held.low[i], 2 * i + 2);
+    }
+  }
+}
+)";
+
 // The text of the accumulators and of the loops over the columns of a unit. A
 // warp multiplies kRowTiles tiles of 16 rows by kTokenGroups groups of 8
 // tokens, so an operand that it has decoded or read serves several mma.
@@ -652,7 +677,8 @@ std::string unitText(DType dtype, const ActivationForm &form, UnitLoop loop) {
   switch (dtype) {
   case DType::F16:
   case DType::BF16:
-    return common + kElements16 + plain;
+    return common + kElements16 + plain +
+           (loop == UnitLoop::Decode ? kHeldActivations : "");
   case DType::Q4_0:
     return common + kNibbleValue + kQ4_0 + plain;
   case DType::Q4_1:

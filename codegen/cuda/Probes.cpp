@@ -185,7 +185,7 @@ Result<CudaKernel> generateReadProbe(const ReadProbe &probe,
       define("kUnitBytes", kProbeUnit) + define("kThreads", kernel.threads) +
       define("kBlocksPerMultiprocessor", tiling.blocksPerMultiprocessor) +
       define("kGroupUnits", tiling.groupUnits) +
-      define("kStages", tiling.stages) +
+      define("kStages", tiling.stages) + define("kHeldTiles", 1) +
       define("kSlotBytes", uint64_t{tiling.groupUnits} * kProbeUnit) +
       define("kBarrierOffset", slots) + "constexpr bool kEven = true;\n" +
       "#define KERNEL_NAME " + kernel.name + "\n" + std::string(intrinsics) +

@@ -20,7 +20,8 @@ struct ReadProbe {
   /// the warps of a block copy in one step.
   uint64_t bytes = 0;
   uint32_t multiprocessors = 0;
-  /// A unit of `tiling` is 1 KiB here; `splits` and `reduceTiles` are ignored.
+  /// A unit of `tiling` is 1 KiB here; `splits`, `reduceTiles` and
+  /// `heldTiles` are ignored.
   DecodeTiling tiling;
 };
 

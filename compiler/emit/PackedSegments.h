@@ -51,7 +51,7 @@ uint64_t bytesOf(std::span<const PackedPlace> places);
 /// for the same matrix. The codegen_fingerprint of plans for GPUs contains it,
 /// so that no matrices of another revision are copied. Plans that do not state
 /// it are older than revision 2.
-inline constexpr uint32_t kT16Revision = 2;
+inline constexpr uint32_t kT16Revision = 3;
 
 /// For each segment of `plan`, looks for an equal segment in the plans `from`,
 /// in their order. Segments are equal if they have the same kind, tensors and

@@ -33,13 +33,13 @@ constexpr std::array<Row, 29> kUnits = {{
     {DType::Q4_K, {256, 2368, 4, 0, 2048, 2176, 2304}},
     {DType::Q5_K, {256, 2880, 4, 2048, 2560, 2688, 2816}},
     {DType::Q6_K, {256, 3360, 6, 0, 3072, 0, 3328}},
-    {DType::IQ2_XXS, {256, 1632, 2, 1024, 1536, 0, 1600}},
-    {DType::IQ2_XS, {256, 1696, 2, 1024, 1536, 0, 1664}},
+    {DType::IQ2_XXS, {256, 1632, 3, 0, 1536, 0, 1600}},
+    {DType::IQ2_XS, {256, 1696, 3, 0, 1536, 0, 1664}},
     {DType::IQ3_XXS, {256, 2144, 4, 0, 2048, 0, 2112}},
     {DType::IQ1_S, {256, 1120, 2, 0, 1024, 0, 1088}},
     {DType::IQ4_NL, {128, 1152, 2, 0, 1024, 0, 0}},
     {DType::IQ3_S, {256, 2144, 4, 0, 2048, 0, 2112}},
-    {DType::IQ2_S, {256, 1696, 2, 1024, 1536, 0, 1664}},
+    {DType::IQ2_S, {256, 1696, 3, 0, 1536, 0, 1664}},
     {DType::IQ4_XS, {256, 2208, 4, 0, 2048, 0, 2176}},
     {DType::F64, {32, 4096, 8, 0, 0, 0, 0}},
     {DType::IQ1_M, {256, 1248, 2, 1024, 1088, 0, 1216}},
@@ -157,27 +157,20 @@ Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
   return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
 }
 
-/// The place of the lower two bits of a selector, the 3-bit code of an element
-/// of IQ2 (T16.h). Each half of a word has these bits for two successive blocks
-/// of 32 columns: those of the first block are in the lower two bits of each
-/// nibble, and those of the second block in the upper two.
-Place selectorPlace(uint32_t row, uint32_t column, bool halves) {
+/// The place of some bits of a selector, the 3-bit code of an element of IQ2
+/// (T16.h): of all three bits in blocks 0 to 5, which are in the lower bits of
+/// a nibble, and of bit `plane` in blocks 6 and 7, which is the upper bit of a
+/// nibble of that plane.
+Place selectorPlace(uint32_t row, uint32_t column, bool halves,
+                    uint32_t plane) {
   const Position at = positionOf(row, column % 32, halves);
   const uint32_t block = column / 32;
+  const bool spread = block >= 6;
   const uint32_t bit =
-      block % 4 / 2 * 16 + byteOfFour(at.four) * 4 + block % 2 * 2;
-  return {block / 4 * 512 + at.lane * 16 + at.word * 4 + bit / 8, bit % 8, 2};
-}
-
-/// The place of the upper bit of a selector of IQ2: the same nibble of a word
-/// as for the lower bits, but in the plane of upper bits.
-Place upperSelectorPlace(const T16Unit &unit, uint32_t row, uint32_t column,
-                         bool halves) {
-  const Position at = positionOf(row, column % 32, halves);
-  const uint32_t block = column / 32;
-  const uint32_t bit = block % 4 / 2 * 16 + byteOfFour(at.four) * 4 +
-                       (2 + block % 2 + block / 4 * 2) % 4;
-  return {unit.upperOffset + at.lane * 16 + at.word * 4 + bit / 8, bit % 8, 1};
+      block % 2 * 16 + byteOfFour(at.four) * 4 + (spread ? 3 : 0);
+  return {(spread ? plane : block / 2) * 512 + at.lane * 16 + at.word * 4 +
+              bit / 8,
+          bit % 8, spread ? 1U : 3U};
 }
 
 /// The place of a 4-bit scale. A row has `count` of them. In each word, the low
@@ -288,9 +281,10 @@ void moveCodes(DType dtype, const T16Unit &shape, uint8_t *unit, uint32_t row,
     case DType::IQ2_XS:
     case DType::IQ2_S: {
       const bool halves = dtype != DType::IQ2_XXS;
-      moveBits<Packing>(unit, selectorPlace(row, column, halves), 0, code);
-      moveBits<Packing>(unit, upperSelectorPlace(shape, row, column, halves), 2,
-                        code);
+      for (uint32_t plane = 0; plane < (column < 192 ? 1U : 3U); ++plane) {
+        moveBits<Packing>(unit, selectorPlace(row, column, halves, plane),
+                          plane, code);
+      }
       break;
     }
     case DType::NVFP4:

@@ -71,17 +71,14 @@
 //              and 8 belong to the four blocks of 32 columns. These bit
 //              indices are 1 higher for the lane's second group of columns, and
 //              8 higher, modulo 16, for columns 2 and 3 of a group.
-//   selectors  128 columns of 3-bit codes, of which the planes hold the lower 2
-//              bits. The codes of columns 0, 1, 2 and 3 of a group are in
-//              nibbles 0, 2, 1 and 3 of a half of a word, where a byte
-//              permutation expects the indices of the bytes to select. The
-//              lower half of the word holds two successive blocks of 32
-//              columns, the first in the lower and the second in the upper two
-//              bits of the nibbles, and the upper half holds the next two. The
-//              upper bits of all codes are in one more plane, in the same
-//              nibbles of the words of all 256 columns: for blocks 0 and 2 in
-//              bit 2, for 1 and 3 in bit 3, for 4 and 6 in bit 0, and for 5 and
-//              7 in bit 1.
+//   selectors  3-bit codes; three planes hold 256 columns. The codes of columns
+//              0, 1, 2 and 3 of a group are in nibbles 0, 2, 1 and 3 of a half
+//              of a word, where a byte permutation expects the indices of the
+//              bytes to select. Plane p has those of block 2p of 32 columns in
+//              the lower halves of its words, and those of block 2p+1 in the
+//              upper halves, in the lower three bits of the nibbles. The upper
+//              bits of the nibbles have the codes of blocks 6 (lower halves)
+//              and 7 (upper halves): plane p has bit p of each code.
 //
 // Scales follow the planes. [g][32s][row 2] means: for each g, for each block
 // of 32 columns, the values of rows g and g+8. A last index of [8] or [16]
@@ -104,11 +101,9 @@
 //   Q6_K       256      6 of sixes, halves                    3360
 //   IQ3_XXS    256      4 of straight nibbles, octets         2144
 //   IQ3_S      256      4 of nibbles, octets                  2144
-//   IQ2_XXS    256      2 of selectors, 1 of upper bits, octets
-//                                                             1632
+//   IQ2_XXS    256      3 of selectors, octets                1632
 //   IQ2_XS, IQ2_S
-//              256      2 of selectors, 1 of upper bits, halves
-//                                                             1696
+//              256      3 of selectors, halves                1696
 //   IQ1_S      256      2 of pairs, octets                    1120
 //   IQ1_M      256      2 of pairs, halves                    1248
 //   TQ1_0, TQ2_0, Q1_0, Q2_0

@@ -136,6 +136,7 @@ void forEachField(SpecT &spec, Fn &fn) {
   fn("blocks_per_multiprocessor", spec.tiling.blocksPerMultiprocessor);
   fn("splits", spec.tiling.splits);
   fn("reduce_tiles", spec.tiling.reduceTiles);
+  fn("held_tiles", spec.tiling.heldTiles);
 }
 
 template <typename SpecT, typename Fn>

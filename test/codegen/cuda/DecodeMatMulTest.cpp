@@ -84,6 +84,31 @@ std::vector<Case> casesOf(DType dtype) {
       cases.push_back(one);
     }
   }
+  if (dtype == DType::BF16 || dtype == DType::F16) {
+    // Thread blocks with 4 and 1, and with 3 and 2 tiles: the last tiles are
+    // fewer than those that share activations.
+    Case held = cases.front();
+    held.spec.rows = 70;
+    held.spec.columns = unit * 7;
+    held.spec.tokens = dtype == DType::BF16 ? 8 : 3;
+    held.spec.multiprocessors = 1;
+    held.spec.dependentLaunch = false;
+    held.spec.tiling = {.fetch = AsyncCopy,
+                        .warps = 2,
+                        .groupUnits = 2,
+                        .stages = 3,
+                        .heldTiles = 4};
+    cases.push_back(held);
+    held.spec.tokens = 5;
+    held.spec.multiprocessors = 4;
+    held.spec.tiling = {.fetch = BulkCopy,
+                        .warps = 2,
+                        .stages = 2,
+                        .splits = 2,
+                        .reduceTiles = 3,
+                        .heldTiles = 2};
+    cases.push_back(held);
+  }
   if (dtype == DType::BF16) {
     // The tensor cores of sm_75 do not multiply bfloat16.
     Case turing = cases.front();

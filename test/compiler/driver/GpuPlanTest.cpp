@@ -156,7 +156,7 @@ TEST_F(GpuPlan, HoldsTheSourcesBytesAndTheCode) {
   }
   EXPECT_EQ(names.size(), plan.executables()->size());
   EXPECT_EQ(compiler->calls, static_cast<int>(names.size()));
-  EXPECT_THAT(plan.codegen_fingerprint()->str(), HasSubstr(", t16 2, names 1"));
+  EXPECT_THAT(plan.codegen_fingerprint()->str(), HasSubstr(", t16 3, names 1"));
 }
 
 /// For each executable of the GPU, the machine code and the PTX that the plan
@@ -518,7 +518,7 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
 /// Changes the revision of layout t16 in the codegen_fingerprint of a plan.
 Bytes withRevision(const PlanFile &file, const std::string &part) {
   Bytes bytes(file.bytes().begin(), file.bytes().end());
-  const std::string now = ", t16 2";
+  const std::string now = ", t16 3";
   EXPECT_EQ(part.size(), now.size());
   const auto at =
       std::search(bytes.begin(), bytes.end(), now.begin(), now.end());
@@ -563,7 +563,7 @@ TEST_F(GpuPlan, MatricesOfAnotherRevisionAreNotCopied) {
   EXPECT_LT(others, all);
   options.from = folder.path("b.air");
   for (const auto &[part, copied] :
-       {std::pair(", t16 2", all), std::pair(", t16 1", others),
+       {std::pair(", t16 3", all), std::pair(", t16 1", others),
         std::pair(", other", others)}) {
     SCOPED_TRACE(part);
     const Bytes bytes = withRevision(*first, part);

@@ -352,13 +352,15 @@ TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
       const uint32_t block = column / 32;
       const uint32_t lane = row % 8 * 4 + column / 4 % 4;
       const uint32_t at = lane * 16 + (row / 8 + column / 16 % 2 * 2) * 4;
-      const uint32_t low = wordAt(packed, block / 4 * 512 + at);
-      const uint32_t high = wordAt(packed, 1024 + at);
       constexpr uint32_t nibbles[] = {0, 2, 1, 3};
-      const uint32_t nibble = block % 4 / 2 * 4 + nibbles[column % 4];
-      const uint32_t bit = (2 + block % 2 + block / 4 * 2) % 4;
-      const uint32_t code = (low >> (nibble * 4 + block % 2 * 2) & 3) |
-                            (high >> (nibble * 4 + bit) & 1) << 2;
+      const uint32_t first = block % 2 * 16 + nibbles[column % 4] * 4;
+      const auto nibbleOf = [&](uint32_t plane) {
+        return wordAt(packed, plane * 512 + at) >> first & 15;
+      };
+      const uint32_t code = block < 6
+                                ? nibbleOf(block / 2) & 7
+                                : (nibbleOf(0) >> 3) | (nibbleOf(1) >> 3) << 1 |
+                                      (nibbleOf(2) >> 3) << 2;
       ASSERT_LT(code, 6U);
       const uint32_t half = source[row * 74] | source[row * 74 + 1] << 8;
       const float value = values[row * 256 + column];
