@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace air::rt {
 
@@ -250,26 +251,28 @@ Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
   bool fits = true;
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3 + 8);
-  const SpecialMatcher &anywhere = state->userDefined[0];
-  const SpecialMatcher &special = state->allSpecial[0];
-  SpecialMatcher::Match userDefined = anywhere.find(text, 0);
+  SpecialMatcher::Search anywhere(state->userDefined[0], text);
+  // The search before the tainted range `searched`, or after all of them.
+  std::optional<SpecialMatcher::Search> special;
+  size_t searched = 0;
   size_t next = 0; // the first tainted range that does not end before `at`
   auto find = [&](size_t at) {
-    if (userDefined.start < at) {
-      userDefined = anywhere.find(text, at);
-    }
     while (next < tainted.size() && tainted[next].end <= at) {
       ++next;
     }
     // The first match from `at` on. Control tokens are only looked for between
     // tainted ranges.
-    SpecialMatcher::Match match = userDefined;
+    SpecialMatcher::Match match = anywhere.find(at);
     size_t from = at;
     for (size_t i = next; from < text.size() && from <= match.start; ++i) {
       const bool isLast = i == tainted.size();
       const size_t limit = isLast ? text.size() : tainted[i].begin;
       if (from < limit) {
-        SpecialMatcher::Match found = special.find(text.substr(0, limit), from);
+        if (!special || searched != i) {
+          special.emplace(state->allSpecial[0], text.substr(0, limit));
+          searched = i;
+        }
+        SpecialMatcher::Match found = special->find(from);
         if (found.length != 0) {
           if (found.start < match.start ||
               (found.start == match.start && found.length > match.length)) {
@@ -340,9 +343,9 @@ size_t Tokenizer::longestText() const {
 }
 int32_t Tokenizer::specialToken(std::string_view text) const {
   for (const SpecialMatcher &matcher : state->allSpecial) {
-    SpecialMatcher::Match match = matcher.find(text, 0);
-    if (match.length != 0 && match.length == text.size()) {
-      return match.id;
+    const int32_t id = matcher.idOf(text);
+    if (id != SpecialMatcher::kNoToken) {
+      return id;
     }
   }
   return TokenizerData::kNoToken;
