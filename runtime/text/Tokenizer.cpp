@@ -37,11 +37,10 @@ struct Tokenizer::State {
 
   /// encode() and encodePart() return false if a part of the text becomes too
   /// long to be encoded.
-  bool encode(std::string_view text, bool parseSpecial,
-              std::vector<int32_t> &ids) const;
+  bool encode(std::string_view text, bool parseSpecial, TokenOutput &out) const;
   bool encodePart(std::string_view part, Place place,
-                  const SpecialMatcher &lateTokens,
-                  std::vector<int32_t> &ids) const;
+                  const SpecialMatcher &lateTokens, Encoder::Scratch *scratch,
+                  TokenOutput &out) const;
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<State> made) : state(std::move(made)) {}
@@ -49,8 +48,10 @@ Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-/// A normalizer may make tokens much longer. Those of published vocabularies
-/// have some kilobytes in all.
+/// The most bytes of all added tokens that are found in normalised text. A
+/// normalizer may make tokens much longer, and SpecialMatcher needs 30 bytes of
+/// memory for each byte. Those of published vocabularies have some kilobytes in
+/// all.
 static constexpr size_t kMostNormalisedBytes = size_t{1} << 26;
 
 /// Fills `vocabulary`, and makes the encoder, which refers to it.
@@ -156,16 +157,21 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
 }
 
 bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
-                              std::vector<int32_t> &ids) const {
+                              TokenOutput &out) const {
   bool fits = true;
   const auto &matchers = parseSpecial ? allSpecial : userDefined;
+  const std::unique_ptr<Encoder::Scratch> scratch =
+      encoder->makeScratch(text.size());
   matchers[0].divide(
       text, matching,
       [&](std::string_view part, bool isFirst) {
         fits &= encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
-                           matchers[1], ids);
+                           matchers[1], scratch.get(), out);
       },
-      [&](int32_t id) { ids.push_back(id); });
+      [&](int32_t id) {
+        out.ids.push_back(id);
+        out.passOn();
+      });
   return fits;
 }
 
@@ -173,13 +179,17 @@ bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
 /// tokens that must be looked for in normalised text.
 bool Tokenizer::State::encodePart(std::string_view part, Place place,
                                   const SpecialMatcher &lateTokens,
-                                  std::vector<int32_t> &ids) const {
+                                  Encoder::Scratch *scratch,
+                                  TokenOutput &out) const {
+  const auto addLate = [&](int32_t id) {
+    out.ids.push_back(id);
+    out.passOn();
+  };
+  if (!hasLateTokens) {
+    return encoder->encode(part, place, scratch, out);
+  }
   if (pipeline != nullptr) {
     const StepText formed = pipeline->normalise(part, place);
-    if (!hasLateTokens || formed.isTooLong) {
-      pipeline->encodeNormalised(formed.text, formed.origin, ids);
-      return !formed.isTooLong;
-    }
     lateTokens.divide(
         formed.text, matching,
         [&](std::string_view rest, bool) {
@@ -188,24 +198,21 @@ bool Tokenizer::State::encodePart(std::string_view part, Place place,
               rest,
               at < formed.origin ? std::min(formed.origin - at, rest.size())
                                  : 0,
-              ids);
+              scratch, out);
         },
-        [&](int32_t id) { ids.push_back(id); });
-    return true;
+        addLate);
+    return !formed.isTooLong;
   }
-  if (!hasLateTokens) {
-    encoder->encode(part, place, ids);
-    return true;
-  }
+  bool fits = true;
   const std::string formed = encoder->normalisedForm(part);
   lateTokens.divide(
       formed, matching,
       [&](std::string_view rest, bool isFirst) {
-        encoder->encode(rest, isFirst ? place : Place::AfterNormalizedToken,
-                        ids);
+        fits &= encoder->encode(
+            rest, isFirst ? place : Place::AfterNormalizedToken, scratch, out);
       },
-      [&](int32_t id) { ids.push_back(id); });
-  return true;
+      addLate);
+  return fits;
 }
 
 static Status tooLong(std::string_view text) {
@@ -220,23 +227,38 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
   return ids ? *std::move(ids) : std::vector<int32_t>();
 }
 
-Result<std::vector<int32_t>> Tokenizer::tryEncode(std::string_view text,
-                                                  bool addBos,
-                                                  bool parseSpecial) const {
-  std::vector<int32_t> ids;
-  ids.reserve(text.size() / 3 + 8);
+Status Tokenizer::encodeTo(TokenOutput &out, std::string_view text, bool addBos,
+                           bool parseSpecial) const {
   if (addBos && state->addBos) {
-    ids.push_back(state->bos);
-    ids.insert(ids.end(), state->afterBos.begin(), state->afterBos.end());
+    out.ids.push_back(state->bos);
+    out.ids.insert(out.ids.end(), state->afterBos.begin(),
+                   state->afterBos.end());
   }
-  if (!state->encode(text, parseSpecial, ids)) {
+  if (!state->encode(text, parseSpecial, out)) {
     return tooLong(text);
   }
   if (addBos && state->addEos) {
-    ids.insert(ids.end(), state->beforeEos.begin(), state->beforeEos.end());
-    ids.push_back(state->eos);
+    out.ids.insert(out.ids.end(), state->beforeEos.begin(),
+                   state->beforeEos.end());
+    out.ids.push_back(state->eos);
   }
-  return ids;
+  out.finish();
+  return Status::ok();
+}
+
+Status Tokenizer::tryEncode(std::string_view text, bool addBos,
+                            bool parseSpecial, TokenSink sink) const {
+  TokenOutput out(sink);
+  return encodeTo(out, text, addBos, parseSpecial);
+}
+
+Result<std::vector<int32_t>> Tokenizer::tryEncode(std::string_view text,
+                                                  bool addBos,
+                                                  bool parseSpecial) const {
+  TokenOutput out;
+  out.ids.reserve(text.size() / 3 + 8);
+  AIR_RETURN_IF_ERROR(encodeTo(out, text, addBos, parseSpecial));
+  return std::move(out.ids);
 }
 
 std::vector<int32_t>
@@ -249,8 +271,10 @@ Tokenizer::encodeRendered(std::string_view text,
 Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
     std::string_view text, std::span<const jinja::TaintedSpan> tainted) const {
   bool fits = true;
-  std::vector<int32_t> ids;
-  ids.reserve(text.size() / 3 + 8);
+  TokenOutput out;
+  out.ids.reserve(text.size() / 3 + 8);
+  const std::unique_ptr<Encoder::Scratch> scratch =
+      state->encoder->makeScratch(text.size());
   SpecialMatcher::Search anywhere(state->userDefined[0], text);
   // The search before the tainted range `searched`, or after all of them.
   std::optional<SpecialMatcher::Search> special;
@@ -300,13 +324,13 @@ Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
         fits &= state->encodePart(
             part, isFirst ? Place::TextStart : Place::AfterToken,
             isTainted(part) ? state->userDefined[1] : state->allSpecial[1],
-            ids);
+            scratch.get(), out);
       },
-      [&](int32_t id) { ids.push_back(id); });
+      [&](int32_t id) { out.ids.push_back(id); });
   if (!fits) {
     return tooLong(text);
   }
-  return ids;
+  return std::move(out.ids);
 }
 
 std::string_view Tokenizer::piece(int32_t id, bool renderSpecial) const {
