@@ -16,12 +16,14 @@
 
 namespace air::rt {
 
-struct BpeEncoder::Scratch {
-  Scratch(const BpeTables &tables, size_t bytes)
-      : merger(tables), matching(tables), known(bytes) {}
+struct BpeEncoder::Memory final : Scratch {
+  Memory(const BpeTables &tables, PreTokenizer::Scratch splitters, size_t bytes)
+      : matchers(std::move(splitters)), merger(tables), matching(tables),
+        known(bytes) {}
 
+  PreTokenizer::Scratch matchers;
   PairMerger merger;
-  size_t merged = 0; ///< the number of bytes that `merger` has merged
+  size_t merged = 0; ///< bytes that `merger` has merged in this part
   const MergeMatcher *matcher = nullptr; ///< used instead of `merger` if set
   MergeMatcher::Scratch matching;
   std::vector<int32_t> symbols;
@@ -84,8 +86,12 @@ std::string BpeEncoder::normalisedForm(std::string_view text) const {
   return lowercase ? lowerCased(wellFormed(formed)) : formed;
 }
 
-void BpeEncoder::encode(std::string_view text, Place place,
-                        std::vector<int32_t> &ids) const {
+std::unique_ptr<Encoder::Scratch> BpeEncoder::makeScratch(size_t bytes) const {
+  return std::make_unique<Memory>(*tables, preTokenizer.makeScratch(), bytes);
+}
+
+bool BpeEncoder::encode(std::string_view text, Place place, Scratch *scratch,
+                        TokenOutput &out) const {
   std::string repaired;
   if (!isWellFormed(text)) {
     repaired = wellFormed(text);
@@ -114,39 +120,44 @@ void BpeEncoder::encode(std::string_view text, Place place,
     text = spaced;
     repaired = formed = {};
   }
-  Scratch scratch(*tables, text.size());
-  PreTokenizer::Scratch matchers = preTokenizer.makeScratch();
+  auto &memory = static_cast<Memory &>(*scratch);
   size_t start = 0;
-  preTokenizer.split(text, matchers, [&](size_t end) {
+  preTokenizer.split(text, memory.matchers, [&](size_t end) {
     std::string_view word = text.substr(start, end - start);
     // With TokenSpelling::Words, white space only separates words, and is not
     // encoded.
     if (spelling() != TokenSpelling::Words || !isWhiteSpace(word)) {
-      scratch.known.append(word, ids, [&] { encodeWord(word, scratch, ids); });
+      memory.known.append(word, out.ids,
+                          [&] { encodeWord(word, memory, out); });
+      out.passOn();
     }
     start = end;
   });
-  matcher->merged += scratch.merged;
+  matcher->merged += std::exchange(memory.merged, 0);
+  return true;
 }
 
-/// Sets scratch.symbols to the symbols of `word` after all merges.
-void BpeEncoder::merge(std::string_view word, Scratch &scratch) const {
-  if (scratch.matcher == nullptr) {
-    scratch.merged += word.size();
-    if (scratch.merged + matcher->merged >= Matcher::kMergedBytes) {
+/// Passes the symbols of `word` after all merges to `sink`.
+void BpeEncoder::merge(std::string_view word, Memory &memory,
+                       FunctionRef<void(int32_t symbol)> sink) const {
+  if (memory.matcher == nullptr) {
+    memory.merged += word.size();
+    if (memory.merged + matcher->merged >= Matcher::kMergedBytes) {
       std::call_once(matcher->isMade,
                      [&] { matcher->matcher = MergeMatcher::create(*tables); });
-      scratch.matcher = matcher->matcher ? &*matcher->matcher : nullptr;
+      memory.matcher = matcher->matcher ? &*matcher->matcher : nullptr;
     }
   }
-  if (scratch.matcher == nullptr ||
-      !scratch.matcher->match(word, scratch.matching, scratch.symbols)) {
-    scratch.merger.merge(word, scratch.symbols);
+  if (memory.matcher == nullptr ||
+      !memory.matcher->match(word, memory.matching, sink)) {
+    memory.merger.merge(word, memory.symbols);
+    std::ranges::for_each(memory.symbols, sink);
   }
 }
 
-void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
-                            std::vector<int32_t> &ids) const {
+void BpeEncoder::encodeWord(std::string_view word, Memory &memory,
+                            TokenOutput &out) const {
+  std::vector<int32_t> &ids = out.ids;
   bool isLines = spelling() == TokenSpelling::TextAndLines &&
                  word.find_first_not_of('\n') == std::string_view::npos;
   if (preTokenizer.rules().ignoreMerges || isLines) {
@@ -156,7 +167,7 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
       return;
     }
   }
-  merge(word, scratch);
+  const bool isLong = word.size() > WordCache::kLongestWord;
   // Whether an unknown token is yet to be appended. As in Hugging Face's
   // library, the byte tokens of the atoms that follow are appended before it.
   bool isUnknown = false;
@@ -165,7 +176,7 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
       ids.push_back(vocabulary->unknown);
     }
   };
-  for (const int32_t symbol : scratch.symbols) {
+  merge(word, memory, [&](int32_t symbol) {
     const size_t length = symbol != TokenTable::kAbsent
                               ? vocabulary->table[symbol].size()
                               : tables->firstAtom(word).length;
@@ -176,7 +187,10 @@ void BpeEncoder::encodeWord(std::string_view word, Scratch &scratch,
       appendWithoutToken(word.substr(0, length), isUnknown, ids);
     }
     word.remove_prefix(length);
-  }
+    if (isLong) {
+      out.passOn();
+    }
+  });
   appendUnknown();
 }
 

@@ -27,8 +27,9 @@ public:
                                    Vocabulary &vocabulary);
 
   /// Each ill-formed byte is encoded as U+FFFD.
-  void encode(std::string_view text, Place place,
-              std::vector<int32_t> &ids) const override;
+  bool encode(std::string_view text, Place place, Scratch *scratch,
+              TokenOutput &out) const override;
+  std::unique_ptr<Scratch> makeScratch(size_t bytes) const override;
   std::string normalisedForm(std::string_view text) const override;
   bool shrinksText() const override {
     return form || lowercase || spelling() != TokenSpelling::Bytes;
@@ -38,16 +39,17 @@ public:
   ~BpeEncoder() override;
 
 private:
-  struct Scratch;
+  struct Memory;
   struct Matcher;
 
   BpeEncoder(const Vocabulary &words, PreTokenizer splitter, BpeTables merges);
 
   TokenSpelling spelling() const { return preTokenizer.rules().spelling; }
 
-  void encodeWord(std::string_view word, Scratch &scratch,
-                  std::vector<int32_t> &ids) const;
-  void merge(std::string_view word, Scratch &scratch) const;
+  void encodeWord(std::string_view word, Memory &memory,
+                  TokenOutput &out) const;
+  void merge(std::string_view word, Memory &memory,
+             FunctionRef<void(int32_t symbol)> sink) const;
   void appendWithoutToken(std::string_view text, bool &isUnknown,
                           std::vector<int32_t> &ids) const;
 

@@ -2,10 +2,12 @@
 #ifndef AIRPACK_RUNTIME_TEXT_ENCODER_H
 #define AIRPACK_RUNTIME_TEXT_ENCODER_H
 
+#include "runtime/text/TokenOutput.h"
+
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace air::rt {
 
@@ -17,15 +19,35 @@ enum class Place : uint8_t {
   AfterNormalizedToken,
 };
 
+/// The most bytes that are normalised at once. Text itself has less, but
+/// normalisation may make it longer. The limit keeps positions below 2^31.
+inline constexpr size_t kLongestStretch = size_t{1} << 29;
+
 /// Turns text without special tokens into ids. Immutable once created; any
 /// number of threads may encode text.
 class Encoder {
 public:
   virtual ~Encoder() = default;
 
-  /// Appends the ids of `text`, which is not empty and may contain any bytes.
-  virtual void encode(std::string_view text, Place place,
-                      std::vector<int32_t> &ids) const = 0;
+  /// The memory of one thread, which all parts of a text share.
+  class Scratch {
+  public:
+    virtual ~Scratch() = default;
+  };
+  /// `bytes` is the length of the whole text. Returns null if the encoder needs
+  /// no scratch memory.
+  virtual std::unique_ptr<Scratch> makeScratch(size_t bytes) const {
+    (void)bytes;
+    return nullptr;
+  }
+
+  /// Appends the ids of `text`, a part that is not empty and may contain any
+  /// bytes. makeScratch() of this encoder has made `scratch`. Returns false if
+  /// normalisation makes a stretch of the text longer than kLongestStretch; the
+  /// ids are then incomplete.
+  [[nodiscard]] virtual bool encode(std::string_view text, Place place,
+                                    Scratch *scratch,
+                                    TokenOutput &out) const = 0;
 
   /// Converts a text to the normalization form in which special tokens with the
   /// flag kNormalized are found. Encoding the result yields the same ids as

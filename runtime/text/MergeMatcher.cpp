@@ -153,12 +153,59 @@ bool MergeMatcher::merges(int32_t left, int32_t right, Scratch &scratch) const {
   return (known & 1) != 0;
 }
 
+/// The length in bytes of `symbol`, with which `text` begins.
+uint32_t MergeMatcher::lengthOf(std::string_view text, int32_t symbol) const {
+  return symbol == TokenTable::kAbsent ? tables->firstAtom(text).length
+                                       : derivations[symbol].length;
+}
+
+/// Replaces the first half of scratch.recent by their ends. `spilled` is the
+/// end of the last symbol of which only the end is kept.
+void MergeMatcher::spill(std::string_view word, Scratch &scratch,
+                         size_t &spilled) const {
+  scratch.ends.resize(word.size() / 64 + 1);
+  const auto half = scratch.recent.begin() +
+                    static_cast<ptrdiff_t>(scratch.recent.size() / 2);
+  for (auto symbol = scratch.recent.begin(); symbol != half; ++symbol) {
+    spilled += lengthOf(word.substr(spilled), *symbol);
+    scratch.ends[spilled / 64] |= uint64_t{1} << (spilled % 64);
+  }
+  scratch.recent.erase(scratch.recent.begin(), half);
+}
+
+/// Undoes spill() for the last symbol of which only the end is kept.
+void MergeMatcher::restore(std::string_view word, Scratch &scratch,
+                           size_t &spilled) const {
+  scratch.ends[spilled / 64] &= ~(uint64_t{1} << (spilled % 64));
+  size_t begin = spilled - 1;
+  while (begin > 0 && ((scratch.ends[begin / 64] >> (begin % 64)) & 1) == 0) {
+    --begin;
+  }
+  const std::string_view text = word.substr(begin, spilled - begin);
+  const ByteTrie::Match symbol = pieces.longest(text);
+  scratch.recent.push_back(symbol.length == text.size() ? symbol.id
+                                                        : TokenTable::kAbsent);
+  spilled = begin;
+}
+
 bool MergeMatcher::match(std::string_view word, Scratch &scratch,
-                         std::vector<int32_t> &found) const {
+                         SymbolSink sink) const {
   scratch.knownPairs.resize(size_t{1} << kKnownPairBits, kNoPair);
+  std::vector<int32_t> &found = scratch.recent;
   found.clear();
+  scratch.ends.clear();
+  size_t spilled = 0;
   size_t position = 0;
+  const auto hasLast = [&] {
+    if (found.empty() && spilled != 0) {
+      restore(word, scratch, spilled);
+    }
+    return !found.empty() && found.back() != TokenTable::kAbsent;
+  };
   while (position < word.size()) {
+    if (found.size() >= scratch.mostRecent) {
+      spill(word, scratch, spilled);
+    }
     int32_t next = pieces.longest(word.substr(position)).id;
     if (next == ByteTrie::kNoPiece) {
       // This atom is not in the vocabulary, and no merge contains it.
@@ -166,11 +213,10 @@ bool MergeMatcher::match(std::string_view word, Scratch &scratch,
       position += tables->firstAtom(word.substr(position)).length;
       continue;
     }
-    while (!found.empty() && found.back() != TokenTable::kAbsent &&
-           merges(found.back(), next, scratch)) {
+    while (hasLast() && merges(found.back(), next, scratch)) {
       next = derivations[next].shorter;
       while (next == TokenTable::kAbsent) {
-        if (found.empty() || found.back() == TokenTable::kAbsent) {
+        if (!hasLast()) {
           return false;
         }
         // No symbol can follow `found.back()`, so try a shorter one instead.
@@ -182,7 +228,23 @@ bool MergeMatcher::match(std::string_view word, Scratch &scratch,
     found.push_back(next);
     position += derivations[next].length;
   }
+  size_t begin = 0;
+  for (size_t end = 1; end <= spilled; ++end) {
+    if (((scratch.ends[end / 64] >> (end % 64)) & 1) != 0) {
+      const std::string_view text = word.substr(begin, end - begin);
+      const ByteTrie::Match symbol = pieces.longest(text);
+      sink(symbol.length == text.size() ? symbol.id : TokenTable::kAbsent);
+      begin = end;
+    }
+  }
+  std::ranges::for_each(found, sink);
   return true;
+}
+
+bool MergeMatcher::match(std::string_view word, Scratch &scratch,
+                         std::vector<int32_t> &found) const {
+  found.clear();
+  return match(word, scratch, [&](int32_t symbol) { found.push_back(symbol); });
 }
 
 } // namespace air::rt

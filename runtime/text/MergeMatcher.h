@@ -28,6 +28,7 @@
 #ifndef AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H
 #define AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H
 
+#include "runtime/exec/FunctionRef.h"
 #include "runtime/text/BpeTables.h"
 #include "runtime/text/ByteTrie.h"
 #include "runtime/text/PairMerger.h"
@@ -50,6 +51,13 @@ public:
     PairMerger merger;
     std::string text;
     std::vector<int32_t> symbols;
+    /// The last symbols that match() has found, and where those before them
+    /// end: one bit for each byte of the word.
+    std::vector<int32_t> recent;
+    std::vector<uint64_t> ends;
+    /// The most symbols that `recent` holds. When it is full, half of them are
+    /// spilled: only their ends are kept. Ordinary words have fewer symbols.
+    size_t mostRecent = size_t{1} << 14;
   };
 
   /// Returns nullopt if a symbol has more than kLongestSymbol bytes, which
@@ -57,9 +65,13 @@ public:
   static std::optional<MergeMatcher> create(const BpeTables &known);
   static constexpr size_t kLongestSymbol = 1024;
 
-  /// Replaces `found` by the symbols of `word` after all merges. Returns false
-  /// if there is no such sequence of symbols, which does not happen with
-  /// correct tables.
+  using SymbolSink = FunctionRef<void(int32_t symbol)>;
+  /// Passes the symbols of `word` after all merges to `sink`, in order. Returns
+  /// false, and calls no sink, if there is no such sequence of symbols, which
+  /// does not happen with correct tables. Needs one bit of memory for each byte
+  /// of a long word.
+  bool match(std::string_view word, Scratch &scratch, SymbolSink sink) const;
+  /// As match(), but replaces `found` by the symbols.
   bool match(std::string_view word, Scratch &scratch,
              std::vector<int32_t> &found) const;
 
@@ -74,6 +86,7 @@ private:
     int32_t shorter = TokenTable::kAbsent;
     uint32_t length = 0; ///< in bytes
   };
+  /// The table of pairs takes 128 KiB, which fits into a second-level cache.
   static constexpr unsigned kKnownPairBits = 14;
   static constexpr uint64_t kNoPair = UINT64_MAX;
   static constexpr int32_t kAtom = -1; ///< the rank of an atom
@@ -86,6 +99,9 @@ private:
   void deriveUntimely();
   bool isUntimely(std::string_view text) const;
   bool partsMerge(int32_t left, int32_t right) const;
+  uint32_t lengthOf(std::string_view text, int32_t symbol) const;
+  void spill(std::string_view word, Scratch &scratch, size_t &spilled) const;
+  void restore(std::string_view word, Scratch &scratch, size_t &spilled) const;
   bool merges(int32_t left, int32_t right, Scratch &scratch) const;
 
   const BpeTables *tables;

@@ -29,13 +29,15 @@ RwkvEncoder RwkvEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-void RwkvEncoder::encode(std::string_view text, Place,
-                         std::vector<int32_t> &ids) const {
+bool RwkvEncoder::encode(std::string_view text, Place, Scratch *,
+                         TokenOutput &out) const {
   while (!text.empty()) {
     ByteTrie::Match match = pieces.longest(text);
-    ids.push_back(match.length != 0 ? match.id : vocabulary->unknown);
+    out.ids.push_back(match.length != 0 ? match.id : vocabulary->unknown);
     text.remove_prefix(match.length != 0 ? match.length : 1);
+    out.passOn();
   }
+  return true;
 }
 
 } // namespace air::rt

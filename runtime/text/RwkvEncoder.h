@@ -22,8 +22,8 @@ public:
   /// must have passed checkTokenizer().
   static RwkvEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
 
-  void encode(std::string_view text, Place place,
-              std::vector<int32_t> &ids) const override;
+  bool encode(std::string_view text, Place place, Scratch *scratch,
+              TokenOutput &out) const override;
   bool shrinksText() const override { return false; }
 
 private:

@@ -21,20 +21,43 @@ std::string withSpaces(std::string_view text) {
   return out;
 }
 
-void appendCollapsed(std::string_view text, bool startsWithSpace,
-                     std::string &out) {
+void replaceMarks(std::string &text) {
+  size_t end = text.find(kSpaceMark);
+  if (end == std::string::npos) {
+    return;
+  }
+  for (size_t at = end; at < text.size();) {
+    const size_t next = std::min(text.find(kSpaceMark, at), text.size());
+    std::copy(text.begin() + static_cast<ptrdiff_t>(at),
+              text.begin() + static_cast<ptrdiff_t>(next),
+              text.begin() + static_cast<ptrdiff_t>(end));
+    end += next - at;
+    if (next < text.size()) {
+      text[end++] = ' ';
+    }
+    at = std::min(next + kSpaceMark.size(), text.size());
+  }
+  text.resize(end);
+}
+
+void collapseSpaces(std::string &text, bool startsWithSpace) {
+  if (startsWithSpace && !text.starts_with(' ')) {
+    text.insert(0, " ");
+  }
   bool wantSpace = startsWithSpace;
-  for (char c : text) {
+  size_t end = 0;
+  for (const char c : text) {
     if (c == ' ') {
-      wantSpace |= !out.empty();
+      wantSpace |= end != 0;
       continue;
     }
     if (wantSpace) {
-      out += ' ';
+      text[end++] = ' ';
     }
     wantSpace = false;
-    out += c;
+    text[end++] = c;
   }
+  text.resize(end);
 }
 
 bool hasInnerSpace(std::string_view piece) {

@@ -18,12 +18,13 @@ void appendWithSpaces(std::string_view text, std::string &out);
 /// Returns `text` with a space in place of every U+2581.
 std::string withSpaces(std::string_view text);
 
-/// Appends `text` to `out`. Each run of spaces between two words becomes one
-/// space, and spaces before the first and after the last word are dropped. With
-/// `startsWithSpace`, one space is put before the first word. `out` must be
-/// empty.
-void appendCollapsed(std::string_view text, bool startsWithSpace,
-                     std::string &out);
+/// Replaces every U+2581 in `text` with a space.
+void replaceMarks(std::string &text);
+
+/// Makes each run of spaces between two words one space, and drops spaces
+/// before the first and after the last word. With `startsWithSpace`, one space
+/// is put before the first word.
+void collapseSpaces(std::string &text, bool startsWithSpace);
 
 /// True if `piece` has a space after a character other than a space.
 bool hasInnerSpace(std::string_view piece);

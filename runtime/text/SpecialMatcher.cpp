@@ -48,69 +48,117 @@ bool isBesideWord(std::string_view before, std::string_view after) {
 
 } // namespace
 
-SpecialMatcher::SpecialMatcher(std::vector<Token> all)
-    : tokens(std::move(all)) {
-  std::erase_if(tokens, [](const Token &token) { return token.text.empty(); });
-  std::sort(tokens.begin(), tokens.end(), [](const Token &a, const Token &b) {
-    return a.text != b.text ? a.text < b.text : a.id < b.id;
-  });
-  tokens.erase(std::unique(tokens.begin(), tokens.end(),
-                           [](const Token &a, const Token &b) {
-                             return a.text == b.text;
-                           }),
-               tokens.end());
-  for (const Token &token : tokens) {
-    starts[static_cast<uint8_t>(token.text[0])] = true;
+SpecialMatcher::SpecialMatcher(std::vector<Token> all) {
+  std::erase_if(all, [](const Token &token) { return token.text.empty(); });
+  // Of equal pieces, a ByteTrie stores the one with the lowest index.
+  std::ranges::sort(all, {}, &Token::id);
+  std::vector<ByteTrie::Piece> pieces;
+  for (Token &token : all) {
+    lastBytes[static_cast<uint8_t>(token.text.back())] = true;
+    longest = std::max(longest, token.text.size());
+    std::ranges::reverse(token.text);
+    pieces.push_back({token.text, static_cast<int32_t>(tokens.size())});
+    tokens.push_back({token.text.size(), token.id});
   }
-}
-
-SpecialMatcher::Match SpecialMatcher::matchAt(std::string_view text,
-                                              size_t start) const {
-  Match best = {text.size(), 0, 0};
-  auto low = tokens.begin();
-  auto high = tokens.end();
-  for (size_t depth = 0; low != high; ++depth) {
-    // The tokens in [low, high) match the first `depth` bytes. A token that
-    // consists of only these bytes comes first in the sorted list.
-    if (low->text.size() == depth) {
-      best = {start, depth, low->id};
-      ++low;
-    }
-    if (start + depth == text.size()) {
-      break;
-    }
-    auto byte = static_cast<uint8_t>(text[start + depth]);
-    low = std::partition_point(low, high, [&](const Token &token) {
-      return static_cast<uint8_t>(token.text[depth]) < byte;
-    });
-    high = std::partition_point(low, high, [&](const Token &token) {
-      return static_cast<uint8_t>(token.text[depth]) == byte;
-    });
-  }
-  return best;
-}
-
-SpecialMatcher::Match SpecialMatcher::find(std::string_view text,
-                                           size_t from) const {
-  if (!tokens.empty()) {
-    for (size_t start = from; start < text.size(); ++start) {
-      if (!starts[static_cast<uint8_t>(text[start])]) {
+  backwards = ByteTrie(pieces);
+  shorter.resize(backwards.nodeLimit(), ByteTrie::kRoot);
+  tokenAt.resize(backwards.nodeLimit(), kNone);
+  // All nodes of one depth are completed before those of the next. `nodeOf` has
+  // the node of each piece at the current depth.
+  std::vector<uint32_t> nodeOf(pieces.size(), ByteTrie::kRoot);
+  for (size_t depth = 0; !pieces.empty(); ++depth) {
+    size_t kept = 0;
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (pieces[i].text.size() == depth) {
         continue;
       }
-      Match match = matchAt(text, start);
-      if (match.length != 0) {
-        return match;
+      const char byte = pieces[i].text[depth];
+      const uint32_t parent = nodeOf[i];
+      const uint32_t node = backwards.child(parent, byte);
+      if (parent != ByteTrie::kRoot) {
+        shorter[node] = next(shorter[parent], byte);
       }
+      const int32_t own = backwards.pieceAt(node);
+      tokenAt[node] = own != ByteTrie::kNoPiece ? static_cast<uint32_t>(own)
+                                                : tokenAt[shorter[node]];
+      pieces[kept] = pieces[i];
+      nodeOf[kept++] = node;
+    }
+    pieces.resize(kept);
+  }
+}
+
+/// Returns the state after `state` when `byte` is read: the node of the longest
+/// text in the trie that ends what has been read.
+uint32_t SpecialMatcher::next(uint32_t state, char byte) const {
+  while (true) {
+    const uint32_t child = backwards.child(state, byte);
+    if (child != ByteTrie::kNoNode || state == ByteTrie::kRoot) {
+      return child;
+    }
+    state = shorter[state];
+  }
+}
+
+int32_t SpecialMatcher::idOf(std::string_view text) const {
+  uint32_t node = ByteTrie::kRoot;
+  for (size_t at = text.size(); at > 0; --at) {
+    node = backwards.child(node, text[at - 1]);
+    if (node == ByteTrie::kNoNode) {
+      return kNoToken;
     }
   }
-  return {text.size(), 0, 0};
+  const int32_t found = backwards.pieceAt(node);
+  return found == ByteTrie::kNoPiece ? kNoToken
+                                     : tokens[static_cast<size_t>(found)].id;
+}
+
+SpecialMatcher::Match SpecialMatcher::Search::find(size_t from) {
+  while (true) {
+    while (!found.empty() && found.back().start < from) {
+      found.pop_back();
+    }
+    if (!found.empty()) {
+      const Known &token = matcher->tokens[found.back().token];
+      return {found.back().start, token.length, token.id};
+    }
+    from = std::max(from, done);
+    if (matcher->tokens.empty() || from >= text.size()) {
+      return {text.size(), 0, 0};
+    }
+    read(from);
+  }
+}
+
+/// Reads a block of the text that begins at `begin`, and finds the matches that
+/// begin in it. These may end behind the block, so reading starts there. The
+/// block is at least as long as that, so the text is read twice at most.
+void SpecialMatcher::Search::read(size_t begin) {
+  constexpr size_t kBlock = size_t{1} << 14;
+  const size_t length = std::max(kBlock, matcher->longest);
+  const size_t end = begin + std::min(length, text.size() - begin);
+  const size_t first = end + std::min(matcher->longest - 1, text.size() - end);
+  uint32_t state = ByteTrie::kRoot;
+  for (size_t at = first; at-- > begin;) {
+    const char byte = text[at];
+    if (state == ByteTrie::kRoot &&
+        !matcher->lastBytes[static_cast<uint8_t>(byte)]) {
+      continue;
+    }
+    state = matcher->next(state, byte);
+    if (at < end && matcher->tokenAt[state] != kNone) {
+      found.push_back({at, matcher->tokenAt[state]});
+    }
+  }
+  done = end;
 }
 
 void SpecialMatcher::divide(std::string_view text,
                             std::span<const uint8_t> flags, PartSink onPart,
                             TokenSink onToken) const {
+  Search search(*this, text);
   divide(
-      text, flags, [&](size_t from) { return find(text, from); }, onPart,
+      text, flags, [&](size_t from) { return search.find(from); }, onPart,
       onToken);
 }
 
@@ -142,6 +190,8 @@ void SpecialMatcher::divide(std::string_view text,
           done + withoutTrailingSpaces(text.substr(done, start - done)).size();
     }
     if ((how & match_flags::kStripRight) != 0) {
+      // The text up to `done` may already have been dropped as white space.
+      end = std::max(end, done);
       end += leadingSpaces(text.substr(end));
     }
     part(start);

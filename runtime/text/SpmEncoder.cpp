@@ -3,9 +3,12 @@
 
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Utf8.h"
+#include "runtime/text/MergeLattice.h"
 #include "runtime/text/SpaceMark.h"
 
 #include <algorithm>
+#include <mutex>
+#include <optional>
 
 namespace air::rt {
 
@@ -34,10 +37,27 @@ struct SpmEncoder::Candidate {
   }
 };
 
-struct SpmEncoder::Scratch {
+struct SpmEncoder::Memory final : Scratch {
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
+  MergeLattice::Scratch lattice;
 };
+
+/// What divides long runs. It is made when it is needed, because that takes
+/// some milliseconds.
+struct SpmEncoder::Lattice {
+  std::once_flag isMade;
+  std::optional<MergeLattice> made;
+};
+
+SpmEncoder::SpmEncoder(const Vocabulary &words)
+    : vocabulary(&words), lattice(std::make_unique<Lattice>()) {}
+SpmEncoder::SpmEncoder(SpmEncoder &&) noexcept = default;
+SpmEncoder::~SpmEncoder() = default;
+
+std::unique_ptr<Encoder::Scratch> SpmEncoder::makeScratch(size_t) const {
+  return std::make_unique<Memory>();
+}
 
 SpmEncoder SpmEncoder::create(const TokenizerData &data,
                               Vocabulary &vocabulary) {
@@ -90,28 +110,24 @@ SpmEncoder SpmEncoder::create(const TokenizerData &data,
 std::string SpmEncoder::normalized(std::string_view text, bool addSpace) const {
   std::string spaced;
   spaced.reserve(text.size() + 1);
-  if (!removeExtraSpaces) {
-    if (addSpace) {
-      spaced += ' ';
-    }
-    appendWithSpaces(text, spaced);
-    return spaced;
+  if (addSpace && !removeExtraSpaces) {
+    spaced += ' ';
   }
-  std::string plain;
-  plain.reserve(text.size());
-  appendWithSpaces(text, plain);
-  appendCollapsed(plain, addSpace, spaced);
+  appendWithSpaces(text, spaced);
+  if (removeExtraSpaces) {
+    collapseSpaces(spaced, addSpace);
+  }
   return spaced;
 }
 
 size_t SpmEncoder::stretchEnd(std::string_view text) const {
-  constexpr size_t kLongest = size_t{1} << 16;
-  if (!spacesOnlyLead || text.size() <= kLongest) {
+  constexpr size_t kLeast = size_t{1} << 16;
+  if (!spacesOnlyLead || text.size() <= kLeast) {
     return text.size();
   }
   // Finds a space that follows a character other than a space. U+2581 counts as
   // a space too.
-  for (size_t at = text.find(' ', kLongest); at != std::string_view::npos;
+  for (size_t at = text.find(' ', kLeast); at != std::string_view::npos;
        at = text.find(' ', at + 1)) {
     std::string_view before = text.substr(0, at);
     if (!before.ends_with(' ') && !before.ends_with(kSpaceMark)) {
@@ -121,76 +137,77 @@ size_t SpmEncoder::stretchEnd(std::string_view text) const {
   return text.size();
 }
 
-void SpmEncoder::encode(std::string_view text, Place,
-                        std::vector<int32_t> &ids) const {
-  Scratch scratch;
+bool SpmEncoder::encode(std::string_view text, Place, Scratch *scratch,
+                        TokenOutput &out) const {
+  auto &memory = static_cast<Memory &>(*scratch);
   bool addSpace = addSpacePrefix;
   while (!text.empty()) {
     size_t end = stretchEnd(text);
-    encodeStretch(text.substr(0, end), addSpace, scratch, ids);
+    encodeStretch(text.substr(0, end), addSpace, memory, out);
     text.remove_prefix(end);
     // The next stretch begins with spaces. If runs of spaces are collapsed,
     // normalized() drops all spaces at the beginning, so `addSpace` must
     // restore one of them.
     addSpace = removeExtraSpaces;
   }
+  return true;
 }
 
 void SpmEncoder::encodeStretch(std::string_view text, bool addSpace,
-                               Scratch &scratch,
-                               std::vector<int32_t> &ids) const {
+                               Memory &memory, TokenOutput &out) const {
   std::string all = normalized(text, addSpace);
   std::string_view rest = all;
   while (!rest.empty()) {
     size_t end = spacesOnlyLead ? firstWordEnd(rest) : rest.size();
-    encodeRun(rest.substr(0, end), scratch, ids);
+    encodeRun(rest.substr(0, end), memory, out);
+    out.passOn();
     rest.remove_prefix(end);
   }
 }
 
-void SpmEncoder::push(std::string_view run, Scratch &scratch,
+void SpmEncoder::push(std::string_view run, Memory &memory,
                       int32_t left) const {
-  if (left < 0 || scratch.symbols[left].next < 0) {
+  if (left < 0 || memory.symbols[left].next < 0) {
     return;
   }
-  const Symbol &a = scratch.symbols[left];
-  uint32_t length = a.length + scratch.symbols[a.next].length;
+  const Symbol &a = memory.symbols[left];
+  uint32_t length = a.length + memory.symbols[a.next].length;
   if (length > longest) {
     return;
   }
   int32_t id = vocabulary->table.find(run.substr(a.start, length));
   if (id != TokenTable::kAbsent) {
-    scratch.heap.push_back({scores[id], left, length, id});
-    std::push_heap(scratch.heap.begin(), scratch.heap.end());
+    memory.heap.push_back({scores[id], left, length, id});
+    std::push_heap(memory.heap.begin(), memory.heap.end());
   }
 }
 
-void SpmEncoder::encodeRun(std::string_view run, Scratch &scratch,
-                           std::vector<int32_t> &ids) const {
-  scratch.symbols.clear();
-  scratch.heap.clear();
+/// Sets memory.symbols to the characters of `run`, and merges them.
+void SpmEncoder::mergeRun(std::string_view run, Memory &memory) const {
+  memory.symbols.clear();
+  memory.heap.clear();
   for (uint32_t i = 0; i < run.size();) {
     uint32_t length = decodeUtf8(run.substr(i)).length;
-    auto index = static_cast<int32_t>(scratch.symbols.size());
-    scratch.symbols.push_back({i, length,
-                               vocabulary->table.find(run.substr(i, length)),
-                               index - 1, index + 1});
+    auto index = static_cast<int32_t>(memory.symbols.size());
+    memory.symbols.push_back({i, length,
+                              vocabulary->table.find(run.substr(i, length)),
+                              index - 1, index + 1});
     i += length;
   }
-  scratch.symbols.back().next = -1;
-  auto count = static_cast<int32_t>(scratch.symbols.size());
+  memory.symbols.back().next = -1;
+  auto count = static_cast<int32_t>(memory.symbols.size());
   for (int32_t i = 0; i + 1 < count; ++i) {
-    push(run, scratch, i);
+    push(run, memory, i);
   }
-  while (!scratch.heap.empty()) {
-    std::pop_heap(scratch.heap.begin(), scratch.heap.end());
-    Candidate best = scratch.heap.back();
-    scratch.heap.pop_back();
-    Symbol &left = scratch.symbols[best.left];
+  while (!memory.heap.empty()) {
+    std::pop_heap(memory.heap.begin(), memory.heap.end());
+    Candidate best = memory.heap.back();
+    memory.heap.pop_back();
+    Symbol &left = memory.symbols[best.left];
     if (left.length == 0 || left.next < 0) {
       continue;
     }
-    Symbol &right = scratch.symbols[left.next];
+    Symbol &right = memory.symbols[left.next];
     if (left.length + right.length != best.length) {
       continue;
     }
@@ -199,17 +216,68 @@ void SpmEncoder::encodeRun(std::string_view run, Scratch &scratch,
     left.next = right.next;
     right.length = 0;
     if (left.next >= 0) {
-      scratch.symbols[left.next].previous = best.left;
+      memory.symbols[left.next].previous = best.left;
     }
-    push(run, scratch, left.previous);
-    push(run, scratch, best.left);
+    push(run, memory, left.previous);
+    push(run, memory, best.left);
   }
-  for (int32_t at = 0; at >= 0; at = scratch.symbols[at].next) {
-    const Symbol &symbol = scratch.symbols[at];
+}
+
+/// Returns whether merging `text` leaves two symbols that meet at `border`, or
+/// one symbol if that is the end of `text`.
+bool SpmEncoder::staysDivided(std::string_view text, size_t border,
+                              Memory &memory) const {
+  mergeRun(text, memory);
+  const Symbol &first = memory.symbols.front();
+  return first.length == border &&
+         (first.next < 0 || memory.symbols[first.next].next < 0);
+}
+
+const MergeLattice &SpmEncoder::latticeOf(Memory &memory) const {
+  std::call_once(lattice->isMade, [&] {
+    const TokenTable &table = vocabulary->table;
+    std::vector<ByteTrie::Piece> whole;
+    for (int32_t id = 0; id < table.size(); ++id) {
+      const std::string_view text = table[id];
+      if (!text.empty() && table.find(text) == id &&
+          staysDivided(text, text.size(), memory)) {
+        whole.push_back({text, id});
+      }
+    }
+    lattice->made.emplace(std::move(whole));
+  });
+  return *lattice->made;
+}
+
+void SpmEncoder::encodeRun(std::string_view run, Memory &memory,
+                           TokenOutput &out) const {
+  // In shorter runs, merging with a heap takes less time.
+  constexpr size_t kLongRun = size_t{1} << 16;
+  // A vocabulary with longer pieces could make the lattice slow.
+  constexpr size_t kLongestPiece = 1024;
+  if (run.size() > kLongRun && longest <= kLongestPiece &&
+      latticeOf(memory).divide(
+          run, memory.lattice,
+          [&](std::string_view text, size_t border) {
+            return staysDivided(text, border, memory);
+          },
+          [&](std::string_view piece, int32_t id) {
+            if (id != MergeLattice::kNoPiece) {
+              out.ids.push_back(id);
+            } else {
+              emit(piece, out.ids);
+            }
+            out.passOn();
+          })) {
+    return;
+  }
+  mergeRun(run, memory);
+  for (int32_t at = 0; at >= 0; at = memory.symbols[at].next) {
+    const Symbol &symbol = memory.symbols[at];
     if (symbol.id != TokenTable::kAbsent) {
-      ids.push_back(symbol.id);
+      out.ids.push_back(symbol.id);
     } else {
-      emit(run.substr(symbol.start, symbol.length), ids);
+      emit(run.substr(symbol.start, symbol.length), out.ids);
     }
   }
 }

@@ -8,6 +8,9 @@
 // byte without a token as the unknown token. The vocabulary spells a space as
 // U+2581; here, pieces contain the space itself.
 //
+// The heap of mergeRun() needs some 40 bytes of memory for each byte of a run.
+// So a long run is divided in another way (MergeLattice.h).
+//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H
 #define AIRPACK_RUNTIME_TEXT_SPMENCODER_H
@@ -18,33 +21,42 @@
 
 namespace air::rt {
 
+class MergeLattice;
+
 class SpmEncoder final : public Encoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
   /// must have passed checkTokenizer().
   static SpmEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
 
-  void encode(std::string_view text, Place place,
-              std::vector<int32_t> &ids) const override;
+  bool encode(std::string_view text, Place place, Scratch *scratch,
+              TokenOutput &out) const override;
+  std::unique_ptr<Scratch> makeScratch(size_t bytes) const override;
   bool shrinksText() const override { return true; }
+
+  SpmEncoder(SpmEncoder &&) noexcept;
+  ~SpmEncoder() override;
 
 private:
   struct Symbol;
   struct Candidate;
-  struct Scratch;
+  struct Memory;
+  struct Lattice;
 
-  explicit SpmEncoder(const Vocabulary &words) : vocabulary(&words) {}
+  explicit SpmEncoder(const Vocabulary &words);
 
   /// The position at which the first stretch of `text` ends. No merge crosses
   /// the end of a stretch. Long text is normalised one stretch at a time, which
   /// limits the memory that it needs.
   size_t stretchEnd(std::string_view text) const;
-  void encodeStretch(std::string_view text, bool addSpace, Scratch &scratch,
-                     std::vector<int32_t> &ids) const;
+  void encodeStretch(std::string_view text, bool addSpace, Memory &memory,
+                     TokenOutput &out) const;
   std::string normalized(std::string_view text, bool addSpace) const;
-  void encodeRun(std::string_view run, Scratch &scratch,
-                 std::vector<int32_t> &ids) const;
-  void push(std::string_view run, Scratch &scratch, int32_t left) const;
+  void encodeRun(std::string_view run, Memory &memory, TokenOutput &out) const;
+  void mergeRun(std::string_view run, Memory &memory) const;
+  const MergeLattice &latticeOf(Memory &memory) const;
+  bool staysDivided(std::string_view text, size_t border, Memory &memory) const;
+  void push(std::string_view run, Memory &memory, int32_t left) const;
   void emit(std::string_view character, std::vector<int32_t> &ids) const;
 
   const Vocabulary *vocabulary;
@@ -59,6 +71,7 @@ private:
   /// True if the vocabulary has byte tokens, which encode characters that are
   /// not pieces.
   bool hasBytes = false;
+  std::unique_ptr<Lattice> lattice; ///< for long runs
 };
 
 } // namespace air::rt

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace air::rt {
 
@@ -36,11 +37,10 @@ struct Tokenizer::State {
 
   /// encode() and encodePart() return false if a part of the text becomes too
   /// long to be encoded.
-  bool encode(std::string_view text, bool parseSpecial,
-              std::vector<int32_t> &ids) const;
+  bool encode(std::string_view text, bool parseSpecial, TokenOutput &out) const;
   bool encodePart(std::string_view part, Place place,
-                  const SpecialMatcher &lateTokens,
-                  std::vector<int32_t> &ids) const;
+                  const SpecialMatcher &lateTokens, Encoder::Scratch *scratch,
+                  TokenOutput &out) const;
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<State> made) : state(std::move(made)) {}
@@ -48,8 +48,10 @@ Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-/// A normalizer may make tokens much longer. Those of published vocabularies
-/// have some kilobytes in all.
+/// The most bytes of all added tokens that are found in normalised text. A
+/// normalizer may make tokens much longer, and SpecialMatcher needs 30 bytes of
+/// memory for each byte. Those of published vocabularies have some kilobytes in
+/// all.
 static constexpr size_t kMostNormalisedBytes = size_t{1} << 26;
 
 /// Fills `vocabulary`, and makes the encoder, which refers to it.
@@ -155,16 +157,21 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
 }
 
 bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
-                              std::vector<int32_t> &ids) const {
+                              TokenOutput &out) const {
   bool fits = true;
   const auto &matchers = parseSpecial ? allSpecial : userDefined;
+  const std::unique_ptr<Encoder::Scratch> scratch =
+      encoder->makeScratch(text.size());
   matchers[0].divide(
       text, matching,
       [&](std::string_view part, bool isFirst) {
         fits &= encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
-                           matchers[1], ids);
+                           matchers[1], scratch.get(), out);
       },
-      [&](int32_t id) { ids.push_back(id); });
+      [&](int32_t id) {
+        out.ids.push_back(id);
+        out.passOn();
+      });
   return fits;
 }
 
@@ -172,13 +179,17 @@ bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
 /// tokens that must be looked for in normalised text.
 bool Tokenizer::State::encodePart(std::string_view part, Place place,
                                   const SpecialMatcher &lateTokens,
-                                  std::vector<int32_t> &ids) const {
+                                  Encoder::Scratch *scratch,
+                                  TokenOutput &out) const {
+  const auto addLate = [&](int32_t id) {
+    out.ids.push_back(id);
+    out.passOn();
+  };
+  if (!hasLateTokens) {
+    return encoder->encode(part, place, scratch, out);
+  }
   if (pipeline != nullptr) {
     const StepText formed = pipeline->normalise(part, place);
-    if (!hasLateTokens || formed.isTooLong) {
-      pipeline->encodeNormalised(formed.text, formed.origin, ids);
-      return !formed.isTooLong;
-    }
     lateTokens.divide(
         formed.text, matching,
         [&](std::string_view rest, bool) {
@@ -187,24 +198,21 @@ bool Tokenizer::State::encodePart(std::string_view part, Place place,
               rest,
               at < formed.origin ? std::min(formed.origin - at, rest.size())
                                  : 0,
-              ids);
+              scratch, out);
         },
-        [&](int32_t id) { ids.push_back(id); });
-    return true;
+        addLate);
+    return !formed.isTooLong;
   }
-  if (!hasLateTokens) {
-    encoder->encode(part, place, ids);
-    return true;
-  }
+  bool fits = true;
   const std::string formed = encoder->normalisedForm(part);
   lateTokens.divide(
       formed, matching,
       [&](std::string_view rest, bool isFirst) {
-        encoder->encode(rest, isFirst ? place : Place::AfterNormalizedToken,
-                        ids);
+        fits &= encoder->encode(
+            rest, isFirst ? place : Place::AfterNormalizedToken, scratch, out);
       },
-      [&](int32_t id) { ids.push_back(id); });
-  return true;
+      addLate);
+  return fits;
 }
 
 static Status tooLong(std::string_view text) {
@@ -219,23 +227,38 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
   return ids ? *std::move(ids) : std::vector<int32_t>();
 }
 
-Result<std::vector<int32_t>> Tokenizer::tryEncode(std::string_view text,
-                                                  bool addBos,
-                                                  bool parseSpecial) const {
-  std::vector<int32_t> ids;
-  ids.reserve(text.size() / 3 + 8);
+Status Tokenizer::encodeTo(TokenOutput &out, std::string_view text, bool addBos,
+                           bool parseSpecial) const {
   if (addBos && state->addBos) {
-    ids.push_back(state->bos);
-    ids.insert(ids.end(), state->afterBos.begin(), state->afterBos.end());
+    out.ids.push_back(state->bos);
+    out.ids.insert(out.ids.end(), state->afterBos.begin(),
+                   state->afterBos.end());
   }
-  if (!state->encode(text, parseSpecial, ids)) {
+  if (!state->encode(text, parseSpecial, out)) {
     return tooLong(text);
   }
   if (addBos && state->addEos) {
-    ids.insert(ids.end(), state->beforeEos.begin(), state->beforeEos.end());
-    ids.push_back(state->eos);
+    out.ids.insert(out.ids.end(), state->beforeEos.begin(),
+                   state->beforeEos.end());
+    out.ids.push_back(state->eos);
   }
-  return ids;
+  out.finish();
+  return Status::ok();
+}
+
+Status Tokenizer::tryEncode(std::string_view text, bool addBos,
+                            bool parseSpecial, TokenSink sink) const {
+  TokenOutput out(sink);
+  return encodeTo(out, text, addBos, parseSpecial);
+}
+
+Result<std::vector<int32_t>> Tokenizer::tryEncode(std::string_view text,
+                                                  bool addBos,
+                                                  bool parseSpecial) const {
+  TokenOutput out;
+  out.ids.reserve(text.size() / 3 + 8);
+  AIR_RETURN_IF_ERROR(encodeTo(out, text, addBos, parseSpecial));
+  return std::move(out.ids);
 }
 
 std::vector<int32_t>
@@ -248,28 +271,32 @@ Tokenizer::encodeRendered(std::string_view text,
 Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
     std::string_view text, std::span<const jinja::TaintedSpan> tainted) const {
   bool fits = true;
-  std::vector<int32_t> ids;
-  ids.reserve(text.size() / 3 + 8);
-  const SpecialMatcher &anywhere = state->userDefined[0];
-  const SpecialMatcher &special = state->allSpecial[0];
-  SpecialMatcher::Match userDefined = anywhere.find(text, 0);
+  TokenOutput out;
+  out.ids.reserve(text.size() / 3 + 8);
+  const std::unique_ptr<Encoder::Scratch> scratch =
+      state->encoder->makeScratch(text.size());
+  SpecialMatcher::Search anywhere(state->userDefined[0], text);
+  // The search before the tainted range `searched`, or after all of them.
+  std::optional<SpecialMatcher::Search> special;
+  size_t searched = 0;
   size_t next = 0; // the first tainted range that does not end before `at`
   auto find = [&](size_t at) {
-    if (userDefined.start < at) {
-      userDefined = anywhere.find(text, at);
-    }
     while (next < tainted.size() && tainted[next].end <= at) {
       ++next;
     }
     // The first match from `at` on. Control tokens are only looked for between
     // tainted ranges.
-    SpecialMatcher::Match match = userDefined;
+    SpecialMatcher::Match match = anywhere.find(at);
     size_t from = at;
     for (size_t i = next; from < text.size() && from <= match.start; ++i) {
       const bool isLast = i == tainted.size();
       const size_t limit = isLast ? text.size() : tainted[i].begin;
       if (from < limit) {
-        SpecialMatcher::Match found = special.find(text.substr(0, limit), from);
+        if (!special || searched != i) {
+          special.emplace(state->allSpecial[0], text.substr(0, limit));
+          searched = i;
+        }
+        SpecialMatcher::Match found = special->find(from);
         if (found.length != 0) {
           if (found.start < match.start ||
               (found.start == match.start && found.length > match.length)) {
@@ -297,13 +324,13 @@ Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
         fits &= state->encodePart(
             part, isFirst ? Place::TextStart : Place::AfterToken,
             isTainted(part) ? state->userDefined[1] : state->allSpecial[1],
-            ids);
+            scratch.get(), out);
       },
-      [&](int32_t id) { ids.push_back(id); });
+      [&](int32_t id) { out.ids.push_back(id); });
   if (!fits) {
     return tooLong(text);
   }
-  return ids;
+  return std::move(out.ids);
 }
 
 std::string_view Tokenizer::piece(int32_t id, bool renderSpecial) const {
@@ -340,9 +367,9 @@ size_t Tokenizer::longestText() const {
 }
 int32_t Tokenizer::specialToken(std::string_view text) const {
   for (const SpecialMatcher &matcher : state->allSpecial) {
-    SpecialMatcher::Match match = matcher.find(text, 0);
-    if (match.length != 0 && match.length == text.size()) {
-      return match.id;
+    const int32_t id = matcher.idOf(text);
+    if (id != SpecialMatcher::kNoToken) {
+      return id;
     }
   }
   return TokenizerData::kNoToken;

@@ -14,6 +14,7 @@
 #include "formats/model/TokenizerData.h"
 #include "formats/support/Status.h"
 #include "formats/text/jinja/Text.h"
+#include "runtime/exec/FunctionRef.h"
 
 #include <cstdint>
 #include <memory>
@@ -23,6 +24,8 @@
 #include <vector>
 
 namespace air::rt {
+
+class TokenOutput;
 
 class Tokenizer {
 public:
@@ -55,6 +58,15 @@ public:
   /// that is not known to be short.
   Result<std::vector<int32_t>> tryEncode(std::string_view text, bool addBos,
                                          bool parseSpecial) const;
+
+  /// Receives the next ids of a text.
+  using TokenSink = FunctionRef<void(std::span<const int32_t> ids)>;
+  /// As tryEncode(), but passes the ids to `sink` as they are found, which may
+  /// have happened before an error is returned. So a long text needs little
+  /// more memory than its normalised form, and at most three bytes for each
+  /// byte of that form if it is one word.
+  Status tryEncode(std::string_view text, bool addBos, bool parseSpecial,
+                   TokenSink sink) const;
 
   /// The ids of a text that a chat template has rendered. As in encode() with
   /// `parseSpecial`, the text of a control token becomes its id, but only if
@@ -101,6 +113,9 @@ public:
 private:
   struct State;
   explicit Tokenizer(std::unique_ptr<State> state);
+  Status encodeTo(TokenOutput &out, std::string_view text, bool addBos,
+                  bool parseSpecial) const;
+
   std::unique_ptr<State> state;
 };
 

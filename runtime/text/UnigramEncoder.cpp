@@ -60,14 +60,18 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
     pieces.push_back({vocabulary.table[id], id});
   }
   encoder.lattice =
-      UnigramLattice(ByteTrie(std::move(pieces)), data.scores, lowest);
+      UnigramLattice(std::move(pieces), data.scores, lowest,
+                     data.rules.isSet ? UnigramLattice::Sums::Double
+                                      : UnigramLattice::Sums::Single);
   return encoder;
 }
 
-std::string UnigramEncoder::mapped(std::string_view text) const {
-  std::string out;
-  out.reserve(text.size() + text.size() / 8);
-  while (!text.empty()) {
+/// Removes the beginning of `text`, and appends what the rules of the Charsmap
+/// make of it to `out`, which becomes about `bytes` bytes longer.
+void UnigramEncoder::map(std::string_view &text, size_t bytes,
+                         std::string &out) const {
+  const size_t limit = out.size() + bytes;
+  while (!text.empty() && out.size() < limit) {
     size_t length = 0;
     if (Charsmap::Rule rule = charsmap.find(text); rule.length != 0) {
       out += rule.replacement;
@@ -80,7 +84,6 @@ std::string UnigramEncoder::mapped(std::string_view text) const {
     }
     text.remove_prefix(length);
   }
-  return out;
 }
 
 /// Removes all white space from `text`, and puts a space before each word that
@@ -104,58 +107,112 @@ static std::string spacedWords(std::string_view text) {
   return out;
 }
 
-std::string UnigramEncoder::normalised(std::string_view text,
-                                       Place place) const {
-  std::string out = mapped(text);
+/// What must be remembered from one stretch of a text to the next. Stretches
+/// end where words do. They are prepared one after the other, so that no copy
+/// of the whole text is needed.
+struct UnigramEncoder::State {
+  UnigramLattice::Scratch scratch;
+  double sum = 0; ///< of the scores of all pieces
+  bool afterUnknown = false;
+};
+
+/// Normalises a stretch of a text to which the rules of the Charsmap have been
+/// applied. `place` is that of the first stretch; the others have none.
+void UnigramEncoder::normalise(std::string &text, std::optional<Place> place,
+                               bool isLast) const {
   if (prefix == SpacePrefix::EveryWord) {
-    out = spacedWords(out);
-  } else if (removeExtraSpaces) {
-    std::string collapsed;
-    collapsed.reserve(out.size() + 1);
-    appendCollapsed(out, needsSpace(prefix, place, ""), collapsed);
-    out = std::move(collapsed);
-  }
-  std::string spaced;
-  spaced.reserve(out.size() + 1);
-  appendWithSpaces(out, spaced);
-  if (prefix == SpacePrefix::EveryWord) {
-    return spaced;
+    text = spacedWords(text);
+    replaceMarks(text);
+    return;
   }
   if (removeExtraSpaces) {
-    // As in sentencepiece, U+2581 at the end is removed like a space.
-    spaced.resize(spaced.find_last_not_of(' ') + 1);
-  } else if (needsSpace(prefix, place, spaced)) {
-    spaced.insert(0, " ");
-  }
-  return spaced;
-}
-
-void UnigramEncoder::encode(std::string_view text, Place place,
-                            std::vector<int32_t> &ids) const {
-  std::string all = normalised(text, place);
-  std::vector<UnigramLattice::Node> nodes;
-  bool afterUnknown = false;
-  for (std::string_view rest = all; !rest.empty();) {
-    size_t end = everySpaceBegins ? std::min(rest.find(' ', 1), rest.size())
-                 : spacesOnlyLead ? firstWordEnd(rest)
-                                  : rest.size();
-    encodeRun(rest.substr(0, end), nodes, ids, afterUnknown);
-    rest.remove_prefix(end);
-  }
-}
-
-void UnigramEncoder::encodeRun(std::string_view run,
-                               std::vector<UnigramLattice::Node> &nodes,
-                               std::vector<int32_t> &ids,
-                               bool &afterUnknown) const {
-  lattice.divide(run, nodes, [&](std::string_view piece, int32_t id) {
-    if (id == UnigramLattice::kNoPiece) {
-      emitUnknown(piece, ids, afterUnknown);
-    } else {
-      ids.push_back(id);
-      afterUnknown = false;
+    // All spaces at the beginning are dropped. One of them must be restored if
+    // a stretch precedes.
+    collapseSpaces(text, !place || needsSpace(prefix, *place, ""));
+    replaceMarks(text);
+    if (isLast) {
+      // As in sentencepiece, U+2581 at the end is removed like a space.
+      text.resize(text.find_last_not_of(' ') + 1);
     }
-  });
+    return;
+  }
+  replaceMarks(text);
+  if (place && needsSpace(prefix, *place, text)) {
+    text.insert(0, " ");
+  }
+}
+
+/// The end of the last word of `text` before a space, or 0. What follows does
+/// not change how the text up to there is normalised and divided.
+static size_t lastWordEnd(std::string_view text) {
+  for (size_t at = text.size(); at > 0;) {
+    at = text.rfind(' ', at - 1);
+    if (at == std::string_view::npos || at == 0) {
+      return 0;
+    }
+    const std::string_view before = text.substr(0, at);
+    if (!before.ends_with(' ') && !before.ends_with(kSpaceMark)) {
+      return at;
+    }
+  }
+  return 0;
+}
+
+bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
+                            TokenOutput &out) const {
+  constexpr size_t kStretch = size_t{1} << 16;
+  State state;
+  std::string mapped;
+  // Without words that are divided by themselves, there is only one stretch.
+  const bool hasWords = everySpaceBegins || spacesOnlyLead;
+  mapped.reserve(hasWords ? std::min(2 * kStretch, text.size() + 1)
+                          : text.size() + text.size() / 8);
+  for (bool isFirst = true; !text.empty(); isFirst = false) {
+    size_t end = 0;
+    while (end == 0) {
+      map(text, hasWords ? std::max(kStretch, mapped.size()) : kLongestStretch,
+          mapped);
+      if (mapped.size() > kLongestStretch) {
+        return false;
+      }
+      if (text.empty()) {
+        end = mapped.size();
+        break;
+      }
+      end = lastWordEnd(mapped);
+    }
+    const bool isLast = text.empty();
+    std::string rest = mapped.substr(end);
+    mapped.resize(end);
+    normalise(mapped, isFirst ? std::optional(place) : std::nullopt, isLast);
+    encodeMapped(mapped, state, out);
+    mapped = std::move(rest);
+  }
+  return true;
+}
+
+void UnigramEncoder::encodeMapped(std::string_view text, State &state,
+                                  TokenOutput &out) const {
+  while (!text.empty()) {
+    const size_t end = everySpaceBegins
+                           ? std::min(text.find(' ', 1), text.size())
+                       : spacesOnlyLead ? firstWordEnd(text)
+                                        : text.size();
+    if (everySpaceBegins) {
+      state.sum = 0; // Hugging Face's library encodes each word by itself
+    }
+    lattice.divide(text.substr(0, end), state.scratch, state.sum,
+                   [&](std::string_view piece, int32_t id) {
+                     if (id == UnigramLattice::kNoPiece) {
+                       emitUnknown(piece, out.ids, state.afterUnknown);
+                     } else {
+                       out.ids.push_back(id);
+                       state.afterUnknown = false;
+                     }
+                     out.passOn();
+                   });
+    text.remove_prefix(end);
+  }
 }
 
 void UnigramEncoder::emitUnknown(std::string_view character,

@@ -19,6 +19,8 @@
 #include "runtime/text/UnigramLattice.h"
 #include "runtime/text/Vocabulary.h"
 
+#include <optional>
+
 namespace air::rt {
 
 class UnigramEncoder final : public Encoder {
@@ -29,18 +31,19 @@ public:
                                        Vocabulary &vocabulary);
 
   /// An ill-formed byte is read as U+FFFD.
-  void encode(std::string_view text, Place place,
-              std::vector<int32_t> &ids) const override;
+  bool encode(std::string_view text, Place place, Scratch *scratch,
+              TokenOutput &out) const override;
   bool shrinksText() const override { return true; }
 
 private:
   explicit UnigramEncoder(const Vocabulary &words) : vocabulary(&words) {}
 
-  /// The text after the rules of the Charsmap have been applied.
-  std::string mapped(std::string_view text) const;
-  std::string normalised(std::string_view text, Place place) const;
-  void encodeRun(std::string_view run, std::vector<UnigramLattice::Node> &nodes,
-                 std::vector<int32_t> &ids, bool &afterUnknown) const;
+  struct State;
+  void map(std::string_view &text, size_t bytes, std::string &out) const;
+  void normalise(std::string &text, std::optional<Place> place,
+                 bool isLast) const;
+  void encodeMapped(std::string_view text, State &state,
+                    TokenOutput &out) const;
   void emitUnknown(std::string_view character, std::vector<int32_t> &ids,
                    bool &afterUnknown) const;
 

@@ -3,21 +3,51 @@
 
 #include "formats/support/Utf8.h"
 
+#include <algorithm>
+#include <bit>
+#include <limits>
+
 namespace air::rt {
 
-void UnigramLattice::divide(std::string_view run, std::vector<Node> &nodes,
-                            PieceSink sink) const {
-  nodes.assign(run.size() + 1, Node());
-  nodes[0].score = 0;
+UnigramLattice::UnigramLattice(std::vector<ByteTrie::Piece> known,
+                               std::vector<float> scoreOf, float lowest,
+                               Sums chosen)
+    : scores(std::move(scoreOf)), unknownScore(lowest - kPenalty),
+      sums(chosen) {
+  constexpr size_t kLongestCharacter = 4;
+  longest = kLongestCharacter;
+  for (const ByteTrie::Piece &piece : known) {
+    longest = std::max(longest, piece.text.size());
+  }
+  pieces = ByteTrie(std::move(known));
+}
+
+/// Finds the last piece of the best way to divide `run` up to each position.
+/// `best` is memory for the sums. Only those of the next positions are needed,
+/// so the sum of a position is found by the lowest bits of the position.
+template <typename Sum>
+void UnigramLattice::findLengths(std::string_view run, PieceLengths &lengths,
+                                 std::vector<Sum> &best, double &sum) const {
+  constexpr Sum kNone = -std::numeric_limits<Sum>::infinity();
+  const size_t reach = std::min(longest, run.size());
+  const size_t mask = std::bit_ceil(reach + 1) - 1;
+  best.assign(mask + 1, kNone);
+  best[0] = static_cast<Sum>(sum);
+  lengths.reset(run.size(), reach);
   for (size_t start = 0; start < run.size();) {
-    double before = nodes[start].score;
-    size_t character = decodeUtf8(run.substr(start)).length;
-    bool isKnown = false;
-    auto offer = [&](size_t end, double score, int32_t id) {
-      if (score > nodes[end].score) {
-        nodes[end] = {score, static_cast<uint32_t>(start), id};
+    const Sum before = best[start & mask];
+    const size_t character = decodeUtf8(run.substr(start)).length;
+    for (size_t i = 0; i < character; ++i) {
+      best[(start + i) & mask] = kNone;
+    }
+    const auto offer = [&](size_t end, double sumWith) {
+      Sum &known = best[end & mask];
+      if (sumWith > known) {
+        known = static_cast<Sum>(sumWith);
+        lengths.set(end, end - start);
       }
     };
+    bool isKnown = false;
     uint32_t node = ByteTrie::kRoot;
     for (size_t end = start; end < run.size();) {
       node = pieces.child(node, run[end++]);
@@ -25,28 +55,32 @@ void UnigramLattice::divide(std::string_view run, std::vector<Node> &nodes,
         break;
       }
       if (int32_t id = pieces.pieceAt(node); id != ByteTrie::kNoPiece) {
-        offer(end, before + scores[static_cast<size_t>(id)], id);
+        offer(end, static_cast<double>(before) +
+                       static_cast<double>(scores[static_cast<size_t>(id)]));
         isKnown |= end == start + character;
       }
     }
     if (!isKnown) {
-      offer(start + character, before + unknownScore, kNoPiece);
+      // sentencepiece compares this sum after it is rounded.
+      offer(start + character, before + static_cast<Sum>(unknownScore));
     }
     start += character;
   }
-  // Nodes link backwards. This makes the links of the best path lead forwards.
-  size_t next = run.size();
-  for (size_t at = run.size(); at > 0;) {
-    size_t start = nodes[at].start;
-    nodes[at].start = static_cast<uint32_t>(next);
-    next = at;
-    at = start;
+  sum = best[run.size() & mask];
+}
+
+void UnigramLattice::divide(std::string_view run, Scratch &scratch, double &sum,
+                            PieceSink sink) const {
+  if (sums == Sums::Single) {
+    findLengths(run, scratch.lengths, scratch.singles, sum);
+  } else {
+    findLengths(run, scratch.lengths, scratch.doubles, sum);
   }
-  for (size_t start = 0, at = next; start < run.size();) {
-    sink(run.substr(start, at - start), nodes[at].id);
-    start = at;
-    at = nodes[at].start;
-  }
+  scratch.lengths.forEach(run.size(), [&](size_t begin, size_t end) {
+    const std::string_view piece = run.substr(begin, end - begin);
+    const ByteTrie::Match match = pieces.longest(piece);
+    sink(piece, match.length == piece.size() ? match.id : kNoPiece);
+  });
 }
 
 } // namespace air::rt

@@ -5,14 +5,20 @@
 // character that is not a piece has a score 10 below the lowest score of a
 // piece.
 //
+// Of several divisions with equal sums, rounding may choose one. So sums are
+// rounded as in the program that the vocabulary was made for: Hugging Face's
+// tokenizers keeps sums in double precision. sentencepiece keeps them in single
+// precision, but compares them before they are rounded
+// (https://github.com/google/sentencepiece/blob/master/src/unigram_model.cc).
+//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMLATTICE_H
 #define AIRPACK_RUNTIME_TEXT_UNIGRAMLATTICE_H
 
 #include "runtime/exec/FunctionRef.h"
 #include "runtime/text/ByteTrie.h"
+#include "runtime/text/PieceLengths.h"
 
-#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -21,36 +27,43 @@ namespace air::rt {
 /// Immutable once made; any number of threads may use it.
 class UnigramLattice {
 public:
-  /// The best way to divide the text up to some position.
-  struct Node {
-    double score = -std::numeric_limits<double>::infinity();
-    uint32_t start = 0; ///< where the last piece begins
-    int32_t id = 0;     ///< the last piece, or kNoPiece
+  /// Memory that may be used again.
+  struct Scratch {
+    PieceLengths lengths;
+    std::vector<float> singles;
+    std::vector<double> doubles;
   };
   static constexpr int32_t kNoPiece = ByteTrie::kNoPiece;
 
   UnigramLattice() = default;
+  enum class Sums : uint8_t { Single, Double };
   /// `known` has the pieces, and `scoreOf` the score of each id. `lowest` is
   /// the lowest score of a piece.
-  UnigramLattice(ByteTrie known, std::vector<float> scoreOf, float lowest)
-      : pieces(std::move(known)), scores(std::move(scoreOf)),
-        unknownScore(lowest - kPenalty) {}
+  UnigramLattice(std::vector<ByteTrie::Piece> known, std::vector<float> scoreOf,
+                 float lowest, Sums chosen);
 
   /// Receives a piece and its id, or a character that is not a piece and
   /// kNoPiece.
   using PieceSink = FunctionRef<void(std::string_view piece, int32_t id)>;
-  /// Divides `run`, which is valid UTF-8. `nodes` is memory that may be used
-  /// again. The time is proportional to the length of `run` times that of the
-  /// longest piece.
-  void divide(std::string_view run, std::vector<Node> &nodes,
+  /// Divides `run`, which is valid UTF-8, and follows a text whose pieces have
+  /// the sum `sum`, to which it adds. The time is proportional to the length of
+  /// `run` times that of the longest piece. Needs one byte of memory for each
+  /// byte of `run`, or more if a piece is longer than 255 bytes (PieceLengths).
+  void divide(std::string_view run, Scratch &scratch, double &sum,
               PieceSink sink) const;
 
 private:
+  template <typename Sum>
+  void findLengths(std::string_view run, PieceLengths &lengths,
+                   std::vector<Sum> &best, double &sum) const;
+
   static constexpr double kPenalty = 10; ///< as in sentencepiece
 
   ByteTrie pieces;
   std::vector<float> scores;
   double unknownScore = 0;
+  Sums sums = Sums::Double;
+  size_t longest = 0; ///< bytes of the longest piece or character
 };
 
 } // namespace air::rt

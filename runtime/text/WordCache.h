@@ -16,6 +16,9 @@ namespace air::rt {
 /// and again. Used by one thread at a time.
 class WordCache {
 public:
+  /// Longer words, in bytes, are never remembered.
+  static constexpr size_t kLongestWord = 30;
+
   /// `bytes` is the length of the text. If it is short, nothing is remembered.
   explicit WordCache(size_t bytes) {
     if (bytes >= kLongText) {
@@ -27,7 +30,7 @@ public:
   /// that `encode` appends.
   template <typename Encode>
   void append(std::string_view word, std::vector<int32_t> &ids, Encode encode) {
-    if (words.empty() || word.size() > Word::kMostBytes) {
+    if (words.empty() || word.size() > kLongestWord) {
       encode();
       return;
     }
@@ -49,14 +52,14 @@ public:
   }
 
 private:
-  /// Only words of at most kMostBytes bytes and kMostIds ids are remembered.
+  /// Only words of at most kMostIds ids are remembered. With these two limits,
+  /// a Word has 64 bytes, a line of a cache. Few words of a text exceed them.
   struct Word {
-    static constexpr size_t kMostBytes = 30;
     static constexpr size_t kMostIds = 8;
 
     uint8_t length = 0; ///< 0: the slot is free
     uint8_t count = 0;
-    std::array<char, kMostBytes> bytes{};
+    std::array<char, kLongestWord> bytes{};
     std::array<int32_t, kMostIds> ids{};
   };
   /// The table takes 256 KiB, which fits into a second-level cache.

@@ -7,9 +7,13 @@
 #include "runtime/text/BertCharacters.h"
 #include "runtime/text/SpaceMark.h"
 
+#include <algorithm>
+
 namespace air::rt {
 namespace {
 
+/// BERT's tokenizer, and so WordPiece of Hugging Face's tokenizers without a
+/// setting, treats words with more characters as unknown.
 constexpr size_t kLongestWord = 100;
 
 bool isAscii(std::string_view text) {
@@ -34,6 +38,29 @@ std::string cleaned(std::string_view text) {
     text.remove_prefix(step.length);
   }
   return out;
+}
+
+/// Returns where the first stretch of `text` ends. Stretches are prepared one
+/// after the other, so that no copy of the whole text is needed. Each ends
+/// before a character that stays, that does not change when it is decomposed,
+/// and that no mark is moved across. The result therefore does not depend on
+/// where the stretches end.
+size_t stretchEnd(std::string_view text) {
+  constexpr size_t kLeast = size_t{1} << 16;
+  size_t at = std::min(kLeast, text.size());
+  while (at < text.size() && (static_cast<uint8_t>(text[at]) & 0xc0) == 0x80) {
+    ++at;
+  }
+  while (at < text.size()) {
+    const Utf8Step step = decodeUtf8(text.substr(at));
+    if (step.kind == Utf8Step::Whole &&
+        isInert(step.codePoint, NormalForm::D) &&
+        !isBertRemoved(step.codePoint)) {
+      break;
+    }
+    at += step.length;
+  }
+  return at;
 }
 
 } // namespace
@@ -71,8 +98,26 @@ WordPieceEncoder WordPieceEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-void WordPieceEncoder::encode(std::string_view text, Place,
-                              std::vector<int32_t> &ids) const {
+/// The word that is being read. It begins with a space.
+struct WordPieceEncoder::Word {
+  std::string text = " ";
+  size_t characters = 0;
+};
+
+bool WordPieceEncoder::encode(std::string_view text, Place, Scratch *,
+                              TokenOutput &out) const {
+  Word word;
+  while (!text.empty()) {
+    const size_t end = stretchEnd(text);
+    readStretch(text.substr(0, end), word, out);
+    text.remove_prefix(end);
+  }
+  finish(word, out);
+  return true;
+}
+
+void WordPieceEncoder::readStretch(std::string_view text, Word &word,
+                                   TokenOutput &out) const {
   std::string changed;
   if (!isAscii(text)) {
     changed = cleaned(text);
@@ -85,15 +130,6 @@ void WordPieceEncoder::encode(std::string_view text, Place,
     changed = lowerCased(text);
     text = changed;
   }
-  std::string word = " ";
-  size_t characters = 0;
-  auto flush = [&] {
-    if (characters != 0) {
-      encodeWord(word, characters, ids);
-    }
-    word.resize(1);
-    characters = 0;
-  };
   while (!text.empty()) {
     Utf8Step step = decodeUtf8(text);
     text.remove_prefix(step.length);
@@ -102,27 +138,39 @@ void WordPieceEncoder::encode(std::string_view text, Place,
       continue;
     }
     if (isBertSpace(c)) {
-      flush();
+      finish(word, out);
       continue;
     }
     bool isAlone = isBertPunctuation(c) || isBertIdeograph(c);
     if (isAlone) {
-      flush();
+      finish(word, out);
     }
-    appendUtf8(c, word);
-    ++characters;
+    // Longer words become unknown, whatever their characters are.
+    if (word.characters <= kLongestWord) {
+      appendUtf8(c, word.text);
+      ++word.characters;
+    }
     if (isAlone) {
-      flush();
+      finish(word, out);
     }
   }
-  flush();
 }
 
-void WordPieceEncoder::encodeWord(std::string_view spacedWord,
-                                  size_t characters,
+/// Appends the ids of `word`, unless it is empty, and begins a new one.
+void WordPieceEncoder::finish(Word &word, TokenOutput &out) const {
+  if (word.characters != 0) {
+    encodeWord(word, out.ids);
+    out.passOn();
+  }
+  word.text.resize(1);
+  word.characters = 0;
+}
+
+void WordPieceEncoder::encodeWord(const Word &word,
                                   std::vector<int32_t> &ids) const {
+  const std::string_view spacedWord = word.text;
   size_t before = ids.size();
-  bool fits = characters <= kLongestWord;
+  bool fits = word.characters <= kLongestWord;
   for (size_t at = 0; fits && at < spacedWord.size();) {
     ByteTrie::Match match = pieces.longest(spacedWord.substr(at));
     // The first piece must contain more than the space before the word.

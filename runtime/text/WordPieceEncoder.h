@@ -32,14 +32,16 @@ public:
                                  Vocabulary &vocabulary);
 
   /// Ill-formed bytes are left out, as U+FFFD is.
-  void encode(std::string_view text, Place place,
-              std::vector<int32_t> &ids) const override;
+  bool encode(std::string_view text, Place place, Scratch *scratch,
+              TokenOutput &out) const override;
   bool shrinksText() const override { return true; }
 
 private:
   explicit WordPieceEncoder(const Vocabulary &words) : vocabulary(&words) {}
-  void encodeWord(std::string_view spacedWord, size_t characters,
-                  std::vector<int32_t> &ids) const;
+  struct Word;
+  void readStretch(std::string_view text, Word &word, TokenOutput &out) const;
+  void finish(Word &word, TokenOutput &out) const;
+  void encodeWord(const Word &word, std::vector<int32_t> &ids) const;
 
   const Vocabulary *vocabulary;
   ByteTrie pieces; ///< a piece that begins a word begins with a space

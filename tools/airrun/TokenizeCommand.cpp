@@ -83,42 +83,77 @@ Result<std::vector<std::string>> readStrings(const std::string &path) {
   return std::move(reader.strings);
 }
 
-/// Collects text and writes it to standard output in parts.
+/// Collects text and writes it to standard output in parts. After an error,
+/// which flush() returns, nothing more is written.
 class Out {
 public:
-  Status add(std::string_view text) {
+  void add(std::string_view text) {
     part += text;
-    return part.size() < kPartBytes ? Status::ok() : flush();
+    if (part.size() >= kPartBytes) {
+      write();
+    }
   }
   Status flush() {
-    Status status = writeOut(part);
-    part.clear();
+    write();
     return status;
   }
 
 private:
+  void write() {
+    if (status.isOk()) {
+      status = writeOut(part);
+    }
+    part.clear();
+  }
+
   std::string part;
+  Status status;
 };
 
-Status addList(const std::vector<int32_t> &ids, Out &out) {
-  AIR_RETURN_IF_ERROR(out.add("["));
-  for (size_t i = 0; i < ids.size(); ++i) {
-    AIR_RETURN_IF_ERROR(out.add((i == 0 ? "" : ",") + std::to_string(ids[i])));
-  }
-  return out.add("]");
-}
+/// Prints ids as they are found.
+class IdPrinter {
+public:
+  IdPrinter(const rt::Tokenizer &used, bool printsList, Out &target)
+      : tokenizer(used), isList(printsList), out(target) {}
 
-Status addTable(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
-                Out &out) {
-  for (int32_t id : ids) {
+  Status print(const std::string &text, bool addBos, bool parseSpecial) {
+    count = 0;
+    first.clear();
+    out.add(isList ? "[" : "");
+    AIR_RETURN_IF_ERROR(tokenizer.tryEncode(text, addBos, parseSpecial,
+                                            [&](std::span<const int32_t> ids) {
+                                              for (const int32_t id : ids) {
+                                                add(id);
+                                              }
+                                            }));
+    out.add(isList ? "]" : "");
+    return Status::ok();
+  }
+  /// The first ids of the text that was printed last: at most two.
+  std::span<const int32_t> beginning() const { return first; }
+
+private:
+  void add(int32_t id) {
+    if (first.size() < 2) {
+      first.push_back(id);
+    }
+    if (isList) {
+      out.add(count++ == 0 ? "" : ",");
+      out.add(std::to_string(id));
+      return;
+    }
     // A piece is printed in full, however long it is. A backslash is printed as
     // an escape, too, so that every backslash in the output begins an escape.
-    AIR_RETURN_IF_ERROR(
-        out.add(std::to_string(id) + "\t" +
-                printable(tokenizer.piece(id, true), SIZE_MAX, "\\") + "\n"));
+    out.add(std::to_string(id) + "\t" +
+            printable(tokenizer.piece(id, true), SIZE_MAX, "\\") + "\n");
   }
-  return Status::ok();
-}
+
+  const rt::Tokenizer &tokenizer;
+  bool isList;
+  Out &out;
+  size_t count = 0;
+  std::vector<int32_t> first;
+};
 
 /// Encodes `text` `times` times and prints the highest speed.
 Status printRate(const rt::Tokenizer &tokenizer, const std::string &text,
@@ -136,8 +171,9 @@ Status printRate(const rt::Tokenizer &tokenizer, const std::string &text,
   char rate[32];
   std::snprintf(rate, sizeof(rate), "%.1f",
                 static_cast<double>(text.size()) / std::max(best, 1e-9) / 1e6);
-  return out.add(std::to_string(text.size()) + " bytes, " +
-                 std::to_string(count) + " tokens, " + rate + " MB/s\n");
+  out.add(std::to_string(text.size()) + " bytes, " + std::to_string(count) +
+          " tokens, " + rate + " MB/s\n");
+  return Status::ok();
 }
 
 } // namespace
@@ -267,26 +303,17 @@ Status runTokenize(const cli::Invocation &invocation) {
                   !invocation.has("--no-special"), *times, out));
     return out.flush();
   }
-  AIR_RETURN_IF_ERROR(out.add(stringsPath ? "[" : ""));
+  IdPrinter printer(tokenizer, stringsPath || invocation.has("--json"), out);
+  out.add(stringsPath ? "[" : "");
   for (size_t i = 0; i < texts.size(); ++i) {
-    AIR_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
-                         tokenizer.tryEncode(texts[i],
-                                             !invocation.has("--no-bos"),
-                                             !invocation.has("--no-special")));
+    out.add(i == 0 ? "" : ",\n ");
+    AIR_RETURN_IF_ERROR(printer.print(texts[i], !invocation.has("--no-bos"),
+                                      !invocation.has("--no-special")));
     if (!stringsPath) {
-      noteDoubledBos(tokenizer, ids);
-    }
-    if (stringsPath) {
-      AIR_RETURN_IF_ERROR(out.add(i == 0 ? "" : ",\n "));
-      AIR_RETURN_IF_ERROR(addList(ids, out));
-    } else if (invocation.has("--json")) {
-      AIR_RETURN_IF_ERROR(addList(ids, out));
-      AIR_RETURN_IF_ERROR(out.add("\n"));
-    } else {
-      AIR_RETURN_IF_ERROR(addTable(tokenizer, ids, out));
+      noteDoubledBos(tokenizer, printer.beginning());
     }
   }
-  AIR_RETURN_IF_ERROR(out.add(stringsPath ? "]\n" : ""));
+  out.add(stringsPath ? "]\n" : invocation.has("--json") ? "\n" : "");
   return out.flush();
 }
 

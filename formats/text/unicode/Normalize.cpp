@@ -325,16 +325,12 @@ private:
   std::vector<Character> characters;
 };
 
-/// A fast test that is true only if `c` begins a stretch (see Stretch) and does
-/// not change unless another character is composed with it. It is true for CJK
-/// ideographs, and for all characters below the first one that normalisation to
-/// `form` may change or move.
+} // namespace
+
 bool isInert(uint32_t c, NormalForm form) {
   constexpr std::array<uint32_t, 4> kFirst = {0xc0, 0x300, 0xa0, 0xa0};
   return c < kFirst[static_cast<size_t>(form)] || (c >= 0x4e00 && c <= 0x9fff);
 }
-
-} // namespace
 
 bool isPlainlyNfc(std::string_view text) {
   constexpr uint8_t kLeadOfU0300 = 0xcc;

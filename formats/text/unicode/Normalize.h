@@ -27,6 +27,12 @@ enum class NormalForm : uint8_t {
 /// text, except that n combining marks in a row take O(n log n) to sort.
 std::string normalized(std::string_view text, NormalForm form);
 
+/// A fast test that returns true only if no mark is moved across `c`, and `c`
+/// does not change unless another character is composed with it. It returns
+/// true for CJK ideographs, and for all characters below the first one that
+/// normalisation to `form` may change or move.
+bool isInert(uint32_t c, NormalForm form);
+
 /// A fast test that returns true only if `text` is in form C. It returns true
 /// if all characters are below U+0300, where combining marks begin. If it
 /// returns false, `text` may or may not be in form C.

@@ -17,6 +17,8 @@ constexpr std::string_view kMessageMark = "<|message|>";
 constexpr std::string_view kChannelMark = "<|channel|>";
 constexpr std::string_view kRecipient = "to=";
 /// A text that has more bytes than this without <|message|> is not a header.
+/// The parser holds a header back until it is complete, and text must appear
+/// while it comes. A header has a role, a channel, a recipient and a type.
 constexpr size_t kLongestHeader = 400;
 
 } // namespace

@@ -120,6 +120,8 @@ GrammarSequence CallRules::list(const GrammarSequence &item,
 }
 
 GrammarSequence CallRules::id() {
+  // Ids of calls are short: Mistral's have nine characters, those of the OpenAI
+  // API some thirty. Without a limit, a model could go on for ever.
   constexpr uint32_t kLongestId = 40;
   const GrammarSymbol part = builder.set(CodePointSet(
       {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}, {'_', '_'}, {'-', '-'}}));

@@ -176,6 +176,8 @@ Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
   if (!list.is_array()) {
     return corruptError("the tools are not a JSON array of objects");
   }
+  // How many references and alternatives are followed in search of the types of
+  // an argument, because references may form a circle.
   constexpr int kLevels = 8;
   ToolSchemas schemas;
   for (size_t i = 0; i < list.size(); ++i) {

@@ -11,8 +11,11 @@
 namespace air::rt {
 namespace {
 
+/// A repetition is expanded: each required item becomes a symbol of its own.
+/// This is the limit of llama.cpp, for which grammars are written.
 constexpr uint32_t kMostLeastCount = 2000;
-/// The largest product of the counts of nested repetitions.
+/// The largest product of the counts of nested repetitions. It bounds the
+/// symbols that a few characters of a grammar expand to.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
 /// Each open group has a frame on the parser's own stack.
 constexpr size_t kMostOpenGroups = 1000;

@@ -8,7 +8,7 @@
 namespace air::rt {
 namespace {
 
-/// The largest number of bits that Grammar::setHasClass may have.
+/// The largest number of bits that Grammar::setHasClass may have: 8 MB.
 constexpr uint64_t kMostSetBits = 64'000'000;
 
 bool isSelfRepetition(const GrammarSequence &alternative, uint32_t rule) {

@@ -11,6 +11,8 @@
 namespace air::rt {
 namespace {
 
+/// The most combinations of schemas that get a rule of their own. References
+/// may combine schemas in exponentially many ways, and each rule takes memory.
 constexpr size_t kMostRules = 200'000;
 
 /// 2^53. All integers up to it are exact as doubles.

@@ -14,7 +14,12 @@
 namespace air::rt {
 namespace {
 
+/// The most combinations of the schemas in anyOf and oneOf. Each choice
+/// multiplies their number, so twenty choices of two would make a million.
 constexpr size_t kMostShapes = 1000;
+/// A proof that two schemas of oneOf exclude each other may need proofs about
+/// their properties, which may need others. Beyond this depth, and beyond this
+/// number for all of a schema, there is no proof, and oneOf is refused.
 constexpr int kDeepestProof = 4;
 constexpr int kMostProofs = 20'000;
 

@@ -11,16 +11,11 @@
 
 namespace air::rt {
 
-/// The most bytes that a word may have. A normalised text may be one word. The
-/// models link the parts of a word with indices of 32 bits, and need up to 40
-/// times its length of memory.
-static constexpr size_t kLongestWord = size_t{1} << 29;
-
 Result<std::unique_ptr<PipelineEncoder>>
 PipelineEncoder::create(const TokenizerData &data, Vocabulary &vocabulary) {
   std::unique_ptr<PipelineEncoder> made(new PipelineEncoder());
   made->pipeline = data.rules.pipeline;
-  made->longestNormalised = kLongestWord / wordGrowth(data);
+  made->longestNormalised = kLongestStretch / wordGrowth(data);
   const std::vector<TextStep> &steps = made->pipeline.steps;
   for (size_t i = 0; i < steps.size(); ++i) {
     if (!hasExpression(steps[i])) {
@@ -74,23 +69,40 @@ std::string PipelineEncoder::normalisedForm(std::string_view text) const {
   return normalise(text, Place::AfterToken).text;
 }
 
-void PipelineEncoder::encode(std::string_view text, Place place,
-                             std::vector<int32_t> &ids) const {
+struct PipelineEncoder::Memory final : Scratch {
+  Memory(std::span<const TextStep> steps, std::span<const Regex> regexes,
+         size_t bytes)
+      : matchers(regexes.begin(), regexes.end()), splitter(steps, matchers),
+        known(bytes) {}
+
+  std::vector<RegexMatcher> matchers;
+  SplitSteps splitter;
+  WordModel::Scratch words;
+  WordCache known;
+};
+
+std::unique_ptr<Encoder::Scratch>
+PipelineEncoder::makeScratch(size_t bytes) const {
+  return std::make_unique<Memory>(
+      std::span(pipeline.steps).subspan(pipeline.normalizerSteps),
+      std::span(regexes).subspan(normalizerRegexes), bytes);
+}
+
+bool PipelineEncoder::encode(std::string_view text, Place place,
+                             Scratch *scratch, TokenOutput &out) const {
   const StepText changed = normalise(text, place);
-  encodeNormalised(changed.text, changed.origin, ids);
+  encodeNormalised(changed.text, changed.origin, scratch, out);
+  return !changed.isTooLong;
 }
 
 void PipelineEncoder::encodeNormalised(std::string_view text, size_t origin,
-                                       std::vector<int32_t> &ids) const {
-  std::vector<RegexMatcher> matchers(
-      regexes.begin() + static_cast<ptrdiff_t>(normalizerRegexes),
-      regexes.end());
-  SplitSteps splitter(
-      std::span(pipeline.steps).subspan(pipeline.normalizerSteps), matchers);
-  WordModel::Scratch scratch;
-  WordCache known(text.size());
-  splitter.split(text, origin, [&](std::string_view word) {
-    known.append(word, ids, [&] { model->encode(word, scratch, ids); });
+                                       Scratch *scratch,
+                                       TokenOutput &out) const {
+  auto &memory = static_cast<Memory &>(*scratch);
+  memory.splitter.split(text, origin, [&](std::string_view word) {
+    memory.known.append(word, out.ids,
+                        [&] { model->encode(word, memory.words, out); });
+    out.passOn();
   });
 }
 

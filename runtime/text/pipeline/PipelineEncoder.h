@@ -28,8 +28,9 @@ public:
   create(const TokenizerData &data, Vocabulary &vocabulary);
 
   /// Each ill-formed byte is read as U+FFFD.
-  void encode(std::string_view text, Place place,
-              std::vector<int32_t> &ids) const override;
+  bool encode(std::string_view text, Place place, Scratch *scratch,
+              TokenOutput &out) const override;
+  std::unique_ptr<Scratch> makeScratch(size_t bytes) const override;
   /// The text after all steps of the normalizer.
   std::string normalisedForm(std::string_view text) const override;
   bool shrinksText() const override { return true; }
@@ -38,10 +39,12 @@ public:
   StepText normalise(std::string_view text, Place place) const;
   /// Appends the ids of a part of a normalised text. Its first `origin` bytes
   /// are as in StepText.
-  void encodeNormalised(std::string_view text, size_t origin,
-                        std::vector<int32_t> &ids) const;
+  void encodeNormalised(std::string_view text, size_t origin, Scratch *scratch,
+                        TokenOutput &out) const;
 
 private:
+  struct Memory;
+
   PipelineEncoder() = default;
 
   TextPipeline pipeline;

@@ -4,6 +4,10 @@
 // pairs of tokens. A word begins as a list of tokens: one for each character,
 // several if it has tokens only for its bytes, or the unknown token.
 //
+// PairMerger needs some 40 bytes of memory for each byte of a word. So a long
+// word is divided by a MergeLattice, unless pieces have a prefix or a suffix,
+// or unknown tokens or those of bytes take part in merges.
+//
 //===----------------------------------------------------------------------===//
 #include "runtime/text/pipeline/WordModel.h"
 
@@ -11,7 +15,9 @@
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
 
+#include <algorithm>
 #include <array>
+#include <mutex>
 
 namespace air::rt {
 namespace {
@@ -25,7 +31,8 @@ public:
   }
 
   void encode(std::string_view word, Scratch &scratch,
-              std::vector<int32_t> &ids) const override {
+              TokenOutput &out) const override {
+    std::vector<int32_t> &ids = out.ids;
     if (ignoreMerges) {
       const int32_t whole = pieces.find(word);
       if (whole != TokenTable::kAbsent) {
@@ -35,6 +42,12 @@ public:
     }
     if (!scratch.merger) {
       scratch.merger.emplace(*merges);
+    }
+    // In shorter words, merging takes less time.
+    constexpr size_t kLongWord = size_t{1} << 16;
+    if (word.size() > kLongWord && isPlain) {
+      encodeLong(word, scratch, out);
+      return;
     }
     PairMerger &merger = *scratch.merger;
     uint32_t unknownBytes = 0; // of an unknown token that is yet to be added
@@ -69,6 +82,112 @@ public:
   }
 
 private:
+  /// Merges the characters of `text`, which all have tokens.
+  void merge(std::string_view text, Scratch &scratch) const {
+    for (size_t at = 0; at < text.size();) {
+      const uint32_t length = decodeUtf8(text.substr(at)).length;
+      scratch.merger->add(length, pieces.find(text.substr(at, length)));
+      at += length;
+    }
+    scratch.merger->finish(scratch.symbols);
+  }
+
+  /// The lattice of all tokens that stay whole when their text is merged. It is
+  /// made when it is needed, because that takes some milliseconds.
+  const MergeLattice &lattice(Scratch &scratch) const {
+    std::call_once(isMade, [&] {
+      std::vector<ByteTrie::Piece> whole;
+      for (int32_t id = 0; id < pieces.size(); ++id) {
+        const std::string_view text = pieces[id];
+        if (text.empty() || text.size() > kLongestPiece || !hasTokens(text)) {
+          continue;
+        }
+        merge(text, scratch);
+        if (scratch.symbols == std::vector<int32_t>{id}) {
+          whole.push_back({text, id});
+        }
+      }
+      made.emplace(std::move(whole));
+    });
+    return *made;
+  }
+  bool hasTokens(std::string_view text) const {
+    for (size_t at = 0; at < text.size();) {
+      const size_t length = decodeUtf8(text.substr(at)).length;
+      if (pieces.find(text.substr(at, length)) == TokenTable::kAbsent) {
+        return false;
+      }
+      at += length;
+    }
+    return true;
+  }
+
+  /// Encodes a part of a word whose characters all have tokens.
+  void encodeKnown(std::string_view part, Scratch &scratch,
+                   TokenOutput &out) const {
+    const bool isDivided = lattice(scratch).divide(
+        part, scratch.merges,
+        [&](std::string_view text, size_t border) {
+          merge(text, scratch);
+          return scratch.symbols.size() == 2 &&
+                 pieces[scratch.symbols[0]].size() == border;
+        },
+        [&](std::string_view, int32_t id) {
+          out.ids.push_back(id);
+          out.passOn();
+        });
+    if (!isDivided) {
+      merge(part, scratch);
+      out.ids.insert(out.ids.end(), scratch.symbols.begin(),
+                     scratch.symbols.end());
+    }
+  }
+
+  /// Does what encode() does. Nothing is merged across a character without a
+  /// token, so the parts between such characters are encoded by themselves.
+  void encodeLong(std::string_view word, Scratch &scratch,
+                  TokenOutput &out) const {
+    bool isUnknown = false; // an unknown token is yet to be added
+    const auto addUnknown = [&] {
+      if (std::exchange(isUnknown, false)) {
+        out.ids.push_back(unknown);
+      }
+    };
+    for (size_t at = 0; at < word.size();) {
+      size_t end = at;
+      uint32_t length = 0;
+      while (end < word.size()) {
+        length = decodeUtf8(word.substr(end)).length;
+        if (pieces.find(word.substr(end, length)) == TokenTable::kAbsent) {
+          break;
+        }
+        end += length;
+      }
+      if (end > at) {
+        addUnknown();
+        encodeKnown(word.substr(at, end - at), scratch, out);
+      }
+      at = end;
+      if (at == word.size()) {
+        break;
+      }
+      const std::string_view character = word.substr(at, length);
+      at += length;
+      if (hasByteTokens(character)) {
+        for (const char c : character) {
+          out.ids.push_back(byteTokens[static_cast<uint8_t>(c)]);
+        }
+      } else if (unknown != TokenizerData::kNoToken) {
+        if (!fusesUnknown) {
+          addUnknown();
+        }
+        isUnknown = true;
+      }
+      out.passOn();
+    }
+    addUnknown();
+  }
+
   explicit WordBpe(const TokenizerData &data)
       : prefix(data.rules.pipeline.wordPrefix),
         suffix(data.rules.pipeline.wordSuffix), unknown(data.unknown),
@@ -76,7 +195,8 @@ private:
         fusesUnknown(data.unknown != TokenizerData::kNoToken &&
                      !data.matching.empty() &&
                      (data.matching[static_cast<size_t>(data.unknown)] &
-                      match_flags::kFused) != 0) {
+                      match_flags::kFused) != 0),
+        isPlain(prefix.empty() && suffix.empty()) {
     byteTokens.fill(TokenizerData::kNoToken);
   }
 
@@ -126,8 +246,15 @@ private:
       const TokenType type = data.types[static_cast<size_t>(ids[2])];
       if (type != TokenType::Control && type != TokenType::Unknown) {
         merges->insert(ids[0], ids[1], {static_cast<int32_t>(rank), ids[2]});
+        isPlain &= isWordPiece(data, static_cast<size_t>(ids[0])) &&
+                   isWordPiece(data, static_cast<size_t>(ids[1])) &&
+                   data.types[static_cast<size_t>(ids[0])] != TokenType::Byte &&
+                   data.types[static_cast<size_t>(ids[1])] != TokenType::Byte;
       }
     }
+    isPlain &= std::ranges::none_of(data.tokens, [](const std::string &token) {
+      return token.size() > kLongestPiece;
+    });
     return Status::ok();
   }
 
@@ -145,13 +272,16 @@ private:
     return text;
   }
 
+  bool hasByteTokens(std::string_view piece) const {
+    return std::ranges::all_of(piece, [&](char c) {
+      return byteTokens[static_cast<uint8_t>(c)] != TokenizerData::kNoToken;
+    });
+  }
   /// Adds the tokens of all bytes of `piece`. Returns false, and adds nothing,
   /// if a byte has none.
   bool addBytes(std::string_view piece, PairMerger &merger) const {
-    for (const char c : piece) {
-      if (byteTokens[static_cast<uint8_t>(c)] == TokenizerData::kNoToken) {
-        return false;
-      }
+    if (!hasByteTokens(piece)) {
+      return false;
     }
     for (const char c : piece) {
       merger.add(1, byteTokens[static_cast<uint8_t>(c)]);
@@ -167,6 +297,11 @@ private:
   int32_t unknown;
   bool ignoreMerges;
   bool fusesUnknown;
+  /// A vocabulary with longer pieces, in bytes, could make the lattice slow.
+  static constexpr size_t kLongestPiece = 1024;
+  bool isPlain; ///< whether long words may be divided by a lattice
+  mutable std::once_flag isMade;
+  mutable std::optional<MergeLattice> made;
 };
 
 } // namespace

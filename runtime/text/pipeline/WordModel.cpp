@@ -18,9 +18,9 @@ public:
     }
   }
   void encode(std::string_view word, Scratch &,
-              std::vector<int32_t> &ids) const override {
+              TokenOutput &out) const override {
     const int32_t id = words.find(word);
-    ids.push_back(id == TokenTable::kAbsent ? unknown : id);
+    out.ids.push_back(id == TokenTable::kAbsent ? unknown : id);
   }
 
 private:
@@ -52,7 +52,8 @@ public:
     later = ByteTrie(std::move(rest));
   }
   void encode(std::string_view word, Scratch &,
-              std::vector<int32_t> &ids) const override {
+              TokenOutput &out) const override {
+    std::vector<int32_t> &ids = out.ids;
     const size_t before = ids.size();
     bool fits = characters(word) <= longest;
     for (size_t at = 0; fits && at < word.size();) {

@@ -14,7 +14,9 @@
 
 #include "formats/model/TokenizerData.h"
 #include "formats/support/Status.h"
+#include "runtime/text/MergeLattice.h"
 #include "runtime/text/PairMerger.h"
+#include "runtime/text/TokenOutput.h"
 #include "runtime/text/UnigramLattice.h"
 
 #include <memory>
@@ -29,14 +31,15 @@ public:
   struct Scratch {
     std::optional<PairMerger> merger;
     std::vector<int32_t> symbols;
-    std::vector<UnigramLattice::Node> nodes;
+    UnigramLattice::Scratch lattice;
+    MergeLattice::Scratch merges; ///< of long words
     std::string text;
   };
 
   virtual ~WordModel() = default;
   /// Appends the ids of `word`, which is not empty, and valid UTF-8.
   virtual void encode(std::string_view word, Scratch &scratch,
-                      std::vector<int32_t> &ids) const = 0;
+                      TokenOutput &out) const = 0;
 };
 
 /// Makes the model of a vocabulary that has a pipeline and has passed

@@ -2,6 +2,7 @@
 #include "runtime/text/pipeline/WordModel.h"
 
 #include "formats/model/KnownPieces.h"
+#include "runtime/text/WordCache.h"
 
 #include <algorithm>
 #include <array>
@@ -25,11 +26,14 @@ public:
         pieces.push_back({data.tokens[i], id});
       }
     }
-    lattice = UnigramLattice(ByteTrie(std::move(pieces)), data.scores, lowest);
+    lattice = UnigramLattice(std::move(pieces), data.scores, lowest,
+                             UnigramLattice::Sums::Double);
   }
 
   void encode(std::string_view word, Scratch &scratch,
-              std::vector<int32_t> &ids) const override {
+              TokenOutput &out) const override {
+    std::vector<int32_t> &ids = out.ids;
+    const bool isLong = word.size() > WordCache::kLongestWord;
     // Adjacent unknown characters are encoded together.
     size_t begin = 0; // they are the bytes from here to `at`
     size_t at = 0;
@@ -38,12 +42,16 @@ public:
         appendUnknown(word.substr(begin, at - begin), ids);
       }
     };
-    lattice.divide(word, scratch.nodes,
+    double sum = 0;
+    lattice.divide(word, scratch.lattice, sum,
                    [&](std::string_view piece, int32_t id) {
                      if (id != UnigramLattice::kNoPiece && id != unknown) {
                        addUnknown();
                        ids.push_back(id);
                        begin = at + piece.size();
+                       if (isLong) {
+                         out.passOn();
+                       }
                      }
                      at += piece.size();
                    });

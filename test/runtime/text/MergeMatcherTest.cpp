@@ -48,6 +48,12 @@ struct Bpe {
   std::vector<int32_t> matched(std::string_view word) {
     std::vector<int32_t> found = {7}; // match() must replace this value
     EXPECT_TRUE(matcher->match(word, *scratch, found)) << word;
+    // The same, but only the ends of most symbols are kept.
+    std::vector<int32_t> spilled;
+    const size_t usual = std::exchange(scratch->mostRecent, 2);
+    EXPECT_TRUE(matcher->match(word, *scratch, spilled)) << word;
+    EXPECT_EQ(spilled, found) << word;
+    scratch->mostRecent = usual;
     return found;
   }
   Pieces pieces(const std::vector<int32_t> &symbols) const {

@@ -1,6 +1,8 @@
 //===- SpecialMatcherTest.cpp - finds special tokens in text ----*- C++ -*-===//
 #include "runtime/text/SpecialMatcher.h"
 
+#include "formats/model/TokenizerData.h"
+
 #include <gtest/gtest.h>
 
 #include <random>
@@ -11,7 +13,8 @@ namespace {
 
 void expectMatch(const SpecialMatcher &matcher, std::string_view text,
                  size_t from, size_t start, size_t length, int32_t id) {
-  SpecialMatcher::Match match = matcher.find(text, from);
+  SpecialMatcher::Match match =
+      SpecialMatcher::Search(matcher, text).find(from);
   EXPECT_EQ(match.start, start) << text;
   EXPECT_EQ(match.length, length) << text;
   if (length != 0) {
@@ -38,6 +41,33 @@ TEST(SpecialMatcherTest, AnyBytes) {
   expectMatch(matcher, std::string_view("a\0b\xff", 4), 0, 3, 1, 2);
 }
 
+TEST(SpecialMatcherTest, ExactTexts) {
+  SpecialMatcher matcher({{"abc", 4}, {"bc", 2}, {"abc", 1}});
+  EXPECT_EQ(matcher.idOf("abc"), 1);
+  EXPECT_EQ(matcher.idOf("bc"), 2);
+  for (const char *text : {"", "c", "ab", "abcd", "xabc"}) {
+    EXPECT_EQ(matcher.idOf(text), SpecialMatcher::kNoToken) << text;
+  }
+  EXPECT_EQ(SpecialMatcher().idOf("a"), SpecialMatcher::kNoToken);
+}
+
+/// The first of the longest tokens at the first position at or after `from`
+/// where a token begins.
+SpecialMatcher::Match
+searchOfAll(const std::vector<SpecialMatcher::Token> &tokens,
+            std::string_view text, size_t from) {
+  SpecialMatcher::Match best = {text.size(), 0, 0};
+  for (size_t start = from; start < text.size() && best.length == 0; ++start) {
+    for (const SpecialMatcher::Token &token : tokens) {
+      if (token.text.size() > best.length &&
+          text.substr(start).starts_with(token.text)) {
+        best = {start, token.text.size(), token.id};
+      }
+    }
+  }
+  return best;
+}
+
 TEST(SpecialMatcherTest, AgreesWithASearchOfAll) {
   std::mt19937 random(7);
   auto word = [&](size_t longest) {
@@ -54,17 +84,71 @@ TEST(SpecialMatcherTest, AgreesWithASearchOfAll) {
     }
     SpecialMatcher matcher(tokens);
     std::string text = word(12);
-    SpecialMatcher::Match expected = {text.size(), 0, 0};
-    for (size_t start = 0; start < text.size() && !expected.length; ++start) {
-      for (const SpecialMatcher::Token &token : tokens) {
-        if (token.text.size() > expected.length &&
-            text.compare(start, token.text.size(), token.text) == 0) {
-          expected = {start, token.text.size(), token.id};
-        }
-      }
+    SpecialMatcher::Search search(matcher, text);
+    for (size_t from = 0; from <= text.size(); from += 1 + random() % 3) {
+      const SpecialMatcher::Match expected = searchOfAll(tokens, text, from);
+      const SpecialMatcher::Match match = search.find(from);
+      EXPECT_EQ(match.start, expected.start) << text;
+      EXPECT_EQ(match.length, expected.length) << text;
+      EXPECT_TRUE(match.length == 0 || match.id == expected.id) << text;
     }
-    expectMatch(matcher, text, 0, expected.start, expected.length, expected.id);
   }
+}
+
+/// Divides 1 MiB of "a", where hundreds of tokens begin at each position, but
+/// almost none is complete. Trying the tokens one by one, or reading on for a longer
+/// match after each match, would take minutes.
+TEST(SpecialMatcherTest, LongTextWithManyBeginnings) {
+  constexpr size_t kLength = size_t{1} << 20;
+  std::string text(kLength, 'a');
+  std::vector<SpecialMatcher::Token> tokens;
+  for (int32_t k = 1; k <= 600; ++k) {
+    tokens.push_back({std::string(static_cast<size_t>(k), 'a') + "b", k});
+  }
+  const auto idsOf = [&] {
+    std::vector<int32_t> ids;
+    SpecialMatcher(tokens).divide(
+        text, {}, [&](std::string_view, bool) { ids.push_back(-1); },
+        [&](int32_t id) { ids.push_back(id); });
+    return ids;
+  };
+  EXPECT_EQ(idsOf(), std::vector<int32_t>{-1});
+  text += 'b';
+  EXPECT_EQ(idsOf(), (std::vector<int32_t>{-1, 600}));
+  tokens.push_back({"a", 7000});
+  std::vector<int32_t> expected(kLength - 600, 7000);
+  expected.push_back(600);
+  EXPECT_EQ(idsOf(), expected);
+}
+
+/// Tokens that are longer than the blocks in which a text is read.
+TEST(SpecialMatcherTest, TokensLongerThanABlock) {
+  const std::string part(20000, 'x');
+  const std::vector<SpecialMatcher::Token> tokens = {
+      {part + "y", 1}, {"x" + part + "y", 2}, {"y", 3}};
+  const SpecialMatcher matcher(tokens);
+  const std::string text = part + "xy" + part + part + "yy" + part + "xxy";
+  SpecialMatcher::Search search(matcher, text);
+  for (size_t from = 0; from < text.size();) {
+    const SpecialMatcher::Match match = search.find(from);
+    const SpecialMatcher::Match expected = searchOfAll(tokens, text, from);
+    EXPECT_EQ(match.start, expected.start);
+    EXPECT_EQ(match.length, expected.length);
+    from = expected.start + std::max<size_t>(expected.length, 1);
+  }
+}
+
+/// A token of white space drops the white space after it, and is found in it
+/// again. Counting that white space for every token would take minutes.
+TEST(SpecialMatcherTest, SpacesAreDroppedOnce) {
+  const std::string text(size_t{1} << 18, ' ');
+  const std::vector<uint8_t> flags = {air::match_flags::kStripRight};
+  size_t found = 0;
+  SpecialMatcher({{" ", 0}})
+      .divide(
+          text, flags, [&](std::string_view, bool) { ADD_FAILURE(); },
+          [&](int32_t) { ++found; });
+  EXPECT_EQ(found, text.size());
 }
 
 } // namespace

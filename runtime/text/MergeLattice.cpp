@@ -1,0 +1,99 @@
+//===- MergeLattice.cpp - symbols after all merges, of a long run ---------===//
+#include "runtime/text/MergeLattice.h"
+
+#include "formats/support/Utf8.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace air::rt {
+namespace {
+
+/// No sequence of symbols ends at the position.
+constexpr int32_t kNone = -2;
+/// The table of pairs takes 512 KiB, which fits into a second-level cache.
+constexpr unsigned kPairBits = 16;
+constexpr uint64_t kNoPair = UINT64_MAX;
+
+} // namespace
+
+MergeLattice::MergeLattice(std::vector<ByteTrie::Piece> known) {
+  constexpr size_t kLongestCharacter = 4;
+  longest = kLongestCharacter;
+  for (const ByteTrie::Piece &piece : known) {
+    longest = std::max(longest, piece.text.size());
+  }
+  pieces = ByteTrie(std::move(known));
+}
+
+bool MergeLattice::divide(std::string_view run, Scratch &scratch,
+                          Oracle staysDivided, PieceSink sink) const {
+  scratch.knownPairs.resize(size_t{1} << kPairBits, kNoPair);
+  const auto areNeighbours = [&](std::string_view text, size_t border,
+                                 int32_t left, int32_t right) {
+    if (left == kNoPiece || right == kNoPiece) {
+      return staysDivided(text, border);
+    }
+    const uint64_t key = (static_cast<uint64_t>(left) << 32) |
+                         (static_cast<uint64_t>(right) << 1);
+    constexpr uint64_t kOdd = 0x9e3779b97f4a7c15; // 2^64 / the golden ratio
+    uint64_t &entry = scratch.knownPairs[(key * kOdd) >> (64 - kPairBits)];
+    if ((entry & ~uint64_t{1}) != key) {
+      entry = key | (staysDivided(text, border) ? 1 : 0);
+    }
+    return (entry & 1) != 0;
+  };
+  // The last symbols of the text up to the next positions, by the lowest bits
+  // of the position.
+  const size_t reach = std::min(longest, run.size());
+  const size_t mask = std::bit_ceil(reach + 1) - 1;
+  std::vector<int32_t> &last = scratch.last;
+  last.assign(mask + 1, kNone);
+  scratch.lengths.reset(run.size(), reach);
+  for (size_t at = 0; at < run.size();) {
+    const size_t character = decodeUtf8(run.substr(at)).length;
+    const int32_t left = last[at & mask];
+    for (size_t i = 0; i < character; ++i) {
+      last[(at + i) & mask] = kNone;
+    }
+    if (at != 0 && left == kNone) {
+      at += character;
+      continue;
+    }
+    const size_t begin = at == 0 ? 0 : at - scratch.lengths.at(at);
+    const auto offer = [&](size_t end, int32_t id) {
+      if (at == 0 ||
+          areNeighbours(run.substr(begin, end - begin), at - begin, left, id)) {
+        last[end & mask] = id;
+        scratch.lengths.set(end, end - at);
+      }
+    };
+    bool isKnown = false;
+    uint32_t node = ByteTrie::kRoot;
+    for (size_t end = at; end < run.size();) {
+      node = pieces.child(node, run[end++]);
+      if (node == ByteTrie::kNoNode) {
+        break;
+      }
+      if (const int32_t id = pieces.pieceAt(node); id != kNoPiece) {
+        offer(end, id);
+        isKnown |= end == at + character;
+      }
+    }
+    if (!isKnown) {
+      offer(at + character, kNoPiece);
+    }
+    at += character;
+  }
+  if (last[run.size() & mask] == kNone) {
+    return false;
+  }
+  scratch.lengths.forEach(run.size(), [&](size_t begin, size_t end) {
+    const std::string_view piece = run.substr(begin, end - begin);
+    const ByteTrie::Match match = pieces.longest(piece);
+    sink(piece, match.length == piece.size() ? match.id : kNoPiece);
+  });
+  return true;
+}
+
+} // namespace air::rt

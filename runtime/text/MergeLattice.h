@@ -1,0 +1,70 @@
+//===- MergeLattice.h - symbols after all merges, of a long run -*- C++ -*-===//
+//
+// Finds the symbols that merging by priority leaves of a text, in less memory
+// than a heap of all pairs of neighbours needs. Two facts make this possible,
+// which hold if the priority of a merge depends only on its text, and the
+// leftmost of several equal merges comes first (MergeMatcher.h):
+//
+// - A sequence of symbols is the result if and only if merging the text of each
+//   symbol leaves that symbol, and merging the text of each pair of neighbours
+//   leaves that pair. Otherwise, some merge would have crossed the border
+//   between two neighbours.
+// - Hence there is at most one such sequence for the text up to any position,
+//   and it is enough to know the last symbol of each.
+//
+// These last symbols are found from left to right. A table remembers which
+// pairs stay divided.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_RUNTIME_TEXT_MERGELATTICE_H
+#define AIRPACK_RUNTIME_TEXT_MERGELATTICE_H
+
+#include "runtime/exec/FunctionRef.h"
+#include "runtime/text/ByteTrie.h"
+#include "runtime/text/PieceLengths.h"
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace air::rt {
+
+/// Immutable once made; any number of threads may use it.
+class MergeLattice {
+public:
+  static constexpr int32_t kNoPiece = ByteTrie::kNoPiece;
+
+  /// Memory that may be used again, with one lattice only.
+  struct Scratch {
+    PieceLengths lengths;
+    std::vector<int32_t> last;
+    std::vector<uint64_t> knownPairs;
+  };
+
+  /// Receives a symbol and its id, or a character that is not a piece and
+  /// kNoPiece.
+  using PieceSink = FunctionRef<void(std::string_view piece, int32_t id)>;
+  /// Returns whether merging `text` leaves two symbols, the first of which has
+  /// `border` bytes.
+  using Oracle = FunctionRef<bool(std::string_view text, size_t border)>;
+
+  /// `known` has the pieces whose text merges to that piece.
+  explicit MergeLattice(std::vector<ByteTrie::Piece> known);
+
+  /// Divides `run`, whose smallest symbols are its characters as decodeUtf8()
+  /// finds them. Returns false, and calls no sink, if there is no sequence of
+  /// symbols, which does not happen if `staysDivided` is right. The time is
+  /// proportional to the length of `run` times that of the longest piece. Needs
+  /// one byte of memory for each byte of `run`, or more if a piece is longer
+  /// than 255 bytes (PieceLengths).
+  bool divide(std::string_view run, Scratch &scratch, Oracle staysDivided,
+              PieceSink sink) const;
+
+private:
+  ByteTrie pieces;
+  size_t longest = 0; ///< bytes of the longest piece or character
+};
+
+} // namespace air::rt
+
+#endif // AIRPACK_RUNTIME_TEXT_MERGELATTICE_H

@@ -1,0 +1,285 @@
+//===- LongTextTest.cpp - what long texts are encoded to ------------------===//
+//
+// Long texts and long words are encoded in other ways than short ones, which
+// need less memory. The ids must not depend on that.
+//
+//===----------------------------------------------------------------------===//
+#include "Vocabularies.h"
+#include "formats/support/Utf8.h"
+#include "runtime/text/MergeLattice.h"
+#include "runtime/text/UnigramLattice.h"
+
+#include <gmock/gmock.h>
+#include <random>
+
+using namespace air;
+using namespace air::rt;
+using testing::ElementsAre;
+
+namespace {
+
+/// The ids of `text` as the sink receives them.
+std::vector<int32_t> passedOn(const Tokenizer &tokenizer,
+                              std::string_view text) {
+  std::vector<int32_t> all;
+  size_t most = 0;
+  const Status status =
+      tokenizer.tryEncode(text, false, true, [&](std::span<const int32_t> ids) {
+        all.insert(all.end(), ids.begin(), ids.end());
+        most = std::max(most, ids.size());
+      });
+  EXPECT_TRUE(status.isOk()) << status.message();
+  EXPECT_LE(most, 8192U); // few of the ids are in memory at once
+  return all;
+}
+
+/// Appends `more` to `all`.
+void append(std::vector<int32_t> &all, const std::vector<int32_t> &more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+/// Words from several scripts, some with marks that must be reordered, some
+/// with characters that are removed.
+std::string randomWords(std::mt19937 &random, size_t bytes) {
+  static const std::vector<std::string> words = {
+      "the",    "Once",          "upon",           "a",
+      "time,",  "caf\u00e9",     "e\u0323\u0302x", "e\u0302\u0323x",
+      "\u6f22", "\u5b57\u6f22",  "\ud55c\uae00",   "0x00\u0001\u0302z",
+      "--",     "\u00ad\u0323y", "\U0001f469",     "\u0f73\u0f71"};
+  std::string text = "x";
+  while (text.size() < bytes) {
+    text += random() % 3 == 0 ? "" : " ";
+    text += words[random() % words.size()];
+  }
+  return text;
+}
+
+class LongTextTest : public testing::TestWithParam<const char *> {};
+
+TEST_P(LongTextTest, WordsAreEncodedOneByOne) {
+  std::mt19937 random(11);
+  const Tokenizer tokenizer = tokenizerOf(
+      vocabularyOf(inputs(std::string("tokenizers/") + GetParam())));
+  // Each part is short enough to be encoded at once. It ends with a character
+  // that joins with no space after it.
+  std::string text;
+  std::vector<int32_t> expected;
+  for (int i = 0; i < 40; ++i) {
+    const std::string part = randomWords(random, 6000) + "x";
+    text += (i == 0 ? "" : " ") + part;
+    append(expected, tokenizer.encode(part, false, true));
+  }
+  EXPECT_EQ(tokenizer.encode(text, false, true), expected);
+  EXPECT_EQ(passedOn(tokenizer, text), expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Vocabularies, LongTextTest,
+                         testing::Values("unigram.gguf", "unigram-bytes.gguf",
+                                         "wordpiece.gguf",
+                                         "wordpiece-cased.gguf"));
+
+/// WordPiece without a single space: ideographs, and marks that belong to the
+/// character before them.
+TEST(LongWordsTest, WordPieceWithoutSpaces) {
+  const Tokenizer tokenizer =
+      tokenizerOf(vocabularyOf(inputs("tokenizers/wordpiece.gguf")));
+  // The division into words does not depend on what is around an ideograph.
+  const std::string part = "\u6f22e\u0302\u0323x\u0001\u0323yz\u6f22";
+  const std::vector<int32_t> ids = tokenizer.encode(part, false, true);
+  std::string text;
+  std::vector<int32_t> expected;
+  for (int i = 0; i < 20000; ++i) {
+    text += part;
+    append(expected, ids);
+  }
+  EXPECT_EQ(tokenizer.encode(text, false, true), expected);
+  // A word of more than 100 characters becomes one unknown token.
+  EXPECT_EQ(tokenizer.encode(std::string(200'000, 'a'), false, true),
+            tokenizer.encode(std::string(101, 'a'), false, true));
+}
+
+/// SPM's merges by their definition: the pair whose text is the piece with the
+/// best score is merged first, and of several equal pairs the leftmost.
+std::vector<std::string> mergedByScores(std::vector<std::string> symbols,
+                                        const std::vector<std::string> &best) {
+  while (true) {
+    size_t rank = best.size();
+    size_t where = 0;
+    for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+      const auto found = std::ranges::find(best, symbols[i] + symbols[i + 1]);
+      const auto its = static_cast<size_t>(found - best.begin());
+      if (its < rank) {
+        rank = its;
+        where = i;
+      }
+    }
+    if (rank == best.size()) {
+      return symbols;
+    }
+    symbols[where] += symbols[where + 1];
+    symbols.erase(symbols.begin() + static_cast<ptrdiff_t>(where) + 1);
+  }
+}
+
+std::vector<std::string> charactersOf(std::string_view text) {
+  std::vector<std::string> characters;
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = decodeUtf8(text.substr(at)).length;
+    characters.emplace_back(text.substr(at, length));
+    at += length;
+  }
+  return characters;
+}
+
+TEST(MergeLatticeTest, AgreesWithTheDefinition) {
+  std::mt19937 random(5);
+  const std::vector<std::string> letters = {"a", "b", "c", "\u00e9", "\xe6"};
+  const auto word = [&](size_t longest, size_t kinds) {
+    std::string text;
+    for (size_t n = 1 + random() % longest; n > 0; --n) {
+      text += letters[random() % kinds];
+    }
+    return text;
+  };
+  for (int round = 0; round < 400; ++round) {
+    const size_t kinds = 1 + random() % letters.size();
+    std::vector<std::string> best;
+    for (size_t n = random() % 16; n > 0; --n) {
+      best.push_back(word(6, kinds));
+    }
+    const auto merged = [&](std::string_view text) {
+      return mergedByScores(charactersOf(text), best);
+    };
+    std::vector<ByteTrie::Piece> whole;
+    for (size_t i = 0; i < best.size(); ++i) {
+      if (merged(best[i]).size() == 1) {
+        whole.push_back({best[i], static_cast<int32_t>(i)});
+      }
+    }
+    const MergeLattice lattice(std::move(whole));
+    MergeLattice::Scratch scratch;
+    for (int i = 0; i < 20; ++i) {
+      const std::string text = word(40, kinds);
+      std::vector<std::string> found;
+      EXPECT_TRUE(lattice.divide(
+          text, scratch,
+          [&](std::string_view pair, size_t border) {
+            const std::vector<std::string> symbols = merged(pair);
+            return symbols.size() == 2 && symbols[0].size() == border;
+          },
+          [&](std::string_view piece, int32_t id) {
+            found.emplace_back(piece);
+            EXPECT_TRUE(id == MergeLattice::kNoPiece ||
+                        best[static_cast<size_t>(id)] == piece);
+          }));
+      EXPECT_EQ(found, merged(text)) << text;
+    }
+  }
+}
+
+/// A run that is divided by the lattice. No piece contains a line feed, so the
+/// run has the ids of its lines, which are short enough for a heap.
+TEST(LongWordsTest, SpmWithoutSpaces) {
+  std::mt19937 random(3);
+  std::vector<std::string> pieces = {"a",  "b",  "c",    "ab",  "bc",   "abc",
+                                     "ca", "aa", "aaaa", "cab", "bcabc"};
+  TokenizerData data = smallSpm(pieces);
+  data.addSpacePrefix = false;
+  const Tokenizer tokenizer = tokenizerOf(std::move(data));
+  std::string text;
+  std::vector<int32_t> expected;
+  for (int i = 0; i < 5; ++i) {
+    std::string line;
+    while (line.size() < 30'000) {
+      line += i == 0 ? 'a' : "abcd"[random() % 4];
+    }
+    line += '\n';
+    text += line;
+    append(expected, tokenizer.encode(line, false, true));
+  }
+  EXPECT_EQ(tokenizer.encode(text, false, true), expected);
+  EXPECT_EQ(passedOn(tokenizer, text), expected);
+}
+
+/// A word of byte-level BPE with so many symbols that only the ends of most are
+/// kept. No merge contains a line feed, so the word has the ids of its lines.
+TEST(LongWordsTest, BpeWithoutSpaces) {
+  std::mt19937 random(4);
+  const Tokenizer tokenizer =
+      tokenizerOf(smallBpe({"a b", "c a", "ab c", "a a", "aa aa"}, "superbpe"));
+  std::string text;
+  std::vector<int32_t> expected;
+  for (int i = 0; i < 12; ++i) {
+    std::string line = "\n";
+    while (line.size() < 30'000) {
+      line += "abcd"[random() % 4];
+    }
+    text += line;
+    append(expected, tokenizer.encode(line, false, true));
+  }
+  EXPECT_EQ(tokenizer.encode(text, false, true), expected);
+  EXPECT_EQ(passedOn(tokenizer, text), expected);
+}
+
+/// From 2^24 on, every second integer has a number of single precision. "bx" is
+/// rounded to -2^24, and so is "bxy", which is compared with -2^24 - 0.9 before
+/// that. The sum of "b" and "xy", -2^24 - 1.7, is rounded to -2^24 - 2. In
+/// double precision, "xy" is better than "x" and "y", by 0.1.
+TEST(UnigramLatticeTest, SumsAreRoundedAsInTheOriginal) {
+  const std::vector<float> scores = {-16777216, -0.9F, -0.9F, -1.7F};
+  const auto idsOf = [&](UnigramLattice::Sums sums) {
+    const UnigramLattice lattice({{"b", 0}, {"x", 1}, {"y", 2}, {"xy", 3}},
+                                 scores, -16777216, sums);
+    UnigramLattice::Scratch scratch;
+    std::vector<int32_t> ids;
+    double sum = 0;
+    lattice.divide("bxy", scratch, sum,
+                   [&](std::string_view, int32_t id) { ids.push_back(id); });
+    return ids;
+  };
+  EXPECT_THAT(idsOf(UnigramLattice::Sums::Single), ElementsAre(0, 1, 2));
+  EXPECT_THAT(idsOf(UnigramLattice::Sums::Double), ElementsAre(0, 3));
+}
+
+/// Pieces whose lengths take one, two and four bytes.
+TEST(UnigramLatticeTest, LongPieces) {
+  for (const size_t length : {10, 300, 70'000}) {
+    const std::string piece = "k" + std::string(length, 'l');
+    const UnigramLattice lattice({{"m", 0}, {"l", 1}, {piece, 2}}, {-1, -1, -2},
+                                 -2, UnigramLattice::Sums::Double);
+    UnigramLattice::Scratch scratch;
+    std::vector<int32_t> ids;
+    double sum = 0;
+    lattice.divide("m" + piece + "l?", scratch, sum,
+                   [&](std::string_view, int32_t id) { ids.push_back(id); });
+    EXPECT_THAT(ids, ElementsAre(0, 2, 1, UnigramLattice::kNoPiece));
+    EXPECT_EQ(sum, -1 - 2 - 1 - 12);
+  }
+}
+
+/// A rule that makes each "a" a mebibyte of "x". There are no words, so the text
+/// is normalised at once. 511 MiB is still possible, but takes a second.
+TEST(LongWordsTest, TextThatGrowsTooLong) {
+  // The trie of CharsmapTest.OneRule.
+  std::vector<uint32_t> units(0x64);
+  units[0x61] = (2U << 10) | 0x100 | 'a';
+  units[0x63] = 1U << 31;
+  TokenizerData data;
+  data.kind = TokenizerKind::Unigram;
+  const auto size = static_cast<uint32_t>(4 * units.size());
+  data.charsmap.append(reinterpret_cast<const char *>(&size), 4);
+  data.charsmap.append(reinterpret_cast<const char *>(units.data()), size);
+  data.charsmap += std::string(size_t{1} << 20, 'x') + '\0';
+  data.unknown = appendToken(data, "<unk>", TokenType::Unknown);
+  appendToken(data, "x y", TokenType::Normal); // spaces are inside of pieces
+  data.scores = {0, -1};
+  const Tokenizer tokenizer = tokenizerOf(std::move(data));
+  EXPECT_THAT(tokenizer.encode("aa", false, true), ElementsAre(0));
+  const std::string text(513, 'a');
+  const Status status = tokenizer.tryEncode(text, false, true).status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(),
+              testing::HasSubstr("makes a text of 513 bytes too long"));
+}
+
+} // namespace
