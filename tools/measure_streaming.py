@@ -179,9 +179,14 @@ def plain_load(path, kept, ring):
 
 
 def ranges_per_pass(tools, plan):
-    """The (offset, bytes) in the plan's file that each pass reads, in order."""
+    """The (offset, bytes) in the plan's file that each pass reads, in order.
+
+    Empty if the plan has coded weights, of which fewer bytes are read than the plan's reads have.
+    """
     contents = json.loads(run([tools / "airpack", "inspect", plan, "--json"])[0].stdout)
     ranges = []
+    if any(segment["codec"] != "None" for segment in contents["segments"]):
+        return ranges
     for read in contents["placements"][0].get("reads") or []:
         begin = contents["segments"][read["segment"]]["offset"] + read["offset"]
         if ranges and sum(ranges[-1]) == begin:
@@ -210,7 +215,8 @@ def plain_pass(path, ranges, ring):
         def read(index):
             at, size = blocks[index % len(blocks)]
             to = index % places * block
-            os.preadv(file, [view[to:to + size]], at)
+            if os.preadv(file, [view[to:to + size]], at) != size:
+                fail(f"{path} has fewer bytes than the plan reads")
 
         # A pass may be short, and is then repeated until half a second is over.
         passes = 0
@@ -279,7 +285,9 @@ def summary(case, reports, alone, peers):
     resident_tok_s = statistics.median(report["decode"]["tok_s"] for report in alone)
     disk_s = read / disk_rate if disk_rate else 0
     bound_tok_s = 1 / max(disk_s, 1 / resident_tok_s)
-    plain_tok_s = 1 / max(middle(lambda r: r["plain_pass_s"]), 1 / resident_tok_s)
+    # Coded plans have no such figure.
+    plain_s = middle(lambda r: r["plain_pass_s"])
+    plain_tok_s = 1 / max(plain_s, 1 / resident_tok_s) if plain_s or not read else None
     predicted = middle(lambda r: r["decode"]["predicted_tok_s"])
     # Plans that read nothing from the disk in each pass have no such rate.
     joint = lambda key: middle(lambda r: r["decode"][key]) if all(key in r["decode"] for r in reports) else None
@@ -288,7 +296,7 @@ def summary(case, reports, alone, peers):
         "tok_s": tok_s, "bound_tok_s": bound_tok_s, "eta": tok_s / bound_tok_s,
         "limited_by": "disk" if disk_s > 1 / resident_tok_s else "resident pass",
         "resident_tok_s": resident_tok_s,
-        "plain_tok_s": plain_tok_s, "plain_eta": tok_s / plain_tok_s,
+        "plain_tok_s": plain_tok_s, "plain_eta": tok_s / plain_tok_s if plain_tok_s else None,
         "dram_tok_s": middle(lambda r: r["decode"]["bound_tok_s"]),
         "dram_eta": middle(lambda r: r["decode"]["eta"]),
         "joint_tok_s": joint("joint_tok_s"), "joint_eta": joint("joint_eta"),
@@ -337,9 +345,9 @@ def print_row(row, as_json):
         peer = (f"; peer {row['peer_tok_s']:.3f} tok/s, ours x {row['times_peer']:.2f}" if row["peer_tok_s"] else
                 "; peer was killed")
     together = "" if row["joint_eta"] is None else f"together {row['joint_eta']:.3f} of {row['joint_tok_s']:.3f}; "
+    plain = "" if row["plain_eta"] is None else f"plain {row['plain_eta']:.3f} of {row['plain_tok_s']:.3f}, "
     print(f"{name} {row['tok_s']:8.3f} tok/s of {row['bound_tok_s']:.3f} ({row['limited_by']}): "
-          f"eta {row['eta']:.3f} (plain {row['plain_eta']:.3f} of {row['plain_tok_s']:.3f}, "
-          f"dram {row['dram_eta']:.3f} of {row['dram_tok_s']:.3f}), beta {row['beta']:.3f}; "
+          f"eta {row['eta']:.3f} ({plain}dram {row['dram_eta']:.3f} of {row['dram_tok_s']:.3f}), beta {row['beta']:.3f}; "
           f"{together}{row['bytes_per_pass'] / 1e6:.0f} MB per pass at {row['disk_gb_s']:.2f} GB/s, "
           f"ring {row['ring_bytes'] / 1e6:.0f} MB; peak {row['peak_share']:.3f}; "
           f"first {row['first_token_s']:.2f} s of {row['first_token_bound_s']:.2f}; "

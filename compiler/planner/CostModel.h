@@ -11,7 +11,7 @@
 // overlappedTime() (CpuRates.h). passTime() (CpuRates.h) combines the times of
 // the cores and of the disk, which slow each other down. The limit of a pass is
 // "disk" if the disk takes longer than the cores, or else "dram" if reading
-// memory takes at least half of the cores' time, or else "cpu". If a GPU reads
+// memory takes at least as long as the arithmetic, or else "cpu". If a GPU reads
 // the weights from its own memory, the link "vram" takes the place of "dram",
 // and reads from the disk do not slow it down. Copies from RAM to a GPU are the
 // link "pcie". They overlap everything else, and are the limit of a pass if

@@ -142,30 +142,95 @@ void SegmentArena::unmapRing() {
   }
 }
 
+/// Whether a window may be unmapped once the windows from it on have more than
+/// `most` bytes. This is so if the next window that shows some of the same bytes
+/// of the ring comes before, because the first one is then no longer in use.
+static bool areShortLived(std::span<const RingWindow> windows,
+                          uint64_t ringSize, uint64_t most) {
+  const auto overlap = [&](const RingWindow &a, const RingWindow &b) {
+    // Both may wrap. Distances within the ring are from the start of `a`.
+    const uint64_t distance =
+        (b.ringOffset + ringSize - a.ringOffset) % ringSize;
+    return distance < a.bytes || distance + b.bytes > ringSize;
+  };
+  for (size_t i = 0; i < windows.size(); ++i) {
+    uint64_t bytes = windows[i].bytes;
+    // In the next pass, the window itself shows the same bytes.
+    for (size_t next = (i + 1) % windows.size();
+         next != i && !overlap(windows[i], windows[next]);
+         next = (next + 1) % windows.size()) {
+      bytes += windows[next].bytes;
+      if (bytes > most) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 /// Maps all windows, or none of them if they have too many bytes.
 Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
   current.assign(windows.begin(), windows.end());
+  shown.clear();
+  timesShown.clear();
+  shownBytes = 0;
+  ends.clear();
   uint64_t bytes = 0;
   for (const RingWindow &window : windows) {
     bytes += window.bytes;
   }
   // The product cannot overflow, because memory has been allocated for the
   // ring.
-  showsOnDemand = bytes > mostMappings * ringSize;
+  const uint64_t most = mostMappings * ringSize;
+  showsOnDemand = bytes > most && areShortLived(windows, ringSize, most);
+  if (!showsOnDemand) {
+    for (const RingWindow &window : windows) {
+      AIR_RETURN_IF_ERROR(mapWindow(window));
+    }
+    return Status::ok();
+  }
+  for (uint32_t i = 0; i < current.size(); ++i) {
+    ends.emplace_back(
+        segment(current[i].segment) + current[i].offset + current[i].bytes, i);
+  }
+  std::ranges::sort(ends);
   for (const RingWindow &window : windows) {
-    AIR_RETURN_IF_ERROR(showsOnDemand ? hide(window) : mapWindow(window));
+    hide(window);
   }
   return Status::ok();
 }
 
-/// Unmaps a window. Its addresses stay reserved, and cannot be accessed.
-Status SegmentArena::hide(const RingWindow &window) {
-  if (mmap(segment(window.segment) + window.offset, window.bytes, PROT_NONE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-           0) == MAP_FAILED) {
-    return refused("the address range of the weights", window.bytes);
+/// Whether the addresses from `begin` to `end`, where a window begins, belong
+/// to windows that are not mapped.
+bool SegmentArena::isHidden(uint8_t *begin, const uint8_t *end) const {
+  while (end > begin) {
+    const auto found = std::ranges::lower_bound(
+        ends, end, {}, [](const auto &known) { return known.first; });
+    if (found == ends.end() || found->first != end) {
+      return false;
+    }
+    const RingWindow &before = current[found->second];
+    end = segment(before.segment) + before.offset;
+    if (timesShown.contains(end)) {
+      return false;
+    }
   }
-  return Status::ok();
+  return true;
+}
+
+/// Unmaps a window. Its addresses stay reserved, and cannot be accessed. If the
+/// system refuses to do so, the window stays mapped, which does no harm.
+void SegmentArena::hide(const RingWindow &window) {
+  // The system frees a page table, which is for 2 MiB of addresses, when all of
+  // them are unmapped at once. If the window begins within such a range, the
+  // addresses before it are therefore unmapped again if they can be.
+  uint8_t *begin = segment(window.segment) + window.offset;
+  uint8_t *const end = begin + window.bytes;
+  uint8_t *const table = reinterpret_cast<uint8_t *>(
+      reinterpret_cast<uintptr_t>(begin) / kHugePageBytes * kHugePageBytes);
+  begin = isHidden(table, begin) ? table : begin;
+  (void)mmap(begin, static_cast<size_t>(end - begin), PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 Status SegmentArena::show(const RingWindow &window) {
@@ -180,7 +245,7 @@ Status SegmentArena::show(const RingWindow &window) {
     const auto found = timesShown.find(segment(oldest.segment) + oldest.offset);
     if (--found->second == 0) {
       timesShown.erase(found);
-      AIR_RETURN_IF_ERROR(hide(oldest));
+      hide(oldest);
     }
   }
   shown.push_back(window);
@@ -188,21 +253,6 @@ Status SegmentArena::show(const RingWindow &window) {
   const bool isMapped =
       timesShown[segment(window.segment) + window.offset]++ != 0;
   return isMapped ? Status::ok() : mapWindow(window);
-}
-
-void SegmentArena::hideAll() {
-  // If the system refuses to unmap a window, the window stays mapped, which
-  // does no harm.
-  for (const RingWindow &window : shown) {
-    (void)hide(window);
-  }
-  forgetShown();
-}
-
-void SegmentArena::forgetShown() {
-  shown.clear();
-  timesShown.clear();
-  shownBytes = 0;
 }
 
 Status SegmentArena::mapWindow(const RingWindow &window) {
@@ -234,7 +284,6 @@ Status SegmentArena::remap(std::span<const RingWindow> windows,
     AIR_RETURN_IF_ERROR(
         mapPrivate(offsets[window.segment] + window.offset, window.bytes));
   }
-  forgetShown();
   AIR_RETURN_IF_ERROR(mapRing(ringBytes));
   return mapWindows(windows);
 }
@@ -248,6 +297,7 @@ SegmentArena &SegmentArena::operator=(SegmentArena &&other) noexcept {
   std::swap(reserved, other.reserved);
   std::swap(offsets, other.offsets);
   std::swap(current, other.current);
+  std::swap(ends, other.ends);
   std::swap(showsOnDemand, other.showsOnDemand);
   std::swap(shown, other.shown);
   std::swap(timesShown, other.timesShown);

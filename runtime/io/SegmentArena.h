@@ -16,7 +16,7 @@
 // All windows are mapped from the start, unless they have more than
 // kMostMappings times as many bytes as the ring. If they do, a window is mapped
 // when show() asks for it, and the oldest ones are unmapped to make room. The
-// system keeps a page table for every mapping, limits how many mappings a
+// system keeps page tables for every mapping, limits how many mappings a
 // process may have, and visits all mappings of a page whenever it looks for
 // pages to reclaim. While it visits those of a huge page, no read into that
 // page can begin.
@@ -37,8 +37,8 @@
 //
 // Ownership: the arena owns its memory; addresses are valid as long as it
 // exists. Thread-safety: no other function and no user of the memory may run at
-// the same time as remap(). One thread at a time may call show() and hideAll(),
-// while others use the windows that stay mapped. Errors: DoesNotFit if the
+// the same time as remap(). One thread at a time may call show(), while others
+// use the windows that stay mapped. Errors: DoesNotFit if the
 // system refuses memory or addresses.
 //
 //===----------------------------------------------------------------------===//
@@ -51,6 +51,7 @@
 #include <deque>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace air::rt {
@@ -74,14 +75,12 @@ public:
   /// to the windows; otherwise empty.
   virtual std::span<uint8_t> ring() const { return {}; }
 
-  /// Makes sure that a window is mapped. It stays mapped at least until the
-  /// windows that were shown after it have more bytes than the ring, together.
+  /// Makes sure that a window is mapped. It stays mapped until the ring has
+  /// fewer bytes than the window and those that were shown after it, together.
   virtual Status show(const RingWindow &window) {
     (void)window;
     return Status::ok();
   }
-  /// States that nothing uses the windows that were shown so far.
-  virtual void hideAll() {}
 };
 
 class SegmentArena final : public SegmentMemory {
@@ -92,7 +91,9 @@ public:
   static constexpr uint64_t kMostMappings = 16;
 
   /// `sizes` are the sizes of the segments in bytes, which are multiples of
-  /// kPageBytes. `mostMappings` is at least 1; only tests choose another value
+  /// kPageBytes. `windows` are in the order in which they are filled. If some
+  /// window is in use for so long that it could be unmapped too early, all
+  /// windows are always mapped. `mostMappings` is at least 1; only tests choose another value
   /// than kMostMappings.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,
@@ -118,7 +119,6 @@ public:
   std::span<uint8_t> ring() const override { return whole; }
 
   Status show(const RingWindow &window) override;
-  void hideAll() override;
 
 private:
   SegmentArena() = default;
@@ -128,13 +128,16 @@ private:
   void unmapRing();
   Status mapWindows(std::span<const RingWindow> windows);
   Status mapWindow(const RingWindow &window);
-  Status hide(const RingWindow &window);
-  void forgetShown();
+  void hide(const RingWindow &window);
+  bool isHidden(uint8_t *begin, const uint8_t *end) const;
 
   uint8_t *base = nullptr; ///< where the addresses of all segments begin
   uint64_t reserved = 0;
   std::vector<uint64_t> offsets;   ///< each segment's distance from `base`
   std::vector<RingWindow> current; ///< all windows
+  /// For each window, the address at which it ends, and its index in `current`;
+  /// sorted. Empty unless showsOnDemand is set.
+  std::vector<std::pair<const uint8_t *, uint32_t>> ends;
   /// Whether windows are mapped only when they are shown.
   bool showsOnDemand = false;
   std::deque<RingWindow> shown; ///< in the order of show()

@@ -226,7 +226,6 @@ bool WeightStream::isPast(uint64_t pass, uint32_t index) const {
 
 void WeightStream::restartAt(uint64_t pass) {
   blocks.clear();
-  arena.hideAll();
   cursor = {pass, 0, 0};
   failure = Status::ok();
   for (size_t i = 0; i < requested.size(); ++i) {
@@ -284,13 +283,6 @@ bool WeightStream::findNext() {
   return false;
 }
 
-/// Makes sure that the window of a read is mapped.
-Status WeightStream::showWindow(const ScheduledRead &read) {
-  return read.isResident ? Status::ok()
-                         : arena.show({read.segment, read.offset, read.bytes,
-                                       read.ringOffset});
-}
-
 /// Submits the block at the cursor and moves the cursor past it.
 Status WeightStream::submitNext(uint64_t &pass) {
   pass = cursor.pass;
@@ -306,20 +298,19 @@ Status WeightStream::submitNext(uint64_t &pass) {
     request.to = ring.data() + at;
     most = std::min(most, ring.size() - at);
   }
-  if (cursor.done == 0 && !input.readsIntoRing) {
-    AIR_RETURN_IF_ERROR(showWindow(read));
+  if (cursor.done == 0 && !read.isResident) {
+    AIR_RETURN_IF_ERROR(
+        arena.show({read.segment, read.offset, read.bytes, read.ringOffset}));
   }
   const uint64_t bytes =
       input.reader->sizeOfBlock(request.offset, most, input.blockBytes);
   request.bytes = bytes;
   request.id = nextId++;
   AIR_RETURN_IF_ERROR(input.reader->submit(request));
-  const bool isFirst = cursor.done == 0;
   cursor.done += bytes;
   blocks.push_back(
       {request.id, cursor.pass, cursor.index, bytes, cursor.done, false});
-  // The disk writes to the ring. The window is shown while it does so.
-  return isFirst && input.readsIntoRing ? showWindow(read) : Status::ok();
+  return Status::ok();
 }
 
 /// Waits for one block to complete. Then delivers complete blocks, in order, up

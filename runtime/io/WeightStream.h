@@ -131,7 +131,6 @@ private:
   // If submitNext() or completeOne() fails, it sets `pass` to the pass that
   // needs the bytes that could not be read.
   Status submitNext(uint64_t &pass);
-  Status showWindow(const ScheduledRead &read);
   Status completeOne(uint64_t &pass);
   Status deliver(const Block &block);
   void restartAt(uint64_t pass);
