@@ -3,6 +3,7 @@
 
 #include "formats/abi/KernelAbi.h"
 #include "formats/dtype/DType.h"
+#include "formats/machine/HostFacts.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/plan/Choice.h"
@@ -495,8 +496,9 @@ Status Session::Parts::withVramNeed(const Status &error) const {
 /// are required; the others are loaded in the background.
 Status Session::Parts::openMapping(std::vector<NodePart> ofNodes,
                                    const std::vector<bool> &isLeftOut) {
-  const uint32_t loaders = std::min<uint32_t>(
-      kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()));
+  const uint32_t loaders =
+      std::min({kLoaders, static_cast<uint32_t>(cpuTopology().cpus.size()),
+                cpuQuota("")});
   AIR_ASSIGN_OR_RETURN(
       source, PlanSource::start(file, loaders, std::move(ofNodes), isLeftOut));
   return Status::ok();

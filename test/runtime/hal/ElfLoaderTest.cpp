@@ -250,6 +250,18 @@ const Malformed kMalformed[] = {
                    [](Elf64_Shdr &s) { s.sh_addralign = uint64_t(1) << 63; });
      },
      ErrorCode::Corrupt, "9223372036854775808"},
+    // In a larger image, a call on aarch64 could not reach every function.
+    {"code of more than 128 MiB",
+     [](Bytes &b) {
+       const uint64_t end = b.size();
+       const uint64_t bytes = (uint64_t{128} << 20) + 1;
+       b.resize(end + bytes);
+       editSection(b, codeSection(b), [&](Elf64_Shdr &s) {
+         s.sh_offset = end;
+         s.sh_size = bytes;
+       });
+     },
+     ErrorCode::DoesNotFit, "the largest permitted image of 134217728 bytes"},
     {"writable data",
      [](Bytes &b) {
        editSection(b, codeSection(b),
