@@ -44,20 +44,19 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache) {
-  const auto differs = [](const std::string &what, const std::string &was,
-                          const std::string &is) {
-    return mismatchError("it was saved on a machine with " + what + " " + was +
-                         ", but this machine has " + is +
-                         "; run airrun probe --save on this machine");
-  };
   const MachineProfile &measured = cache.profile;
   if (cache.cpuModel != cpuModel) {
-    return differs("the CPU", "'" + printable(cache.cpuModel) + "'",
-                   "'" + printable(cpuModel) + "'");
+    return mismatchError("it was saved on a machine with the CPU '" +
+                         printable(cache.cpuModel) +
+                         "', but this machine has '" + printable(cpuModel) +
+                         "'; run airrun probe --save on this machine");
   }
   if (measured.cores != host.cores) {
-    return differs("a core count of", std::to_string(measured.cores),
-                   std::to_string(host.cores));
+    return mismatchError(
+        "it was saved with " + std::to_string(measured.cores) +
+        " cores, but this process may use " + std::to_string(host.cores) +
+        " (the affinity mask and the CPU quota of the cgroup count); run "
+        "airrun probe --save here, or remove the limit");
   }
   if (measured.arch != host.arch || measured.features != host.features) {
     return mismatchError("it was saved on a machine whose CPU features "

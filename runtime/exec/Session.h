@@ -54,7 +54,8 @@ using TargetChooser = std::function<Result<uint32_t>(const PlanFile &file)>;
 
 struct SessionOptions {
   /// The number of compute threads. 0 means one per core of the machine that
-  /// the plan was made for, but at most one per core that this process may use.
+  /// the plan was made for, but at most one per core that this process can keep
+  /// busy (busyCores() in CpuTopology.h).
   /// Must be 0 if a GPU runs all kernels; otherwise open() fails with Usage.
   uint32_t threads = 0;
   /// The largest number of sequences that are live at a time. 0 means one per

@@ -59,7 +59,8 @@ cli::Tool describe() {
        .valueName = "N",
        .help = "Number of threads that run a kernel.",
        .defaultText = "1; with --plan, the plan's number of threads, but at "
-                      "most one per core",
+                      "most one per core, and no more than a cgroup's CPU "
+                      "quota pays for",
        .minimum = 1,
        .maximum = rt::ThreadPool::kMaxThreads},
       {.name = "--target",

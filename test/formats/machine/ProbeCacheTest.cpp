@@ -114,7 +114,7 @@ TEST(ProbeCache, OtherMachinesAreRefused) {
   status = withMeasurements(host, "a CPU", example()).status();
   EXPECT_EQ(status.code(), ErrorCode::Mismatch);
   EXPECT_THAT(status.message(),
-              HasSubstr("a core count of 2, but this machine has 4"));
+              HasSubstr("with 2 cores, but this process may use 4 ("));
   host = same;
   host.features = {"avx2"};
   status = withMeasurements(host, "a CPU", example()).status();
