@@ -54,8 +54,8 @@ public:
 
 private:
   template <typename Sum>
-  void findLengths(std::string_view run, PieceLengths &lengths,
-                   std::vector<Sum> &best, double &sum) const;
+  void divide(std::string_view run, PieceLengths &lengths,
+              std::vector<Sum> &best, double &sum, PieceSink sink) const;
 
   static constexpr double kPenalty = 10; ///< as in sentencepiece
 
