@@ -56,10 +56,10 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
     for (size_t i = 0; i < character; ++i) {
       best[(start + i) & mask] = kNone;
     }
-    const auto offer = [&](size_t end, double sumWith) {
+    const auto offer = [&](size_t end, Sum sumWith) {
       Sum &known = best[end & mask];
       if (sumWith > known) {
-        known = static_cast<Sum>(sumWith);
+        known = sumWith;
         lengths.set(end, end - start);
       }
     };
@@ -71,13 +71,11 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
         break;
       }
       if (int32_t id = pieces.pieceAt(node); id != ByteTrie::kNoPiece) {
-        offer(end, static_cast<double>(before) +
-                       static_cast<double>(scores[static_cast<size_t>(id)]));
+        offer(end, before + static_cast<Sum>(scores[static_cast<size_t>(id)]));
         isKnown |= end == start + character;
       }
     }
     if (!isKnown) {
-      // sentencepiece compares this sum after it is rounded.
       offer(start + character, before + static_cast<Sum>(unknownScore));
     }
     start += character;
