@@ -22,9 +22,10 @@ UnigramLattice::UnigramLattice(std::vector<ByteTrie::Piece> known,
   pieces = ByteTrie(std::move(known));
 }
 
-/// Finds the last piece of the best way to divide `run` up to each position, and
-/// passes the pieces of the best way to the end on. `best` is memory for sums. Only those of the next positions are needed,
-/// so the sum of a position is found by the lowest bits of the position.
+/// Finds the last piece of the best way to divide `run` up to each position,
+/// and passes the pieces of the best way to the end on. `best` is memory for
+/// sums. Only those of the next positions are needed, so the sum of a position
+/// is found by the lowest bits of the position.
 template <typename Sum>
 void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
                             std::vector<Sum> &best, double &sum,

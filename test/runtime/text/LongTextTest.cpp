@@ -222,10 +222,10 @@ TEST(LongWordsTest, BpeWithoutSpaces) {
   EXPECT_EQ(passedOn(tokenizer, text), expected);
 }
 
-/// Beyond 2^24, only even integers have single precision. The sum of "b" and "x",
-/// -2^24 - 0.9, is rounded to -2^24, and so is the sum of that and "y". The sum
-/// of "b" and "xy", -2^24 - 1.7, is rounded to -2^24 - 2. In double precision,
-/// "xy" is better than "x" and "y", by 0.1.
+/// Beyond 2^24, only even integers have single precision. The sum of "b" and
+/// "x", -2^24 - 0.9, is rounded to -2^24, and so is the sum of that and "y".
+/// The sum of "b" and "xy", -2^24 - 1.7, is rounded to -2^24 - 2. In double
+/// precision, "xy" is better than "x" and "y", by 0.1.
 TEST(UnigramLatticeTest, SumsAreRoundedAsInTheOriginal) {
   const std::vector<float> scores = {-16777216, -0.9F, -0.9F, -1.7F};
   const auto idsOf = [&](UnigramLattice::Sums sums) {
@@ -285,8 +285,8 @@ TEST(UnigramLatticeTest, PiecesArePassedOn) {
   EXPECT_EQ(idsOf(std::string(800'001, 'a')), expected);
 }
 
-/// A rule that makes each "a" a mebibyte of "x". There are no words, so the text
-/// is normalised at once. This takes half a gigabyte of memory.
+/// A rule that makes each "a" a mebibyte of "x". There are no words, so the
+/// text is normalised at once. This takes half a gigabyte of memory.
 TEST(LongWordsTest, TextThatGrowsTooLong) {
   if (std::getenv("AIR_TEST_ALL") == nullptr) {
     GTEST_SKIP() << "AIR_TEST_ALL is not set";
