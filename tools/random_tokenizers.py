@@ -2,7 +2,7 @@
 import json
 import unicodedata
 
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 BEHAVIORS = ["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
 PATTERNS = [r"\s+", r"\d", r"[a-e]+", r"\p{L}+", r"x*", r"(?i:the)|ing\b", r"\w+|[^\w\s]+", r"^.", r".$", r"\s+(?!\S)|\s+"]
@@ -77,6 +77,36 @@ def model(draw, special):
             trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False, limit_alphabet=60, **affixes))
 
 
+def with_bytes(draw, made):
+    """The same tokenizer with tokens for bytes, which stand for characters without a token. Some bytes may have none."""
+    saved = json.loads(made.to_str())
+    vocab = saved["model"]["vocab"]
+    missing = draw.choice([0, 0, 20])
+    for byte in sorted(draw.sample(range(256), 256 - missing)):
+        token = f"<0x{byte:02X}>"
+        if isinstance(vocab, list):
+            vocab.append([token, 0.0])
+        else:
+            vocab[token] = len(vocab)
+    saved["model"]["byte_fallback"] = True
+    return Tokenizer.from_str(json.dumps(saved))
+
+
+def decoder(draw, made):
+    """A decoder that belongs to the components, or None."""
+    saved = json.loads(made.to_str())
+    used, kind = components(made), saved["model"]
+    if kind["type"] == "WordPiece":
+        return decoders.WordPiece(kind["continuing_subword_prefix"], draw.random() < 0.5)
+    if kind.get("end_of_word_suffix"):
+        return decoders.BPEDecoder(kind["end_of_word_suffix"])
+    if "ByteLevel" in used:
+        return None if kind.get("byte_fallback") else decoders.ByteLevel()
+    if kind.get("byte_fallback"):
+        return decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    return None
+
+
 def tokenizer(draw, text, normalizing, splitting):
     """A trained tokenizer with these components, or None if they leave nothing to train on."""
     empty, trainer = model(draw, ["[UNK]"])
@@ -90,6 +120,11 @@ def tokenizer(draw, text, normalizing, splitting):
         made.train_from_iterator([text() for _ in range(300)] + [each for each in TEXTS if "<s>" not in each], trainer)
     except BaseException:  # the library panics if there is no text
         return None
+    if isinstance(made.model, (models.BPE, models.Unigram)) and draw.random() < 0.4:
+        made = with_bytes(draw, made)
+    chosen = decoder(draw, made)
+    if chosen is not None:
+        made.decoder = chosen
     if draw.random() < 0.5:
         made.add_tokens([AddedToken(content, lstrip=draw.random() < 0.3, rstrip=draw.random() < 0.3,
                                     single_word=draw.random() < 0.3, normalized=draw.random() < 0.5,

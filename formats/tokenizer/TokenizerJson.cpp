@@ -150,20 +150,22 @@ private:
                          model.text("end_of_word_suffix", ""));
     needsPipeline =
         !pipeline.wordPrefix.empty() || !pipeline.wordSuffix.empty();
+    AIR_ASSIGN_OR_RETURN(data.rules.ignoreMerges,
+                         model.flag("ignore_merges", false));
+    bool leavesOutAllMerges = false;
     if (const Json *dropout = model.find("dropout"); dropout != nullptr) {
-      // With a dropout, the library leaves out merges at random, which helps
+      // The library leaves out this share of the merges at random, which helps
       // only in training. The same text must always have the same ids.
       if (!dropout->is_number() || dropout->get<double>() < 0 ||
-          dropout->get<double>() >= 1) {
-        return model.corrupt("dropout", "must be a number from 0 to below 1");
+          dropout->get<double>() > 1) {
+        return model.corrupt("dropout", "must be a number from 0 to 1");
       }
-      if (dropout->get<double>() > 0) {
+      leavesOutAllMerges = dropout->get<double>() == 1;
+      if (!leavesOutAllMerges && dropout->get<double>() > 0) {
         data.notes.emplace_back("tokenizer: 'model.dropout' is ignored; no "
                                 "merge is left out");
       }
     }
-    AIR_ASSIGN_OR_RETURN(data.rules.ignoreMerges,
-                         model.flag("ignore_merges", false));
     AIR_ASSIGN_OR_RETURN(byteFallback, model.flag("byte_fallback", false));
     AIR_ASSIGN_OR_RETURN(fusesUnknown, model.flag("fuse_unk", false));
     AIR_ASSIGN_OR_RETURN(const Json *merges, model.array("merges"));
@@ -190,6 +192,12 @@ private:
       data.merges.push_back(std::move(text));
     }
     keepLastOfEqualMerges();
+    if (leavesOutAllMerges) {
+      // Nothing is random then. As in the library, words are not looked up as a
+      // whole either.
+      data.merges.clear();
+      data.rules.ignoreMerges = false;
+    }
     return Status::ok();
   }
 

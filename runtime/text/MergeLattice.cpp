@@ -26,8 +26,8 @@ MergeLattice::MergeLattice(std::vector<ByteTrie::Piece> known) {
   pieces = ByteTrie(std::move(known));
 }
 
-bool MergeLattice::divide(std::string_view run, Scratch &scratch,
-                          Oracle staysDivided, PieceSink sink) const {
+size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
+                            Oracle staysDivided, PieceSink sink) const {
   scratch.knownPairs.resize(size_t{1} << kPairBits, kNoPair);
   const auto areNeighbours = [&](std::string_view text, size_t border,
                                  int32_t left, int32_t right) {
@@ -50,7 +50,24 @@ bool MergeLattice::divide(std::string_view run, Scratch &scratch,
   std::vector<int32_t> &last = scratch.last;
   last.assign(mask + 1, kNone);
   scratch.lengths.reset(run.size(), reach);
+  const auto pass = [&](size_t begin, size_t end) {
+    const std::string_view piece = run.substr(begin, end - begin);
+    const ByteTrie::Match match = pieces.longest(piece);
+    sink(piece, match.length == piece.size() ? match.id : kNoPiece);
+  };
   for (size_t at = 0; at < run.size();) {
+    if (scratch.lengths.isLong(at)) {
+      std::set<size_t> ends;
+      for (size_t end = at; end <= std::min(at + reach, run.size()); ++end) {
+        if (last[end & mask] != kNone) {
+          ends.insert(end);
+        }
+      }
+      if (ends.empty()) {
+        return scratch.lengths.end();
+      }
+      scratch.lengths.passOn(std::move(ends), pass);
+    }
     const size_t character = decodeUtf8(run.substr(at)).length;
     const int32_t left = last[at & mask];
     for (size_t i = 0; i < character; ++i) {
@@ -86,14 +103,10 @@ bool MergeLattice::divide(std::string_view run, Scratch &scratch,
     at += character;
   }
   if (last[run.size() & mask] == kNone) {
-    return false;
+    return scratch.lengths.end();
   }
-  scratch.lengths.forEach(run.size(), [&](size_t begin, size_t end) {
-    const std::string_view piece = run.substr(begin, end - begin);
-    const ByteTrie::Match match = pieces.longest(piece);
-    sink(piece, match.length == piece.size() ? match.id : kNoPiece);
-  });
-  return true;
+  scratch.lengths.forEach(run.size(), pass);
+  return run.size();
 }
 
 } // namespace air::rt

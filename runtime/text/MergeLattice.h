@@ -52,13 +52,14 @@ public:
   explicit MergeLattice(std::vector<ByteTrie::Piece> known);
 
   /// Divides `run`, whose smallest symbols are its characters as decodeUtf8()
-  /// finds them. Returns false, and calls no sink, if there is no sequence of
-  /// symbols, which does not happen if `staysDivided` is right. The time is
-  /// proportional to the length of `run` times that of the longest piece. Needs
-  /// one byte of memory for each byte of `run`, or more if a piece is longer
-  /// than 255 bytes (PieceLengths).
-  bool divide(std::string_view run, Scratch &scratch, Oracle staysDivided,
-              PieceSink sink) const;
+  /// finds them. Returns how many bytes have been divided: all of them, unless
+  /// there is no sequence of symbols, which does not happen if `staysDivided`
+  /// is right. The time is proportional to the length of `run` times that of
+  /// the longest piece. Needs one byte of memory for each byte of `run`, or
+  /// more if a piece is longer than 255 bytes (PieceLengths), and mostly far
+  /// less.
+  size_t divide(std::string_view run, Scratch &scratch, Oracle staysDivided,
+                PieceSink sink) const;
 
 private:
   ByteTrie pieces;

@@ -2,8 +2,11 @@
 #ifndef AIRPACK_RUNTIME_TEXT_PIECELENGTHS_H
 #define AIRPACK_RUNTIME_TEXT_PIECELENGTHS_H
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <set>
 #include <vector>
 
 namespace air::rt {
@@ -12,50 +15,94 @@ namespace air::rt {
 /// there. This is all that must be remembered of the way to divide a text: from
 /// the end, the lengths lead back to the beginning. They take one byte of
 /// memory for each byte of text if no piece is longer than 255 bytes, and two
-/// or four bytes otherwise.
+/// or four bytes otherwise. Where the text is divided in the same way whatever
+/// follows, passOn() frees this memory.
 class PieceLengths {
 public:
   /// For a text of `size` bytes whose longest piece has `longest` bytes.
   void reset(size_t size, size_t longest) {
     width = longest < 0x100 ? 1 : longest < 0x10000 ? 2 : 4;
-    bytes.resize((size + 1) * width);
+    chunks.resize(size * width / kChunk + 1);
+    done = 0;
+    nextAttempt = kInterval;
   }
   size_t at(size_t position) const {
-    size_t length = 0;
-    for (size_t i = 0; i < width; ++i) {
-      length |= static_cast<size_t>(bytes[position * width + i]) << (8 * i);
+    const uint8_t *bytes =
+        &chunks[position * width / kChunk][position * width % kChunk];
+    size_t length = bytes[0];
+    for (size_t i = 1; i < width; ++i) {
+      length |= static_cast<size_t>(bytes[i]) << (8 * i);
     }
     return length;
   }
   void set(size_t position, size_t length) {
+    std::unique_ptr<uint8_t[]> &chunk = chunks[position * width / kChunk];
+    if (!chunk) {
+      chunk = std::make_unique_for_overwrite<uint8_t[]>(kChunk);
+    }
     for (size_t i = 0; i < width; ++i) {
-      bytes[position * width + i] = static_cast<uint8_t>(length >> (8 * i));
+      chunk[position * width % kChunk + i] =
+          static_cast<uint8_t>(length >> (8 * i));
     }
   }
 
-  /// Passes the begin and the end of each piece of the text up to `end` to
-  /// `sink`, in order. Afterwards, the lengths are no longer valid.
+  /// The end of the pieces that have been passed on.
+  size_t end() const { return done; }
+  /// Whether passOn() should be called at `position`.
+  bool isLong(size_t position) const { return position >= nextAttempt; }
+  /// Passes the begin and the end of the next pieces to `sink`, in order: of
+  /// those up to the last position that the ways to all of `ends` have in
+  /// common. Positions up to there must not be used any more.
+  template <typename Sink> void passOn(std::set<size_t> ends, Sink sink) {
+    const size_t last = *ends.rbegin();
+    while (ends.size() > 1 && *ends.rbegin() > done) {
+      const size_t end = *ends.rbegin();
+      ends.erase(end);
+      ends.insert(end - at(end));
+    }
+    forEach(*ends.begin(), sink);
+    for (size_t i = 0; i < done * width / kChunk; ++i) {
+      chunks[i].reset();
+    }
+    // If much remains, there is nothing in common, and there may not be soon.
+    nextAttempt = last + std::max(kInterval, last - done);
+  }
+
+  /// Passes the begin and the end of each piece up to `end` that was not yet
+  /// passed on to `sink`, in order.
   template <typename Sink> void forEach(size_t end, Sink sink) {
+    if (end == done) {
+      return;
+    }
     // The lengths lead from the end of a piece to its beginning. Store each at
     // the beginning, too, where the way forward needs it.
     size_t length = at(end);
-    for (size_t position = end; position > 0;) {
+    for (size_t position = end;;) {
       const size_t begin = position - length;
-      const size_t before = at(begin);
+      const size_t before = begin > done ? at(begin) : 0;
       set(begin, length);
+      if (begin == done) {
+        break;
+      }
       position = begin;
       length = before;
     }
-    for (size_t begin = 0; begin < end;) {
-      const size_t next = begin + at(begin);
-      sink(begin, next);
-      begin = next;
+    while (done < end) {
+      const size_t next = done + at(done);
+      sink(done, next);
+      done = next;
     }
   }
 
 private:
+  static constexpr size_t kChunk = size_t{1} << 18;
+  /// How many bytes of text lie between attempts to pass pieces on.
+  static constexpr size_t kInterval = size_t{1} << 18;
+
   size_t width = 1;
-  std::vector<uint8_t> bytes;
+  size_t done = 0; ///< the pieces up to here have been passed on
+  size_t nextAttempt = 0;
+  std::vector<std::unique_ptr<uint8_t[]>> chunks;
 };
 
 } // namespace air::rt

@@ -255,20 +255,22 @@ void SpmEncoder::encodeRun(std::string_view run, Memory &memory,
   constexpr size_t kLongRun = size_t{1} << 16;
   // A vocabulary with longer pieces could make the lattice slow.
   constexpr size_t kLongestPiece = 1024;
-  if (run.size() > kLongRun && longest <= kLongestPiece &&
-      latticeOf(memory).divide(
-          run, memory.lattice,
-          [&](std::string_view text, size_t border) {
-            return staysDivided(text, border, memory);
-          },
-          [&](std::string_view piece, int32_t id) {
-            if (id != MergeLattice::kNoPiece) {
-              out.ids.push_back(id);
-            } else {
-              emit(piece, out.ids);
-            }
-            out.passOn();
-          })) {
+  if (run.size() > kLongRun && longest <= kLongestPiece) {
+    run.remove_prefix(latticeOf(memory).divide(
+        run, memory.lattice,
+        [&](std::string_view text, size_t border) {
+          return staysDivided(text, border, memory);
+        },
+        [&](std::string_view piece, int32_t id) {
+          if (id != MergeLattice::kNoPiece) {
+            out.ids.push_back(id);
+          } else {
+            emit(piece, out.ids);
+          }
+          out.passOn();
+        }));
+  }
+  if (run.empty()) {
     return;
   }
   mergeRun(run, memory);

@@ -170,6 +170,11 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
   for (bool isFirst = true; !text.empty(); isFirst = false) {
     size_t end = 0;
     while (end == 0) {
+      if (mapped.size() >= kStretch) {
+        // A word without an end. Growing by doubling would need twice the
+        // memory for a while.
+        mapped.reserve(mapped.size() + text.size() + text.size() / 8);
+      }
       map(text, hasWords ? std::max(kStretch, mapped.size()) : kLongestStretch,
           mapped);
       if (mapped.size() > kLongestStretch) {
@@ -182,11 +187,15 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
       end = lastWordEnd(mapped);
     }
     const bool isLast = text.empty();
-    std::string rest = mapped.substr(end);
-    mapped.resize(end);
-    normalise(mapped, isFirst ? std::optional(place) : std::nullopt, isLast);
-    encodeMapped(mapped, state, out);
-    mapped = std::move(rest);
+    std::string stretch;
+    if (isLast) {
+      stretch.swap(mapped);
+    } else {
+      stretch = mapped.substr(0, end);
+      mapped.erase(0, end);
+    }
+    normalise(stretch, isFirst ? std::optional(place) : std::nullopt, isLast);
+    encodeMapped(stretch, state, out);
   }
   return true;
 }

@@ -22,28 +22,45 @@ UnigramLattice::UnigramLattice(std::vector<ByteTrie::Piece> known,
   pieces = ByteTrie(std::move(known));
 }
 
-/// Finds the last piece of the best way to divide `run` up to each position.
-/// `best` is memory for the sums. Only those of the next positions are needed,
-/// so the sum of a position is found by the lowest bits of the position.
+/// Finds the last piece of the best way to divide `run` up to each position,
+/// and passes the pieces of the best way to the end on. `best` is memory for
+/// sums. Only those of the next positions are needed, so the sum of a position
+/// is found by the lowest bits of the position.
 template <typename Sum>
-void UnigramLattice::findLengths(std::string_view run, PieceLengths &lengths,
-                                 std::vector<Sum> &best, double &sum) const {
+void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
+                            std::vector<Sum> &best, double &sum,
+                            PieceSink sink) const {
   constexpr Sum kNone = -std::numeric_limits<Sum>::infinity();
   const size_t reach = std::min(longest, run.size());
   const size_t mask = std::bit_ceil(reach + 1) - 1;
   best.assign(mask + 1, kNone);
   best[0] = static_cast<Sum>(sum);
   lengths.reset(run.size(), reach);
+  const auto pass = [&](size_t begin, size_t end) {
+    const std::string_view piece = run.substr(begin, end - begin);
+    const ByteTrie::Match match = pieces.longest(piece);
+    sink(piece, match.length == piece.size() ? match.id : kNoPiece);
+  };
   for (size_t start = 0; start < run.size();) {
+    if (lengths.isLong(start)) {
+      std::set<size_t> ends;
+      for (size_t end = start; end <= std::min(start + reach, run.size());
+           ++end) {
+        if (best[end & mask] != kNone) {
+          ends.insert(end);
+        }
+      }
+      lengths.passOn(std::move(ends), pass);
+    }
     const Sum before = best[start & mask];
     const size_t character = decodeUtf8(run.substr(start)).length;
     for (size_t i = 0; i < character; ++i) {
       best[(start + i) & mask] = kNone;
     }
-    const auto offer = [&](size_t end, double sumWith) {
+    const auto offer = [&](size_t end, Sum sumWith) {
       Sum &known = best[end & mask];
       if (sumWith > known) {
-        known = static_cast<Sum>(sumWith);
+        known = sumWith;
         lengths.set(end, end - start);
       }
     };
@@ -55,32 +72,26 @@ void UnigramLattice::findLengths(std::string_view run, PieceLengths &lengths,
         break;
       }
       if (int32_t id = pieces.pieceAt(node); id != ByteTrie::kNoPiece) {
-        offer(end, static_cast<double>(before) +
-                       static_cast<double>(scores[static_cast<size_t>(id)]));
+        offer(end, before + static_cast<Sum>(scores[static_cast<size_t>(id)]));
         isKnown |= end == start + character;
       }
     }
     if (!isKnown) {
-      // sentencepiece compares this sum after it is rounded.
       offer(start + character, before + static_cast<Sum>(unknownScore));
     }
     start += character;
   }
   sum = best[run.size() & mask];
+  lengths.forEach(run.size(), pass);
 }
 
 void UnigramLattice::divide(std::string_view run, Scratch &scratch, double &sum,
                             PieceSink sink) const {
   if (sums == Sums::Single) {
-    findLengths(run, scratch.lengths, scratch.singles, sum);
+    divide(run, scratch.lengths, scratch.singles, sum, sink);
   } else {
-    findLengths(run, scratch.lengths, scratch.doubles, sum);
+    divide(run, scratch.lengths, scratch.doubles, sum, sink);
   }
-  scratch.lengths.forEach(run.size(), [&](size_t begin, size_t end) {
-    const std::string_view piece = run.substr(begin, end - begin);
-    const ByteTrie::Match match = pieces.longest(piece);
-    sink(piece, match.length == piece.size() ? match.id : kNoPiece);
-  });
 }
 
 } // namespace air::rt

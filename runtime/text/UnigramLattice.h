@@ -6,10 +6,8 @@
 // piece.
 //
 // Of several divisions with equal sums, rounding may choose one. So sums are
-// rounded as in the program that the vocabulary was made for: Hugging Face's
-// tokenizers keeps sums in double precision. sentencepiece keeps them in single
-// precision, but compares them before they are rounded
-// (https://github.com/google/sentencepiece/blob/master/src/unigram_model.cc).
+// rounded as in the program that the vocabulary was made for: sentencepiece
+// adds in single precision, Hugging Face's tokenizers in double precision.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMLATTICE_H
@@ -54,8 +52,8 @@ public:
 
 private:
   template <typename Sum>
-  void findLengths(std::string_view run, PieceLengths &lengths,
-                   std::vector<Sum> &best, double &sum) const;
+  void divide(std::string_view run, PieceLengths &lengths,
+              std::vector<Sum> &best, double &sum, PieceSink sink) const;
 
   static constexpr double kPenalty = 10; ///< as in sentencepiece
 

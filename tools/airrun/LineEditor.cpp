@@ -168,6 +168,7 @@ Result<LineEditor> LineEditor::open() {
   if (state->editor == nullptr || state->history == nullptr) {
     return ioError("cannot set up the terminal for editing");
   }
+  // The history is kept in memory and read by a person.
   constexpr int kMostLines = 1000;
   HistEventW event;
   history_w(state->history, &event, H_SETSIZE, kMostLines);

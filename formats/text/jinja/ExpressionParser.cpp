@@ -6,7 +6,8 @@
 
 namespace air::jinja {
 
-/// Bounds the recursion of the parser and of everything that walks the tree.
+/// Bounds the recursion of the parser and of everything that walks the tree, so
+/// that no template can exhaust the stack.
 static constexpr uint32_t kMaxDepth = 150;
 
 ExpressionParser::Nested::Nested(ExpressionParser &parser) : owner(parser) {

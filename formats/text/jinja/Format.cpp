@@ -21,7 +21,21 @@ struct Spec {
   char type = 0;
 };
 
+/// The greatest width and precision. Without a limit, one format could make a
+/// text of gigabytes. Published templates pad numbers to a few digits.
 constexpr size_t kWidest = 100'000;
+
+/// Reports an error, and returns false, if a width or precision is greater.
+bool isNarrow(Interpreter &in, const Spec &spec) {
+  const size_t wider =
+      std::max(spec.width, static_cast<size_t>(std::max(spec.precision, 0)));
+  if (wider > kWidest) {
+    in.fail("a width or precision of a format is greater than " +
+                std::to_string(kWidest),
+            ErrorCode::DoesNotFit);
+  }
+  return wider <= kWidest;
+}
 
 Text pad(const Text &sign, const Text &body, const Spec &spec, char align) {
   size_t size = sign.size() + body.size();
@@ -183,11 +197,12 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
                                       typeName(value));
 }
 
+/// Reads a number. If it is greater than kWidest, the result is kWidest + 1.
 size_t readNumber(TextView text, size_t &at) {
   size_t number = 0;
   while (at < text.size() && codeOf(text[at]) >= U'0' &&
          codeOf(text[at]) <= U'9') {
-    number = std::min(number * 10 + (codeOf(text[at++]) - U'0'), kWidest);
+    number = std::min(number * 10 + (codeOf(text[at++]) - U'0'), kWidest + 1);
   }
   return number;
 }
@@ -235,6 +250,9 @@ Value formatBySpec(Interpreter &in, const Value &value, TextView text) {
   if (peek() == '.') {
     ++at;
     spec.precision = static_cast<int>(readNumber(text, at));
+  }
+  if (!isNarrow(in, spec)) {
+    return {};
   }
   if (at < text.size()) {
     spec.type = peek();
@@ -325,13 +343,16 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
                 "'escape' has marked as HTML");
       }
       return given.isIntegral() && given.asInt() >= 0
-                 ? std::min(static_cast<size_t>(given.asInt()), kWidest)
+                 ? std::min(static_cast<size_t>(given.asInt()), kWidest + 1)
                  : 0;
     };
     spec.width = number();
     if (peek() == U'.') {
       ++at;
       spec.precision = static_cast<int>(number());
+    }
+    if (!isNarrow(in, spec)) {
+      return {};
     }
     char32_t letter = peek();
     if (letter == U'%') {

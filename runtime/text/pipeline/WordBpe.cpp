@@ -125,7 +125,7 @@ private:
   /// Encodes a part of a word whose characters all have tokens.
   void encodeKnown(std::string_view part, Scratch &scratch,
                    TokenOutput &out) const {
-    const bool isDivided = lattice(scratch).divide(
+    part.remove_prefix(lattice(scratch).divide(
         part, scratch.merges,
         [&](std::string_view text, size_t border) {
           merge(text, scratch);
@@ -135,12 +135,10 @@ private:
         [&](std::string_view, int32_t id) {
           out.ids.push_back(id);
           out.passOn();
-        });
-    if (!isDivided) {
-      merge(part, scratch);
-      out.ids.insert(out.ids.end(), scratch.symbols.begin(),
-                     scratch.symbols.end());
-    }
+        }));
+    merge(part, scratch); // nothing, unless the lattice has failed
+    out.ids.insert(out.ids.end(), scratch.symbols.begin(),
+                   scratch.symbols.end());
   }
 
   /// Does what encode() does. Nothing is merged across a character without a

@@ -96,8 +96,8 @@ TEST(SpecialMatcherTest, AgreesWithASearchOfAll) {
 }
 
 /// Divides 1 MiB of "a", where hundreds of tokens begin at each position, but
-/// almost none is complete. Trying the tokens one by one, or reading on for a longer
-/// match after each match, would take minutes.
+/// almost none is complete. Trying the tokens one by one, or reading on for a
+/// longer match after each match, would take minutes.
 TEST(SpecialMatcherTest, LongTextWithManyBeginnings) {
   constexpr size_t kLength = size_t{1} << 20;
   std::string text(kLength, 'a');

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""check_memory.py PLAN MODEL...: checks the memory that long text takes.
+"""check_memory.py PLAN FOLDER: checks the memory that long text takes.
 
 A prompt that cannot fit into the context must not be read: neither a file of 64 MiB
-nor an endless stream may take extra memory. `airrun tokenize` may take three bytes of
-memory per byte of text, in addition to its tables.
+nor an endless stream may take extra memory. `airrun tokenize` holds the text, its
+normalised form where that differs and cannot be made piece by piece, and the lengths
+of the pieces of a word without an end, each of which takes a byte per byte of text.
+FOLDER has the vocabularies.
 """
 import os
 import subprocess
@@ -20,7 +22,7 @@ def peak(command, **streams):
     return os.waitstatus_to_exitcode(status), errors, usage.ru_maxrss * 1024
 
 
-plan, *models = sys.argv[1:]
+plan, folder = sys.argv[1:]
 words = b"Once upon a time, there was a little girl who had 12 caf\xc3\xa9s.\n"
 with tempfile.NamedTemporaryFile() as text:
     text.write(words * (64 * MIB // len(words)))
@@ -28,12 +30,17 @@ with tempfile.NamedTemporaryFile() as text:
     for source in ({"stdin": open(text.name)}, {"stdin": open("/dev/zero")}):
         code, errors, bytes_ = peak(["airrun", plan], **source)
         assert code == 5 and bytes_ < 100 * MIB, (code, errors, bytes_ / MIB)
-with tempfile.NamedTemporaryFile() as text:
-    size = 8 * MIB
-    text.write(words * (size // len(words)))
-    text.flush()
-    for model in models:
-        _, _, base = peak(["airrun", "tokenize", model, "-p", "x"])
-        code, errors, bytes_ = peak(["airrun", "tokenize", model], stdin=open(text.name))
+
+# How many bytes of memory each byte of text may take: with words, and without.
+SIZE, SLACK = 4 * MIB, 1.5 * MIB
+for model, with_words, without in (("models/tiny/llama2.gguf", 1, 3), ("models/tiny/qwen2.gguf", 1, 1.5),
+                                   ("tokenizers/unigram.gguf", 1, 3), ("tokenizers/wordpiece.gguf", 1, 1)):
+    _, _, base = peak(["airrun", "tokenize", f"{folder}/{model}", "-p", "x"])
+    for unit, most in ((words, with_words), (b"nospaceshere", without)):
+        with tempfile.NamedTemporaryFile() as text:
+            text.write(unit * (SIZE // len(unit)))
+            text.flush()
+            code, errors, bytes_ = peak(["airrun", "tokenize", f"{folder}/{model}"], stdin=open(text.name))
         assert code == 0, (model, code, errors)
-        assert bytes_ - base < 3 * size, (model, bytes_ / MIB, base / MIB)
+        each = (bytes_ - base - SLACK) / SIZE
+        assert each <= most, f"{model}: {each:.2f} bytes of memory per byte of {unit!r}, more than {most}"

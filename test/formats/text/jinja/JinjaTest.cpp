@@ -378,26 +378,44 @@ TEST(JinjaTest, TheFuzzTargetAcceptsTheTable) {
 }
 
 TEST(JinjaTest, WhatNeverEndsIsStopped) {
-  const char *const sources[] = {
-      "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
-      "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}"
-      "{% endfor %}",
-      "{{ 'a' * 1000000000 }}",
-      "{{ [0] * 1000000000 }}",
-      "{% set n = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}"
-      "{% set n.x = n.x + n.x %}{% endfor %}",
-      "{% set n = namespace(x=[1]) %}{% for i in range(99) %}"
-      "{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
-      "{% set n = namespace(x=[1]) %}{% for i in range(9999) %}"
-      "{% set n.x = [n.x] %}{% endfor %}",
-      "{% for a in range(100000) %}{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' * "
-      "1000 }}{% endfor %}",
+  const std::string wide =
+      "{% for a in range(7000) %}" + std::string(10'000, 'x') + "{% endfor %}";
+  const std::pair<const char *, const char *> cases[] = {
+      {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+       "calls are nested too deeply: the limit is 1000 levels"},
+      {"{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}"
+       "{% endfor %}",
+       "takes more than 5000000 steps"},
+      {"{{ range(100001) | length }}", "a range has more than 100000"},
+      {"{{ 'a' * 1000000000 }}", "the limit is 16777216"},
+      {"{{ [0] * 1000000000 }}", "the limit is 16777216"},
+      {"{% set n = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(99) %}"
+       "{% set n.x = n.x + n.x %}{% endfor %}",
+       "the limit is 16777216"},
+      {"{% set n = namespace(x=[1]) %}{% for i in range(99) %}"
+       "{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+       "a value has more than 67108864 characters and items"},
+      {"{% set n = namespace(x=[1]) %}{% for i in range(9999) %}"
+       "{% set n.x = [n.x] %}{% endfor %}",
+       "a value is nested deeper than 400"},
+      {"{% for a in range(100000) %}{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' * "
+       "1000 }}{% endfor %}",
+       "takes more than 5000000 steps"},
+      {wide.c_str(), "the output exceeds the limit of 67108864"},
+      {"{{ '%100001d' % 1 }}", "format is greater than 100000"},
+      {"{{ '%.100001f' | format(1) }}", "format is greater than 100000"},
+      {"{{ '%*d' | format(100001, 1) }}", "format is greater than 100000"},
+      {"{{ '{:999999999999999999999}'.format(1) }}",
+       "format is greater than 100000"},
   };
-  for (const char *source : sources) {
+  for (const auto &[source, why] : cases) {
     Result<Rendered> got = render(source);
     ASSERT_FALSE(got.isOk()) << source;
     EXPECT_EQ(got.status().exitCode(), 5) << got.status().message();
+    EXPECT_NE(got.status().message().find(why), std::string::npos)
+        << got.status().message();
   }
+  EXPECT_EQ(render("{{ ('%100000d' % 1) | length }}")->text, "100000");
 }
 
 TEST(JinjaTest, DeepNestingIsRefused) {
