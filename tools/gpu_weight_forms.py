@@ -15,7 +15,7 @@ The time of a weight on one multiprocessor, in clock cycles, is the longest of
 The GPUs, with 85 % of the bandwidth of their data sheets, come from
 formats/machine/GpuTable.cpp, the bytes of layout t16 from
 formats/plan/T16.cpp, and the instructions of its kernels from
-test/codegen/cuda/CompileTest.cpp, where they are counted in machine code. The
+test/codegen/cuda/CompileTest.cpp, whose limits are at most 4 % above what is counted in machine code. The
 other forms do not exist. Their instructions are those of the existing kernel
 without its decoding of codes, plus those of their own decoding.
 """
