@@ -11,12 +11,12 @@
 // overlappedTime() (CpuRates.h). passTime() (CpuRates.h) combines the times of
 // the cores and of the disk, which slow each other down. The limit of a pass is
 // "disk" if the disk takes longer than the cores, or else "dram" if reading
-// memory takes at least as long as the arithmetic, or else "cpu". If a GPU reads
-// the weights from its own memory, the link "vram" takes the place of "dram",
-// and reads from the disk do not slow it down. Copies from RAM to a GPU are the
-// link "pcie". They overlap everything else, and are the limit of a pass if
-// they take longer than everything else together. A bandwidth of 0 means that
-// it is not known; then neither the time nor the limit is known.
+// memory takes at least as long as the arithmetic, or else "cpu". If a GPU
+// reads the weights from its own memory, the link "vram" takes the place of
+// "dram", and reads from the disk do not slow it down. Copies from RAM to a GPU
+// are the link "pcie". They overlap everything else, and are the limit of a
+// pass if they take longer than everything else together. A bandwidth of 0
+// means that it is not known; then neither the time nor the limit is known.
 //
 // Thread-safety: pure functions. Errors: none.
 //

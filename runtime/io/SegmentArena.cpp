@@ -143,8 +143,9 @@ void SegmentArena::unmapRing() {
 }
 
 /// Whether a window may be unmapped once the windows from it on have more than
-/// `most` bytes. This is so if the next window that shows some of the same bytes
-/// of the ring comes before, because the first one is then no longer in use.
+/// `most` bytes. This is so if the next window that shows some of the same
+/// bytes of the ring comes before, because the first one is then no longer in
+/// use.
 static bool areShortLived(std::span<const RingWindow> windows,
                           uint64_t ringSize, uint64_t most) {
   const auto overlap = [&](const RingWindow &a, const RingWindow &b) {
