@@ -41,6 +41,7 @@ public:
                      root.find("pre_tokenizer") != nullptr &&
                      namesByteLevel(*root.find("pre_tokenizer"), 0) &&
                      !spellsAllBytes();
+    needsPipeline |= hasPieceWithSpace();
     AIR_RETURN_IF_ERROR(readTextRules(
         root, needsPipeline,
         std::ranges::any_of(added,
@@ -548,6 +549,29 @@ private:
             std::ranges::any_of(*parts, [depth](const Json &each) {
               return namesByteLevel(each, depth + 1);
             }));
+  }
+
+  /// Whether a piece has a space, unless pieces spell bytes. If U+2581 replaces
+  /// the spaces of a text, no such piece can match. Only a pipeline can
+  /// describe this, because other rules keep the spaces.
+  bool hasPieceWithSpace() const {
+    const Json *pre = root.find("pre_tokenizer");
+    if ((data.kind != TokenizerKind::Bpe &&
+         data.kind != TokenizerKind::Unigram) ||
+        (pre != nullptr && namesByteLevel(*pre, 0))) {
+      return false;
+    }
+    std::unordered_set<int32_t> isAdded;
+    for (const Added &each : added) {
+      isAdded.insert(each.id);
+    }
+    for (size_t id = 0; id < data.tokens.size(); ++id) {
+      if (data.tokens[id].find(' ') != std::string::npos &&
+          !isAdded.contains(static_cast<int32_t>(id))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /// Whether each byte, spelled as one character, is a token. If so,

@@ -57,6 +57,19 @@ TEST(PipelineTest, AgreesWithTheLibrary) {
   EXPECT_EQ(compared, 11U * 14U);
 }
 
+// The ids are those of tokenizers 0.23.3. The token " " never occurs.
+TEST(PipelineTest, APieceWithASpaceIsNotWhatReplacesSpaces) {
+  Result<TokenizerData> data = parseTokenizerJson(R"({
+    "model": {"type": "BPE", "unk_token": "<unk>", "merges": [],
+              "vocab": {"<unk>": 0, "a": 1, " ": 2, "\u2581": 3}},
+    "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581",
+                      "prepend_scheme": "never", "split": true},
+    "added_tokens": []})");
+  ASSERT_TRUE(data.isOk()) << data.status().message();
+  EXPECT_THAT(tokenizerOf(*std::move(data)).encode(" a ", false, true),
+              ElementsAre(3, 1, 3));
+}
+
 TEST(PipelineTest, SeveralTokensBeforeAndAfterAText) {
   const json all = pipelines();
   Result<TokenizerData> data = parseTokenizerJson(all.back()["file"].dump());
