@@ -72,31 +72,32 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   measured.links[0].limitPerSecond = 44e9;
   measured.links.push_back({"disk", 0.25e9, 0.25e9, 2.5e9, 2e9});
   // The prediction uses the usual rates, not the limits. Reading 8 GB at 40
-  // GB/s takes 200 ms and hides a quarter of the 100 ms of arithmetic, so the
-  // cores take 275 ms. The disk takes 150 ms for 0.3 GB at 2 GB/s. A fifth of
-  // the shorter time is added to the longer one.
-  measured.planLinks = {
-      {"dram", 8e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}, {"disk", 0.3e9, 3e9, 0}};
+  // GB/s takes 200 ms. A quarter of the 50 ms of arithmetic is not hidden, so
+  // the cores take 212.5 ms. The disk takes 150 ms for 0.3 GB at 2 GB/s. A
+  // fifth of the shorter time is added to the longer one.
+  measured.planLinks = {{"dram", 8e9, 50e9, 0},
+                        {"cpu", 0.5e9, 5e9, 10e9},
+                        {"disk", 0.3e9, 3e9, 0}};
   rateFromLinks(measured);
   EXPECT_DOUBLE_EQ(measured.planLinks[0].measuredRate, 40e9);
   EXPECT_DOUBLE_EQ(measured.planLinks[1].measuredRate, 10e9);
   EXPECT_DOUBLE_EQ(measured.planLinks[2].measuredRate, 2e9);
   Result<BenchReport> report = evaluate(measured);
   ASSERT_TRUE(report) << report.status().message();
-  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.305);
+  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2425);
   const nlohmann::json json =
       nlohmann::json::parse(benchJson(measured, *report, "\"more\": 1,\n "));
-  EXPECT_NEAR(json["decode"]["predicted_tok_s"], 1 / 0.305, 1e-4);
+  EXPECT_NEAR(json["decode"]["predicted_tok_s"], 1 / 0.2425, 1e-4);
   EXPECT_EQ(json["prediction"][1]["name"], "cpu");
   EXPECT_EQ(json["prediction"][1]["plan_gb_s"], 5);
   EXPECT_EQ(json["prediction"][1]["measured_gb_s"], 10);
   EXPECT_EQ(json["more"], 1);
-  EXPECT_NE(benchText(measured, *report).find("3.28 tok/s predicted"),
+  EXPECT_NE(benchText(measured, *report).find("4.12 tok/s predicted"),
             std::string::npos);
   // At 1 GB/s, the disk takes 300 ms, which is now the longer time. A fifth of
-  // the 275 ms of the cores is added to it.
+  // the 212.5 ms of the cores is added to it.
   measured.planLinks[2].measuredRate = 1e9;
-  EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 1 / 0.355);
+  EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 1 / 0.3425);
   measured.planLinks[1].measuredRate = 0;
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
@@ -189,7 +190,7 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   measured.links = {{"gpu-cache", 3e9, 3e9, 30e9, 30e9, 3e9, true},
                     {"dram", 2e9, 2e9, 40e9, 40e9, 2e9, true}};
   measured.planLinks = {
-      {"vram", 3e9, 50e9, 0}, {"dram", 2e9, 50e9, 0}, {"cpu", 1e9, 5e9, 10e9}};
+      {"vram", 3e9, 50e9, 0}, {"dram", 2e9, 50e9, 0}, {"cpu", 2e9, 5e9, 10e9}};
   rateFromLinks(measured);
   Result<BenchReport> report = evaluate(measured);
   ASSERT_TRUE(report) << report.status().message();
@@ -205,9 +206,9 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   EXPECT_EQ(evaluate(streamed)->jointRate, 0);
   EXPECT_EQ(benchJson(streamed, *evaluate(streamed)).find("joint"),
             std::string::npos);
-  // The CPU reads for 50 ms, of which a quarter is hidden by 100 ms of
-  // arithmetic. The 100 ms of the GPU follow.
-  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2375);
+  // The CPU computes for 200 ms, and a quarter of the 50 ms of reading is not
+  // hidden. The 100 ms of the GPU follow.
+  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.3125);
   const std::string text = benchText(measured, *report);
   for (const char *part : {"of 6.67 that gpu-cache+dram allows (eta 0.75",
                            "GPU rtx3060 and 4 threads, 3 rounds"}) {
@@ -224,7 +225,7 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   ASSERT_TRUE(report) << report.status().message();
   EXPECT_EQ(report->limitedBy, "pcie");
   EXPECT_DOUBLE_EQ(report->boundRate, 5);
-  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2875);
+  EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.3625);
   // Each link alone allows 140 ms, but the two together do not.
   measured.links.pop_back();
   measured.decodeSeconds = 1.4;

@@ -394,7 +394,7 @@ TEST(JinjaTest, WhatNeverEndsIsStopped) {
        "the limit is 16777216"},
       {"{% set n = namespace(x=[1]) %}{% for i in range(99) %}"
        "{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
-       "a value has more than 67108864 characters and items"},
+       "a value has 67108864 or more characters and items in total"},
       {"{% set n = namespace(x=[1]) %}{% for i in range(9999) %}"
        "{% set n.x = [n.x] %}{% endfor %}",
        "a value is nested deeper than 400"},
