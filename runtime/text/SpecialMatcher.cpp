@@ -195,7 +195,11 @@ void SpecialMatcher::divide(std::string_view text,
       end += leadingSpaces(text.substr(end));
     }
     part(start);
-    onToken(match.id);
+    // If a token that may begin with white space has lost all of its text to
+    // the token before it, the tokenizers library drops it.
+    if ((how & match_flags::kStripLeft) == 0 || end > done) {
+      onToken(match.id);
+    }
     done = std::max(done, end);
   }
   part(text.size());

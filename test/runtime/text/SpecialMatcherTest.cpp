@@ -151,4 +151,23 @@ TEST(SpecialMatcherTest, SpacesAreDroppedOnce) {
   EXPECT_EQ(found, text.size());
 }
 
+// The number of tokens is that of tokenizers 0.23.3 with the token "  ".
+TEST(SpecialMatcherTest, ATokenWithNoTextLeftIsDropped) {
+  using namespace air::match_flags;
+  const struct {
+    int flags;
+    size_t tokens;
+  } cases[] = {
+      {0, 3}, {kStripRight, 3}, {kStripLeft, 3}, {kStripLeft | kStripRight, 1}};
+  for (const auto &one : cases) {
+    const std::vector<uint8_t> flags = {static_cast<uint8_t>(one.flags)};
+    size_t found = 0;
+    SpecialMatcher({{"  ", 0}})
+        .divide(
+            "      ", flags, [&](std::string_view, bool) { ADD_FAILURE(); },
+            [&](int32_t) { ++found; });
+    EXPECT_EQ(found, one.tokens) << one.flags;
+  }
+}
+
 } // namespace
