@@ -64,7 +64,10 @@ public:
   /// As tryEncode(), but passes the ids to `sink` as they are found, which may
   /// have happened before an error is returned. So a long text needs little
   /// more memory than its normalised form, and at most three bytes for each
-  /// byte of that form if it is one word.
+  /// byte of that form if it is one word. Some vocabularies need up to 40 bytes
+  /// for each byte of their longest word: those of BPE or SPM with very long
+  /// pieces, and those of BPE with a pipeline if its tokens have a prefix or a
+  /// suffix, or if merges join unknown tokens or tokens for bytes.
   Status tryEncode(std::string_view text, bool addBos, bool parseSpecial,
                    TokenSink sink) const;
 

@@ -7,12 +7,15 @@
 #include "runtime/text/SpaceMark.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace air::rt {
 
 Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
-                                              Vocabulary &vocabulary) {
+                                              Vocabulary &vocabulary,
+                                              size_t limit) {
   UnigramEncoder encoder(vocabulary);
+  encoder.longestStretch = limit;
   AIR_ASSIGN_OR_RETURN(encoder.charsmap, Charsmap::parse(data.charsmap));
   encoder.prefix = data.rules.isSet      ? data.rules.prefix
                    : data.addSpacePrefix ? SpacePrefix::Always
@@ -21,7 +24,7 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
   encoder.removeExtraSpaces = data.removeExtraWhitespaces;
   vocabulary.byteTokens.fill(TokenizerData::kNoToken);
   std::string bytes;
-  float lowest = 0;
+  float lowest = std::numeric_limits<float>::max(); // as in sentencepiece
   std::vector<int32_t> found;
   for (size_t i = 0; i < data.tokens.size(); ++i) {
     const std::string &token = data.tokens[i];
@@ -175,9 +178,12 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
         // memory for a while.
         mapped.reserve(mapped.size() + text.size() + text.size() / 8);
       }
-      map(text, hasWords ? std::max(kStretch, mapped.size()) : kLongestStretch,
+      // One byte too many shows that the text is too long.
+      const size_t room = longestStretch + 1 - mapped.size();
+      map(text,
+          hasWords ? std::min(std::max(kStretch, mapped.size()), room) : room,
           mapped);
-      if (mapped.size() > kLongestStretch) {
+      if (mapped.size() > longestStretch) {
         return false;
       }
       if (text.empty()) {

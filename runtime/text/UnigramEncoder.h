@@ -26,9 +26,11 @@ namespace air::rt {
 class UnigramEncoder final : public Encoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
-  /// must have passed checkTokenizer().
+  /// must have passed checkTokenizer(). encode() returns false if a stretch
+  /// of the text becomes longer than `limit` bytes.
   static Result<UnigramEncoder> create(const TokenizerData &data,
-                                       Vocabulary &vocabulary);
+                                       Vocabulary &vocabulary,
+                                       size_t limit = kLongestStretch);
 
   /// An ill-formed byte is read as U+FFFD.
   bool encode(std::string_view text, Place place, Scratch *scratch,
@@ -48,6 +50,7 @@ private:
                    bool &afterUnknown) const;
 
   const Vocabulary *vocabulary;
+  size_t longestStretch = kLongestStretch;
   UnigramLattice lattice;
   Charsmap charsmap;
   bool removeExtraSpaces = false;

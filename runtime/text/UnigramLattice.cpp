@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 namespace air::rt {
@@ -30,7 +31,9 @@ template <typename Sum>
 void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
                             std::vector<Sum> &best, double &sum,
                             PieceSink sink) const {
-  constexpr Sum kNone = -std::numeric_limits<Sum>::infinity();
+  // No piece ends at the position. Not an infinity, because in single precision
+  // even sums of finite scores may be infinite.
+  constexpr Sum kNone = std::numeric_limits<Sum>::quiet_NaN();
   const size_t reach = std::min(longest, run.size());
   const size_t mask = std::bit_ceil(reach + 1) - 1;
   best.assign(mask + 1, kNone);
@@ -46,7 +49,7 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
       std::set<size_t> ends;
       for (size_t end = start; end <= std::min(start + reach, run.size());
            ++end) {
-        if (best[end & mask] != kNone) {
+        if (!std::isnan(best[end & mask])) {
           ends.insert(end);
         }
       }
@@ -54,12 +57,9 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
     }
     const Sum before = best[start & mask];
     const size_t character = decodeUtf8(run.substr(start)).length;
-    for (size_t i = 0; i < character; ++i) {
-      best[(start + i) & mask] = kNone;
-    }
     const auto offer = [&](size_t end, Sum sumWith) {
       Sum &known = best[end & mask];
-      if (sumWith > known) {
+      if (!(sumWith <= known)) { // also if `known` is NaN
         known = sumWith;
         lengths.set(end, end - start);
       }
@@ -78,6 +78,11 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
     }
     if (!isKnown) {
       offer(start + character, before + static_cast<Sum>(unknownScore));
+    }
+    // Later positions use these again. An ill-formed piece may end inside this
+    // character, where no other piece begins, so its sum is cleared, too.
+    for (size_t i = 0; i < character; ++i) {
+      best[(start + i) & mask] = kNone;
     }
     start += character;
   }

@@ -35,8 +35,9 @@ public:
 
   UnigramLattice() = default;
   enum class Sums : uint8_t { Single, Double };
-  /// `known` has the pieces, and `scoreOf` the score of each id. `lowest` is
-  /// the lowest score of a piece.
+  /// `known` has the pieces, which may be ill-formed UTF-8, and `scoreOf` the
+  /// score of each id, which must be finite. `lowest` is the lowest score of a
+  /// piece.
   UnigramLattice(std::vector<ByteTrie::Piece> known, std::vector<float> scoreOf,
                  float lowest, Sums chosen);
 

@@ -39,7 +39,7 @@ public:
     size_t at = 0;
     const auto addUnknown = [&] {
       if (begin < at) {
-        appendUnknown(word.substr(begin, at - begin), ids);
+        appendUnknown(word.substr(begin, at - begin), isLong, out);
       }
     };
     double sum = 0;
@@ -59,16 +59,23 @@ public:
   }
 
 private:
-  void appendUnknown(std::string_view text, std::vector<int32_t> &ids) const {
-    const size_t before = ids.size();
+  /// Appends the tokens of the bytes of `text`, or the unknown token if one of
+  /// them has no token. `isLong` is true if `text` is a part of a long word.
+  void appendUnknown(std::string_view text, bool isLong,
+                     TokenOutput &out) const {
+    const auto tokenOf = [&](char c) {
+      return byteTokens[static_cast<uint8_t>(c)];
+    };
+    if (std::ranges::find(text, TokenizerData::kNoToken, tokenOf) !=
+        text.end()) {
+      out.ids.push_back(unknown);
+      return;
+    }
     for (const char c : text) {
-      const int32_t id = byteTokens[static_cast<uint8_t>(c)];
-      if (id == TokenizerData::kNoToken) {
-        ids.resize(before);
-        ids.push_back(unknown);
-        return;
+      out.ids.push_back(tokenOf(c));
+      if (isLong) {
+        out.passOn();
       }
-      ids.push_back(id);
     }
   }
 

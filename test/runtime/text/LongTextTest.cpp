@@ -285,32 +285,4 @@ TEST(UnigramLatticeTest, PiecesArePassedOn) {
   EXPECT_EQ(idsOf(std::string(800'001, 'a')), expected);
 }
 
-/// A rule that makes each "a" a mebibyte of "x". There are no words, so the
-/// text is normalised at once. This takes half a gigabyte of memory.
-TEST(LongWordsTest, TextThatGrowsTooLong) {
-  if (std::getenv("AIR_TEST_ALL") == nullptr) {
-    GTEST_SKIP() << "AIR_TEST_ALL is not set";
-  }
-  // The trie of CharsmapTest.OneRule.
-  std::vector<uint32_t> units(0x64);
-  units[0x61] = (2U << 10) | 0x100 | 'a';
-  units[0x63] = 1U << 31;
-  TokenizerData data;
-  data.kind = TokenizerKind::Unigram;
-  const auto size = static_cast<uint32_t>(4 * units.size());
-  data.charsmap.append(reinterpret_cast<const char *>(&size), 4);
-  data.charsmap.append(reinterpret_cast<const char *>(units.data()), size);
-  data.charsmap += std::string(size_t{1} << 20, 'x') + '\0';
-  data.unknown = appendToken(data, "<unk>", TokenType::Unknown);
-  appendToken(data, "x y", TokenType::Normal); // spaces are inside of pieces
-  data.scores = {0, -1};
-  const Tokenizer tokenizer = tokenizerOf(std::move(data));
-  EXPECT_THAT(tokenizer.encode("aa", false, true), ElementsAre(0));
-  const std::string text(513, 'a');
-  const Status status = tokenizer.tryEncode(text, false, true).status();
-  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  EXPECT_THAT(status.message(),
-              testing::HasSubstr("makes a text of 513 bytes too long"));
-}
-
 } // namespace
