@@ -180,6 +180,26 @@ TEST(MergeLatticeTest, AgreesWithTheDefinition) {
   }
 }
 
+/// A piece that ends inside each character of a run, where no symbol does.
+TEST(MergeLatticeTest, PiecesThatEndInsideCharacters) {
+  const MergeLattice lattice({{"\xc3", 0}, {"a", 1}});
+  MergeLattice::Scratch scratch;
+  std::string run;
+  for (int i = 0; i < 100'000; ++i) {
+    run += "\u00e9a";
+  }
+  std::vector<int32_t> ids;
+  const size_t divided = lattice.divide(
+      run, scratch, [](std::string_view, size_t) { return true; },
+      [&](std::string_view, int32_t id) { ids.push_back(id); });
+  EXPECT_EQ(divided, run.size());
+  std::vector<int32_t> expected;
+  for (int i = 0; i < 100'000; ++i) {
+    append(expected, {MergeLattice::kNoPiece, 1});
+  }
+  EXPECT_EQ(ids, expected);
+}
+
 /// After a "z", 128 pieces may follow each letter, in more different pairs than
 /// the lattice asks about.
 TEST(MergeLatticeTest, AsksLittle) {
