@@ -43,6 +43,16 @@ Status checkSizes(const TokenizerData &data) {
                         std::to_string(data.merges.size()) +
                         " merges; at most 2^30 are allowed");
   }
+  size_t specialBytes = 0;
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    specialBytes += isSpecial(data.types[id]) ? data.tokens[id].size() : 0;
+  }
+  if (specialBytes > kMostSpecialBytes) {
+    return unsupportedError(
+        "tokenizer: the special tokens have " + std::to_string(specialBytes) +
+        " bytes in all; at most " + std::to_string(kMostSpecialBytes) +
+        " are supported");
+  }
   return Status::ok();
 }
 

@@ -15,6 +15,11 @@
 
 namespace air {
 
+/// The most bytes that the special tokens may have in all. The search for them
+/// needs some 40 bytes of memory for each. The special tokens of published
+/// vocabularies have some kilobytes.
+constexpr size_t kMostSpecialBytes = size_t{1} << 22;
+
 /// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
 /// id lies outside the vocabulary, a score is not a number (or, for Unigram,
 /// not finite), a byte token is not named like <0x0A>, a token of an RWKV
@@ -22,7 +27,8 @@ namespace air {
 /// unknown token although the vocabulary is WordPiece or some byte has no token
 /// (in a byte-level BPE vocabulary, some byte that ordinary text can contain).
 /// Fails with Unsupported if the pre-tokenizer of a BPE vocabulary is missing
-/// or unknown; the message lists the known ones.
+/// or unknown, in which case the message lists the known ones, or if the
+/// special tokens have more than kMostSpecialBytes.
 Status checkTokenizer(const TokenizerData &data);
 
 /// Says of each byte whether the vocabulary has a token for it alone. `data` is

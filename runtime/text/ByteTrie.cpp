@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <deque>
 #include <span>
 
 namespace air::rt {
@@ -105,10 +106,10 @@ ByteTrie::ByteTrie(std::vector<Piece> pieces) {
     uint32_t node;
   };
   Slots slots(nodes);
-  std::vector<Range> ranges = {{0, pieces.size(), 0, kRoot}};
+  std::deque<Range> ranges = {{0, pieces.size(), 0, kRoot}};
   std::vector<uint8_t> labels;
-  for (size_t next = 0; next < ranges.size(); ++next) {
-    auto [at, last, depth, node] = ranges[next];
+  for (; !ranges.empty(); ranges.pop_front()) {
+    auto [at, last, depth, node] = ranges.front();
     for (; at < last && pieces[at].text.size() == depth; ++at) {
       if (nodes[node].id == kNoPiece) {
         nodes[node].id = pieces[at].id;

@@ -29,17 +29,23 @@ MergeLattice::MergeLattice(std::vector<ByteTrie::Piece> known) {
 size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
                             Oracle staysDivided, PieceSink sink) const {
   scratch.knownPairs.resize(size_t{1} << kPairBits, kNoPair);
+  // What remains of the bytes that `staysDivided` may be asked about.
+  size_t budget = kMostMerged * std::max(run.size(), kShortRun);
+  const auto ask = [&](std::string_view text, size_t border) {
+    budget -= std::min(budget, text.size());
+    return staysDivided(text, border);
+  };
   const auto areNeighbours = [&](std::string_view text, size_t border,
                                  int32_t left, int32_t right) {
     if (left == kNoPiece || right == kNoPiece) {
-      return staysDivided(text, border);
+      return ask(text, border);
     }
     const uint64_t key = (static_cast<uint64_t>(left) << 32) |
                          (static_cast<uint64_t>(right) << 1);
     constexpr uint64_t kOdd = 0x9e3779b97f4a7c15; // 2^64 / the golden ratio
     uint64_t &entry = scratch.knownPairs[(key * kOdd) >> (64 - kPairBits)];
     if ((entry & ~uint64_t{1}) != key) {
-      entry = key | (staysDivided(text, border) ? 1 : 0);
+      entry = key | (ask(text, border) ? 1 : 0);
     }
     return (entry & 1) != 0;
   };
@@ -56,6 +62,9 @@ size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
     sink(piece, match.length == piece.size() ? match.id : kNoPiece);
   };
   for (size_t at = 0; at < run.size();) {
+    if (budget == 0) {
+      return scratch.lengths.end();
+    }
     if (scratch.lengths.isLong(at)) {
       std::set<size_t> ends;
       for (size_t end = at; end <= std::min(at + reach, run.size()); ++end) {
@@ -78,6 +87,19 @@ size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
       continue;
     }
     const size_t begin = at == 0 ? 0 : at - scratch.lengths.at(at);
+    // A piece that is not valid UTF-8 may end inside a character of the run,
+    // where no symbol does. Every byte but a continuation byte begins one.
+    size_t boundary = at;
+    const auto isBoundary = [&](size_t end) {
+      if (end == run.size() ||
+          (static_cast<uint8_t>(run[end]) & 0xc0) != 0x80) {
+        return true;
+      }
+      while (boundary < end) {
+        boundary += decodeUtf8(run.substr(boundary)).length;
+      }
+      return boundary == end;
+    };
     const auto offer = [&](size_t end, int32_t id) {
       if (at == 0 ||
           areNeighbours(run.substr(begin, end - begin), at - begin, left, id)) {
@@ -92,7 +114,8 @@ size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
       if (node == ByteTrie::kNoNode) {
         break;
       }
-      if (const int32_t id = pieces.pieceAt(node); id != kNoPiece) {
+      if (const int32_t id = pieces.pieceAt(node);
+          id != kNoPiece && isBoundary(end)) {
         offer(end, id);
         isKnown |= end == at + character;
       }

@@ -47,17 +47,25 @@ public:
   /// Returns whether merging `text` leaves two symbols, the first of which has
   /// `border` bytes.
   using Oracle = FunctionRef<bool(std::string_view text, size_t border)>;
+  /// The oracle is asked about at most this many bytes of text for each byte of
+  /// a run, and about the symbols at one more position. With the vocabulary of
+  /// Llama 2, it is asked about 5 for each byte of 256 KiB of English letters,
+  /// and about fewer in a longer run.
+  static constexpr size_t kMostMerged = 16;
+  /// A shorter run counts as if it had this many bytes.
+  static constexpr size_t kShortRun = size_t{1} << 16;
 
   /// `known` has the pieces whose text merges to that piece.
   explicit MergeLattice(std::vector<ByteTrie::Piece> known);
 
   /// Divides `run`, whose smallest symbols are its characters as decodeUtf8()
-  /// finds them. Returns how many bytes have been divided: all of them, unless
-  /// there is no sequence of symbols, which does not happen if `staysDivided`
-  /// is right. The time is proportional to the length of `run` times that of
-  /// the longest piece. Needs one byte of memory for each byte of `run`, or
-  /// more if a piece is longer than 255 bytes (PieceLengths), and mostly far
-  /// less.
+  /// finds them. Returns how many bytes have been divided, after which a symbol
+  /// ends. These are all bytes, unless kMostMerged is reached, which only
+  /// happens if many different pieces may follow one another at most positions.
+  /// So the time is proportional to the length of `run` times that of the
+  /// longest piece, whatever the pieces are. Needs one byte of memory for each
+  /// byte of `run`, or more if a piece is longer than 255 bytes (PieceLengths),
+  /// and mostly far less.
   size_t divide(std::string_view run, Scratch &scratch, Oracle staysDivided,
                 PieceSink sink) const;
 

@@ -132,10 +132,11 @@ SpecialMatcher::Match SpecialMatcher::Search::find(size_t from) {
 
 /// Reads a block of the text that begins at `begin`, and finds the matches that
 /// begin in it. These may end behind the block, so reading starts there. The
-/// block is at least as long as that, so the text is read twice at most.
+/// block is at least as long as that, so the text is read twice at most, unless
+/// a token is longer than the longest block, which limits the size of `found`.
 void SpecialMatcher::Search::read(size_t begin) {
   constexpr size_t kBlock = size_t{1} << 14;
-  const size_t length = std::max(kBlock, matcher->longest);
+  const size_t length = std::clamp(matcher->longest, kBlock, 64 * kBlock);
   const size_t end = begin + std::min(length, text.size() - begin);
   const size_t first = end + std::min(matcher->longest - 1, text.size() - end);
   uint32_t state = ByteTrie::kRoot;

@@ -28,8 +28,9 @@
 
 namespace air::rt {
 
-/// Immutable once made; any number of threads may search texts. Takes some 30
-/// bytes of memory for each byte of the tokens.
+/// Immutable once made; any number of threads may search texts. Takes some 20
+/// bytes of memory for each byte of the tokens, and twice as much while it is
+/// made.
 class SpecialMatcher {
 public:
   struct Token {

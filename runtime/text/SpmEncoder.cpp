@@ -254,7 +254,7 @@ void SpmEncoder::encodeRun(std::string_view run, Memory &memory,
   // In shorter runs, merging with a heap takes less time.
   constexpr size_t kLongRun = size_t{1} << 16;
   // A vocabulary with longer pieces could make the lattice slow.
-  constexpr size_t kLongestPiece = 1024;
+  constexpr size_t kLongestPiece = 256;
   if (run.size() > kLongRun && longest <= kLongestPiece) {
     run.remove_prefix(latticeOf(memory).divide(
         run, memory.lattice,

@@ -48,12 +48,6 @@ Tokenizer::Tokenizer(Tokenizer &&) noexcept = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-/// The most bytes of all added tokens that are found in normalised text. A
-/// normalizer may make tokens much longer, and SpecialMatcher needs 30 bytes of
-/// memory for each byte. Those of published vocabularies have some kilobytes in
-/// all.
-static constexpr size_t kMostNormalisedBytes = size_t{1} << 26;
-
 /// Fills `vocabulary`, and makes the encoder, which refers to it.
 static Result<std::unique_ptr<Encoder>> makeEncoder(const TokenizerData &data,
                                                     Vocabulary &vocabulary) {
@@ -124,10 +118,10 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
                              ? data.tokens[id]
                              : state->encoder->normalisedForm(data.tokens[id]);
       normalisedBytes += pass == 1 ? text.size() : 0;
-      if (normalisedBytes > kMostNormalisedBytes) {
+      if (normalisedBytes > kMostSpecialBytes) {
         return unsupportedError(
             "tokenizer: the normalizer makes the added tokens longer than " +
-            std::to_string(kMostNormalisedBytes) +
+            std::to_string(kMostSpecialBytes) +
             " bytes in all, which is not supported");
       }
       if (type == TokenType::UserDefined) {

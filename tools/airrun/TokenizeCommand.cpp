@@ -93,6 +93,7 @@ public:
       write();
     }
   }
+  bool hasFailed() const { return !status.isOk(); }
   Status flush() {
     write();
     return status;
@@ -200,7 +201,8 @@ cli::Command tokenizeCommand() {
        .kind = cli::ValueKind::String,
        .valueName = "FILE",
        .help = "A file with a JSON array of strings to tokenize. Prints a JSON "
-               "array that holds an array of ids for each of them."},
+               "array that holds an array of ids for each of them. If "
+               "the exit code is not 0, the output may be incomplete."},
       {.name = "--pre",
        .kind = cli::ValueKind::String,
        .valueName = "NAME",
@@ -305,7 +307,7 @@ Status runTokenize(const cli::Invocation &invocation) {
   }
   IdPrinter printer(tokenizer, stringsPath || invocation.has("--json"), out);
   out.add(stringsPath ? "[" : "");
-  for (size_t i = 0; i < texts.size(); ++i) {
+  for (size_t i = 0; i < texts.size() && !out.hasFailed(); ++i) {
     out.add(i == 0 ? "" : ",\n ");
     AIR_RETURN_IF_ERROR(printer.print(texts[i], !invocation.has("--no-bos"),
                                       !invocation.has("--no-special")));

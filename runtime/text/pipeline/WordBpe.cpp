@@ -24,8 +24,9 @@ namespace {
 
 class WordBpe final : public WordModel {
 public:
-  static Result<std::unique_ptr<WordModel>> create(const TokenizerData &data) {
-    auto made = std::unique_ptr<WordBpe>(new WordBpe(data));
+  static Result<std::unique_ptr<WordModel>> create(const TokenizerData &data,
+                                                   size_t longWord) {
+    auto made = std::unique_ptr<WordBpe>(new WordBpe(data, longWord));
     AIR_RETURN_IF_ERROR(made->readMerges(data));
     return std::unique_ptr<WordModel>(std::move(made));
   }
@@ -43,9 +44,7 @@ public:
     if (!scratch.merger) {
       scratch.merger.emplace(*merges);
     }
-    // In shorter words, merging takes less time.
-    constexpr size_t kLongWord = size_t{1} << 16;
-    if (word.size() > kLongWord && isPlain) {
+    if (word.size() > longWord && isPlain) {
       encodeLong(word, scratch, out);
       return;
     }
@@ -125,26 +124,55 @@ private:
   /// Encodes a part of a word whose characters all have tokens.
   void encodeKnown(std::string_view part, Scratch &scratch,
                    TokenOutput &out) const {
-    part.remove_prefix(lattice(scratch).divide(
-        part, scratch.merges,
-        [&](std::string_view text, size_t border) {
-          merge(text, scratch);
-          return scratch.symbols.size() == 2 &&
-                 pieces[scratch.symbols[0]].size() == border;
-        },
-        [&](std::string_view, int32_t id) {
-          out.ids.push_back(id);
-          out.passOn();
-        }));
-    merge(part, scratch); // nothing, unless the lattice has failed
+    if (part.size() > longWord) {
+      part.remove_prefix(lattice(scratch).divide(
+          part, scratch.merges,
+          [&](std::string_view text, size_t border) {
+            merge(text, scratch);
+            return scratch.symbols.size() == 2 &&
+                   pieces[scratch.symbols[0]].size() == border;
+          },
+          [&](std::string_view, int32_t id) {
+            out.ids.push_back(id);
+            out.passOn();
+          }));
+    }
+    merge(part, scratch);
     out.ids.insert(out.ids.end(), scratch.symbols.begin(),
                    scratch.symbols.end());
   }
 
-  /// Does what encode() does. Nothing is merged across a character without a
-  /// token, so the parts between such characters are encoded by themselves.
+  /// Returns `word` without the characters that encode() drops, which have no
+  /// tokens. What was around them is merged.
+  std::string_view withoutDropped(std::string_view word,
+                                  std::string &kept) const {
+    if (unknown != TokenizerData::kNoToken) {
+      return word;
+    }
+    kept.clear();
+    size_t done = 0; // the characters before this position are in `kept`
+    for (size_t at = 0; at < word.size();) {
+      const size_t length = decodeUtf8(word.substr(at)).length;
+      const std::string_view character = word.substr(at, length);
+      if (pieces.find(character) == TokenTable::kAbsent &&
+          !hasByteTokens(character)) {
+        kept += word.substr(done, at - done);
+        done = at + length;
+      }
+      at += length;
+    }
+    if (done == 0) {
+      return word;
+    }
+    kept += word.substr(done);
+    return kept;
+  }
+
+  /// Does what encode() does. Nothing is merged across an unknown token or the
+  /// tokens of bytes, so the parts between them are encoded by themselves.
   void encodeLong(std::string_view word, Scratch &scratch,
                   TokenOutput &out) const {
+    word = withoutDropped(word, scratch.text);
     bool isUnknown = false; // an unknown token is yet to be added
     const auto addUnknown = [&] {
       if (std::exchange(isUnknown, false)) {
@@ -175,7 +203,7 @@ private:
         for (const char c : character) {
           out.ids.push_back(byteTokens[static_cast<uint8_t>(c)]);
         }
-      } else if (unknown != TokenizerData::kNoToken) {
+      } else {
         if (!fusesUnknown) {
           addUnknown();
         }
@@ -186,8 +214,8 @@ private:
     addUnknown();
   }
 
-  explicit WordBpe(const TokenizerData &data)
-      : prefix(data.rules.pipeline.wordPrefix),
+  WordBpe(const TokenizerData &data, size_t longest)
+      : longWord(longest), prefix(data.rules.pipeline.wordPrefix),
         suffix(data.rules.pipeline.wordSuffix), unknown(data.unknown),
         ignoreMerges(data.rules.ignoreMerges),
         fusesUnknown(data.unknown != TokenizerData::kNoToken &&
@@ -290,22 +318,24 @@ private:
   TokenTable pieces;
   std::optional<PairTable> merges;
   std::array<int32_t, 256> byteTokens{};
+  size_t longWord; ///< longer words are divided by a lattice
   std::string prefix;
   std::string suffix;
   int32_t unknown;
   bool ignoreMerges;
   bool fusesUnknown;
   /// A vocabulary with longer pieces, in bytes, could make the lattice slow.
-  static constexpr size_t kLongestPiece = 1024;
-  bool isPlain; ///< whether long words may be divided by a lattice
+  static constexpr size_t kLongestPiece = 256;
+  bool isPlain; ///< whether words may be divided by a lattice
   mutable std::once_flag isMade;
   mutable std::optional<MergeLattice> made;
 };
 
 } // namespace
 
-Result<std::unique_ptr<WordModel>> makeWordBpe(const TokenizerData &data) {
-  return WordBpe::create(data);
+Result<std::unique_ptr<WordModel>> makeWordBpe(const TokenizerData &data,
+                                               size_t longWord) {
+  return WordBpe::create(data, longWord);
 }
 
 } // namespace air::rt

@@ -54,8 +54,13 @@ inline bool isWordPiece(const TokenizerData &data, size_t id) {
           (data.matching[id] & match_flags::kPiece) != 0);
 }
 
-/// Parts of makeWordModel().
-Result<std::unique_ptr<WordModel>> makeWordBpe(const TokenizerData &data);
+/// In shorter words, merging with a heap takes less time than with a lattice.
+constexpr size_t kLongWord = size_t{1} << 16;
+
+/// Parts of makeWordModel(). The ids do not depend on `longWord`: words of more
+/// bytes are encoded in less memory.
+Result<std::unique_ptr<WordModel>> makeWordBpe(const TokenizerData &data,
+                                               size_t longWord = kLongWord);
 std::unique_ptr<WordModel> makeWordUnigram(const TokenizerData &data);
 
 } // namespace air::rt

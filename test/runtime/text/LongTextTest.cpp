@@ -8,6 +8,7 @@
 #include "formats/support/Utf8.h"
 #include "runtime/text/MergeLattice.h"
 #include "runtime/text/UnigramLattice.h"
+#include "runtime/text/pipeline/WordModel.h"
 
 #include <gmock/gmock.h>
 #include <random>
@@ -133,7 +134,8 @@ std::vector<std::string> charactersOf(std::string_view text) {
 
 TEST(MergeLatticeTest, AgreesWithTheDefinition) {
   std::mt19937 random(5);
-  const std::vector<std::string> letters = {"a", "b", "c", "\u00e9", "\xe6"};
+  const std::vector<std::string> letters = {"a",    "b",    "c",   "\u00e9",
+                                            "\xc3", "\xa9", "\xe6"};
   const auto word = [&](size_t longest, size_t kinds) {
     std::string text;
     for (size_t n = 1 + random() % longest; n > 0; --n) {
@@ -174,6 +176,160 @@ TEST(MergeLatticeTest, AgreesWithTheDefinition) {
           });
       EXPECT_EQ(divided, text.size());
       EXPECT_EQ(found, merged(text)) << text;
+    }
+  }
+}
+
+/// A piece that ends inside each character of a run, where no symbol does.
+TEST(MergeLatticeTest, PiecesThatEndInsideCharacters) {
+  const MergeLattice lattice({{"\xc3", 0}, {"a", 1}});
+  MergeLattice::Scratch scratch;
+  std::string run;
+  for (int i = 0; i < 100'000; ++i) {
+    run += "\u00e9a";
+  }
+  std::vector<int32_t> ids;
+  const size_t divided = lattice.divide(
+      run, scratch, [](std::string_view, size_t) { return true; },
+      [&](std::string_view, int32_t id) { ids.push_back(id); });
+  EXPECT_EQ(divided, run.size());
+  std::vector<int32_t> expected;
+  for (int i = 0; i < 100'000; ++i) {
+    append(expected, {MergeLattice::kNoPiece, 1});
+  }
+  EXPECT_EQ(ids, expected);
+}
+
+/// After a "z", 128 pieces may follow each letter, in more different pairs than
+/// the lattice asks about.
+TEST(MergeLatticeTest, AsksLittle) {
+  std::mt19937 random(6);
+  std::string letters;
+  for (int i = 0; i < 512 + 128; ++i) {
+    letters += i < 512 ? static_cast<char>('a' + random() % 25)
+                       : letters[static_cast<size_t>(i) - 512];
+  }
+  std::vector<ByteTrie::Piece> pieces = {{"z", 0}};
+  for (size_t at = 0; at < 512; ++at) {
+    for (size_t length = 1; length <= 128; ++length) {
+      pieces.push_back({std::string_view(letters).substr(at, length),
+                        static_cast<int32_t>(pieces.size())});
+    }
+  }
+  const MergeLattice lattice(std::move(pieces));
+  MergeLattice::Scratch scratch;
+  std::string run(300'000, 'z');
+  for (int i = 0; i < 100; ++i) {
+    run += letters.substr(0, 512);
+  }
+  size_t asked = 0;
+  std::string passed;
+  const size_t divided = lattice.divide(
+      run, scratch,
+      [&](std::string_view text, size_t border) {
+        asked += text.size();
+        return border + 1 == text.size(); // only single letters remain
+      },
+      [&](std::string_view piece, int32_t) { passed += piece; });
+  EXPECT_LT(asked, MergeLattice::kMostMerged * run.size() + 128 * 129);
+  EXPECT_EQ(passed, run.substr(0, divided));
+  EXPECT_GT(divided, 200'000U);
+  EXPECT_LT(divided, 300'000U);
+}
+
+/// A run of pieces that may all follow one another. After the lattice has given
+/// up, the rest is merged with a heap.
+TEST(LongWordsTest, SpmWithManyPairs) {
+  std::vector<std::string> pieces = {"b"};
+  for (size_t length = 1; length <= 250; ++length) {
+    pieces.emplace_back(length, 'a');
+  }
+  TokenizerData data = smallSpm(pieces);
+  data.addSpacePrefix = false;
+  const Tokenizer tokenizer = tokenizerOf(std::move(data));
+  std::string line;
+  for (size_t length = 1; line.size() < 60'000; length = length * 7 % 997) {
+    line += std::string(length, 'a') + 'b';
+  }
+  line += '\n';
+  std::vector<int32_t> expected;
+  std::string text;
+  for (int i = 0; i < 2; ++i) {
+    text += line;
+    append(expected, tokenizer.encode(line, false, true));
+  }
+  EXPECT_EQ(tokenizer.encode(text, false, true), expected);
+}
+
+/// A BPE vocabulary of a pipeline, with random merges. Some of its characters
+/// have no token, or only tokens of their bytes.
+TokenizerData randomMerges(std::mt19937 &random) {
+  TokenizerData data;
+  data.kind = TokenizerKind::Bpe;
+  data.rules.pipeline.isSet = true;
+  std::vector<std::string> parts;
+  for (const char *character : {"a", "b", "c", "\u00e9"}) {
+    if (random() % 4 != 0) {
+      parts.emplace_back(character);
+      appendToken(data, character, TokenType::Normal);
+    }
+  }
+  if (random() % 2 == 0) {
+    appendToken(data, "<0xC3>", TokenType::Byte);
+    if (random() % 2 == 0) {
+      appendToken(data, "<0xA9>", TokenType::Byte);
+    }
+  }
+  for (size_t n = parts.empty() ? 0 : random() % 12; n > 0; --n) {
+    const std::string left = parts[random() % parts.size()];
+    const std::string right = parts[random() % parts.size()];
+    const std::string merge = left + kMergeBorder + right;
+    if (std::ranges::count(data.merges, merge) != 0) {
+      continue;
+    }
+    data.merges.push_back(merge);
+    if (std::ranges::count(parts, left + right) == 0) {
+      parts.push_back(left + right);
+      appendToken(data, left + right, TokenType::Normal);
+    }
+  }
+  // An early merge may need a token that only later merges make.
+  std::ranges::shuffle(data.merges, random);
+  if (random() % 2 == 0) {
+    data.unknown = appendToken(data, "<unk>", TokenType::Unknown);
+    data.matching.resize(data.tokens.size());
+    if (random() % 2 == 0) {
+      data.matching.back() = match_flags::kFused;
+    }
+  }
+  return data;
+}
+
+/// Each word is encoded as a short and as a long one.
+TEST(LongWordsTest, PipelineBpeAsWithAHeap) {
+  std::mt19937 random(8);
+  const std::vector<std::string> letters = {"a", "b", "c", "\u00e9", "x"};
+  for (int round = 0; round < 2000; ++round) {
+    const TokenizerData data = randomMerges(random);
+    std::unique_ptr<WordModel> models[2];
+    for (size_t longWord : {size_t{0}, SIZE_MAX}) {
+      auto made = makeWordBpe(data, longWord);
+      ASSERT_TRUE(made.isOk()) << made.status().message();
+      models[longWord == 0 ? 0 : 1] = *std::move(made);
+    }
+    WordModel::Scratch scratch[2];
+    for (int i = 0; i < 10; ++i) {
+      std::string word;
+      for (size_t n = 1 + random() % 40; n > 0; --n) {
+        word += letters[random() % letters.size()];
+      }
+      std::vector<int32_t> ids[2];
+      for (size_t k = 0; k < 2; ++k) {
+        TokenOutput out;
+        models[k]->encode(word, scratch[k], out);
+        ids[k] = out.ids;
+      }
+      EXPECT_EQ(ids[0], ids[1]) << word;
     }
   }
 }

@@ -1,5 +1,6 @@
 //===- TokenizerErrorTest.cpp - vocabularies that are refused ---*- C++ -*-===//
 #include "Vocabularies.h"
+#include "formats/model/CheckTokenizer.h"
 
 #include <cmath>
 #include <gmock/gmock.h>
@@ -26,6 +27,17 @@ TEST(TokenizerErrorTest, NoVocabulary) {
   data = TokenizerData();
   data.kind = TokenizerKind::Bpe;
   expectRefused(data, ErrorCode::Corrupt, "0 tokens");
+}
+
+TEST(TokenizerErrorTest, SpecialTokensThatAreTooLong) {
+  TokenizerData data = smallBpe({});
+  appendToken(data, std::string(size_t{1} << 21, 'a'), TokenType::Control);
+  appendToken(data, std::string(size_t{1} << 21, 'b'), TokenType::UserDefined);
+  EXPECT_TRUE(checkTokenizer(data).isOk());
+  appendToken(data, "c", TokenType::Control);
+  expectRefused(data, ErrorCode::Unsupported,
+                "the special tokens have 4194305 bytes in all; at most 4194304 "
+                "are supported");
 }
 
 TEST(TokenizerErrorTest, UnknownPreTokenizer) {
