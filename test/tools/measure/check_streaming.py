@@ -16,8 +16,9 @@ spec.loader.exec_module(script)
 
 
 def report(tok_s, disk_gb_s=None, first=1.0, peak=900):
-    """What airrun bench reports for a pass that reads 2 GB of 5 GB."""
+    """What airrun bench reports for a pass that reads 2 GB of 5 GB, which a plain reader takes 1.25 s to read."""
     made = {"threads": 2, "peak": peak, "first_token_s": first, "plain_load_s": first / 2, "peak_rss_bytes": 1000,
+            "plain_pass_s": 1.25 if disk_gb_s else 0,
             "decode": {"tok_s": tok_s, "bound_tok_s": 10, "predicted_tok_s": 1.1, "plan_predicted_tok_s": 1.5,
                        "beta": 1.0, "eta": tok_s / 10},
             "links": [{"name": "dram", "limit_gb_s": 50}],
@@ -47,6 +48,8 @@ near(row["eta"], 0.9)
 near(row["resident_tok_s"], 6.0)
 assert row["limited_by"] == "disk" and "peer_tok_s" not in row, row
 near(row["dram_eta"], 0.09)
+near(row["plain_tok_s"], 0.8)
+near(row["plain_eta"], 0.9 / 0.8)
 near(row["joint_tok_s"], 3.6)
 near(row["joint_eta"], 0.25)
 near(row["prediction_error"], 1.1 / 0.9 - 1)
@@ -65,7 +68,7 @@ near(row["times_peer"], 2.5)
 text = io.StringIO()
 with contextlib.redirect_stdout(text):
     script.print_row(row, False)
-for part in ("ours x 2.50", "disk 100.00 (3.00)", "together 0.250 of 20.000;"):
+for part in ("ours x 2.50", "(plain 6.250 of 0.800, dram", "disk 100.00 (3.00)", "together 0.250 of 20.000;"):
     assert part in text.getvalue(), text.getvalue()
 
 # A peer that was killed in any round has no rate.
@@ -75,6 +78,7 @@ assert killed["peer_tok_s"] is None and killed["times_peer"] is None, killed
 # If a plan reads nothing in each pass, the rate of the disk is 0.
 whole = script.summary(CASE, ALONE, ALONE, [])
 near(whole["eta"], 1.0)
+near(whole["plain_eta"], 1.0)
 near(whole["kept_share"], 1.0)
 assert whole["joint_tok_s"] is None and whole["joint_eta"] is None, whole
 assert whole["bytes_per_pass"] == 0 and whole["disk_gb_s"] == 0, whole
@@ -83,6 +87,24 @@ rows = [{"pin": None, "tok_s": 1.9}, {"pin": 0, "tok_s": 1.0}, {"pin": 40, "tok_
 own, best, share = script.best_pin(rows)
 assert own["tok_s"] == 1.9 and best["pin"] == 40, (own, best)
 near(share, 0.95)
+
+# A coded plan reads other bytes than its ranges have, so it has no plain figure.
+coded = script.summary(CASE, [report(0.9, 2) | {"plain_pass_s": 0}] * 3, ALONE, [])
+assert coded["plain_tok_s"] is None and coded["plain_eta"] is None, coded
+with contextlib.redirect_stdout(io.StringIO()) as text:
+    script.print_row(coded, False)
+assert "plain" not in text.getvalue(), text.getvalue()
+
+# plain_pass() reads ranges that end between blocks, and fails if the file is too short.
+with tempfile.NamedTemporaryFile() as file:
+    file.write(os.urandom(20 << 20))
+    file.flush()
+    assert 0 < script.plain_pass(Path(file.name), [(4096, 9 << 20), (12 << 20, 8192)], 24 << 20) < 60
+    try:
+        script.plain_pass(Path(file.name), [(0, 21 << 20)], 24 << 20)
+        sys.exit("a range beyond the end of the file is read")
+    except SystemExit as error:
+        assert "fewer bytes" in str(error), error
 
 # plain_load() keeps none, a part, or all of a file of 5 MiB in memory.
 with tempfile.NamedTemporaryFile() as file:
