@@ -17,8 +17,9 @@ namespace air {
 
 /// The most bytes that the special tokens may have in all. The search for them
 /// needs some 40 bytes of memory for each. The special tokens of published
-/// vocabularies have some kilobytes.
-constexpr size_t kMostSpecialBytes = size_t{1} << 22;
+/// vocabularies have some kilobytes, or, if they stand for parts of images or
+/// sounds, some megabytes.
+constexpr size_t kMostSpecialBytes = size_t{1} << 23;
 
 /// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
 /// id lies outside the vocabulary, a score is not a number (or, for Unigram,

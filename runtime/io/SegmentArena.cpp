@@ -183,7 +183,10 @@ Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
   // The product cannot overflow, because memory has been allocated for the
   // ring.
   const uint64_t most = mostMappings * ringSize;
-  showsOnDemand = bytes > most && areShortLived(windows, ringSize, most);
+  // When a pass ends early, up to a ring of windows of the next pass are shown
+  // while its last windows are still in use.
+  showsOnDemand =
+      bytes > most && areShortLived(windows, ringSize, most - ringSize);
   if (!showsOnDemand) {
     for (const RingWindow &window : windows) {
       AIR_RETURN_IF_ERROR(mapWindow(window));
@@ -249,11 +252,14 @@ Status SegmentArena::show(const RingWindow &window) {
       hide(oldest);
     }
   }
+  const uint8_t *const address = segment(window.segment) + window.offset;
+  if (!timesShown.contains(address)) {
+    AIR_RETURN_IF_ERROR(mapWindow(window));
+  }
+  ++timesShown[address];
   shown.push_back(window);
   shownBytes += window.bytes;
-  const bool isMapped =
-      timesShown[segment(window.segment) + window.offset]++ != 0;
-  return isMapped ? Status::ok() : mapWindow(window);
+  return Status::ok();
 }
 
 Status SegmentArena::mapWindow(const RingWindow &window) {

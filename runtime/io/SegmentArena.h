@@ -93,7 +93,7 @@ public:
   /// `sizes` are the sizes of the segments in bytes, which are multiples of
   /// kPageBytes. `windows` are in the order in which they are filled. If some
   /// window is in use for so long that it could be unmapped too early, all
-  /// windows are always mapped. `mostMappings` is at least 1; only tests choose
+  /// windows are always mapped. `mostMappings` is at least 2; only tests choose
   /// another value than kMostMappings.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,

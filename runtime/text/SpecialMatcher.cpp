@@ -167,6 +167,9 @@ void SpecialMatcher::divide(std::string_view text,
                             std::span<const uint8_t> flags, Finder find,
                             PartSink onPart, TokenSink onToken) {
   size_t done = 0; // text[0, done) has been passed to the sinks
+  // Where the text of the last token ended. This may be before `done`, if a
+  // token was found in white space that the one before it had dropped.
+  size_t lastEnd = 0;
   auto part = [&](size_t end) {
     if (done < end) {
       onPart(text.substr(done, end - done), done == 0);
@@ -198,8 +201,9 @@ void SpecialMatcher::divide(std::string_view text,
     part(start);
     // If a token that may begin with white space has lost all of its text to
     // the token before it, the tokenizers library drops it.
-    if ((how & match_flags::kStripLeft) == 0 || end > done) {
+    if ((how & match_flags::kStripLeft) == 0 || end > lastEnd) {
       onToken(match.id);
+      lastEnd = end;
     }
     done = std::max(done, end);
   }

@@ -168,15 +168,17 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
   std::string mapped;
   // Without words that are divided by themselves, there is only one stretch.
   const bool hasWords = everySpaceBegins || spacesOnlyLead;
-  mapped.reserve(hasWords ? std::min(2 * kStretch, text.size() + 1)
-                          : text.size() + text.size() / 8);
+  mapped.reserve(
+      hasWords ? std::min(2 * kStretch, text.size() + 1)
+               : std::min(text.size() + text.size() / 8, longestStretch + 1));
   for (bool isFirst = true; !text.empty(); isFirst = false) {
     size_t end = 0;
     while (end == 0) {
       if (mapped.size() >= kStretch) {
         // A word without an end. Growing by doubling would need twice the
         // memory for a while.
-        mapped.reserve(mapped.size() + text.size() + text.size() / 8);
+        mapped.reserve(std::min(mapped.size() + text.size() + text.size() / 8,
+                                longestStretch + 1));
       }
       // One byte too many shows that the text is too long.
       const size_t room = longestStretch + 1 - mapped.size();

@@ -10,6 +10,10 @@
 
 namespace air::rt {
 
+/// sentencepiece (0.2.3) subtracts a sum below this from the sums of all
+/// positions that have been reached, so that sums keep their precision.
+static constexpr double kLeastSingleSum = -100000;
+
 UnigramLattice::UnigramLattice(std::vector<ByteTrie::Piece> known,
                                std::vector<float> scoreOf, float lowest,
                                Sums chosen)
@@ -55,7 +59,15 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
       }
       lengths.passOn(std::move(ends), pass);
     }
-    const Sum before = best[start & mask];
+    Sum before = best[start & mask];
+    if (sums == Sums::Single && before < kLeastSingleSum) {
+      // Only differences between sums matter. The subtraction leaves NaN as it
+      // is.
+      for (size_t i = 1; i <= reach; ++i) {
+        best[(start + i) & mask] -= before;
+      }
+      before = 0;
+    }
     const size_t character = decodeUtf8(run.substr(start)).length;
     const auto offer = [&](size_t end, Sum sumWith) {
       Sum &known = best[end & mask];

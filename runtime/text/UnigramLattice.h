@@ -7,7 +7,8 @@
 //
 // Of several divisions with equal sums, rounding may choose one. So sums are
 // rounded as in the program that the vocabulary was made for: sentencepiece
-// adds in single precision, Hugging Face's tokenizers in double precision.
+// adds in single precision, and starts again from 0 when a sum is below
+// -100,000; Hugging Face's tokenizers adds in double precision.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMLATTICE_H

@@ -149,7 +149,7 @@ TEST(SegmentArena, FreesThePageTablesOfUnmappedWindows) {
     windows.push_back({0, kBytes * i, kBytes, 0});
   }
   Result<SegmentArena> arena =
-      SegmentArena::create(sizes, windows, kBytes, /*mostMappings=*/1);
+      SegmentArena::create(sizes, windows, kBytes, /*mostMappings=*/2);
   ASSERT_TRUE(arena) << arena.status().message();
   const uint64_t before = pageTableBytes();
   for (const RingWindow &window : windows) {
@@ -164,10 +164,10 @@ TEST(SegmentArena, FreesThePageTablesOfUnmappedWindows) {
 TEST(SegmentArena, AWindowThatIsShownAgainStaysMapped) {
   // Only the windows 0 and 1 are shown, in turn, so they are never unmapped.
   // The ring has four pages, so both are in use.
-  const uint64_t sizes[] = {2 * kPage * 3};
-  const std::vector<RingWindow> windows = windowsOfTwoPages(3);
+  const uint64_t sizes[] = {2 * kPage * 5};
+  const std::vector<RingWindow> windows = windowsOfTwoPages(5);
   Result<SegmentArena> arena =
-      SegmentArena::create(sizes, windows, 4 * kPage, /*mostMappings=*/1);
+      SegmentArena::create(sizes, windows, 4 * kPage, /*mostMappings=*/2);
   ASSERT_TRUE(arena) << arena.status().message();
   std::memset(arena->ring().data(), 7, 4 * kPage);
   ASSERT_TRUE(arena->show(windows[0]).isOk());

@@ -378,15 +378,16 @@ TEST(LongWordsTest, BpeWithoutSpaces) {
   EXPECT_EQ(passedOn(tokenizer, text), expected);
 }
 
-/// Beyond 2^24, only even integers have single precision. The sum of "b" and
-/// "x", -2^24 - 0.9, is rounded to -2^24, and so is the sum of that and "y".
-/// The sum of "b" and "xy", -2^24 - 1.7, is rounded to -2^24 - 2. In double
-/// precision, "xy" is better than "x" and "y", by 0.1.
+/// Near -99,999, numbers of single precision are 1/128 apart. The sum of "b"
+/// and "x", -99999.003, is rounded to -99999, and so is the sum of that and
+/// "y". The sum of "b" and "xy", -99999.0055, is rounded to -99999 - 1/128. In
+/// double precision, "xy" is better than "x" and "y". So it is in single
+/// precision if "b" has less than -100,000, because this is subtracted then.
 TEST(UnigramLatticeTest, SumsAreRoundedAsInTheOriginal) {
-  const std::vector<float> scores = {-16777216, -0.9F, -0.9F, -1.7F};
-  const auto idsOf = [&](UnigramLattice::Sums sums) {
+  const auto idsOf = [&](float first, UnigramLattice::Sums sums) {
+    const std::vector<float> scores = {first, -0.003F, -0.003F, -0.0055F};
     const UnigramLattice lattice({{"b", 0}, {"x", 1}, {"y", 2}, {"xy", 3}},
-                                 scores, -16777216, sums);
+                                 scores, first, sums);
     UnigramLattice::Scratch scratch;
     std::vector<int32_t> ids;
     double sum = 0;
@@ -394,8 +395,10 @@ TEST(UnigramLatticeTest, SumsAreRoundedAsInTheOriginal) {
                    [&](std::string_view, int32_t id) { ids.push_back(id); });
     return ids;
   };
-  EXPECT_THAT(idsOf(UnigramLattice::Sums::Single), ElementsAre(0, 1, 2));
-  EXPECT_THAT(idsOf(UnigramLattice::Sums::Double), ElementsAre(0, 3));
+  EXPECT_THAT(idsOf(-99999, UnigramLattice::Sums::Single),
+              ElementsAre(0, 1, 2));
+  EXPECT_THAT(idsOf(-99999, UnigramLattice::Sums::Double), ElementsAre(0, 3));
+  EXPECT_THAT(idsOf(-100001, UnigramLattice::Sums::Single), ElementsAre(0, 3));
 }
 
 /// Pieces whose lengths take one, two and four bytes.

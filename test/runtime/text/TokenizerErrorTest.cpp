@@ -31,12 +31,12 @@ TEST(TokenizerErrorTest, NoVocabulary) {
 
 TEST(TokenizerErrorTest, SpecialTokensThatAreTooLong) {
   TokenizerData data = smallBpe({});
-  appendToken(data, std::string(size_t{1} << 21, 'a'), TokenType::Control);
-  appendToken(data, std::string(size_t{1} << 21, 'b'), TokenType::UserDefined);
+  appendToken(data, std::string(size_t{1} << 22, 'a'), TokenType::Control);
+  appendToken(data, std::string(size_t{1} << 22, 'b'), TokenType::UserDefined);
   EXPECT_TRUE(checkTokenizer(data).isOk());
   appendToken(data, "c", TokenType::Control);
   expectRefused(data, ErrorCode::Unsupported,
-                "the special tokens have 4194305 bytes in all; at most 4194304 "
+                "the special tokens have 8388609 bytes in all; at most 8388608 "
                 "are supported");
 }
 
