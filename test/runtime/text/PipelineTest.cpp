@@ -196,7 +196,7 @@ TEST(PipelineTest, LimitOfNormalizedTokens) {
                          .normalizerSteps = 1};
   const Status status = Tokenizer::create(data).status();
   EXPECT_EQ(status.code(), ErrorCode::Unsupported);
-  EXPECT_THAT(status.message(), HasSubstr("longer than 67108864 bytes in all"));
+  EXPECT_THAT(status.message(), HasSubstr("longer than 8388608 bytes in all"));
 }
 
 TEST(PipelineTest, MergesNeedTheirTokens) {
