@@ -57,7 +57,7 @@ uint64_t memoryCapacity(const std::string &root);
 /// quota of its cgroups and their ancestors, rounded down, but at least 1.
 /// Returns UINT32_MAX if there is no quota. Linux suspends all threads of a
 /// cgroup that has used its quota until the next period begins, so more threads
-/// than the quota pays for only wait for each other.
+/// than the quota pays for gain little.
 uint32_t cpuQuota(const std::string &root);
 
 /// Returns the decimal number at the start of `text`, or UINT64_MAX if it

@@ -49,8 +49,8 @@ public:
   using Oracle = FunctionRef<bool(std::string_view text, size_t border)>;
   /// The oracle is asked about at most this many bytes of text for each byte of
   /// a run, and about the symbols at one more position. With the vocabulary of
-  /// Llama 2, it is asked about 5 for each byte of 256 KiB of English letters,
-  /// and about fewer in a longer run.
+  /// Llama 2, it is asked about 5 bytes for each byte of a run of 256 KiB of
+  /// English letters, and about fewer bytes if the run is longer.
   static constexpr size_t kMostMerged = 16;
   /// A shorter run counts as if it had this many bytes.
   static constexpr size_t kShortRun = size_t{1} << 16;
