@@ -7,8 +7,8 @@ import sys
 import time
 
 
-def ask(words, wanted):
-    """Types `words` and a tab at a prompt of zsh, and waits until it shows `wanted`."""
+def ask(words, wanted, setup=b"fpath=($PWD $fpath); autoload -U compinit && compinit -u -D"):
+    """Types `words` and a tab at a prompt of zsh after `setup`, and waits until it shows `wanted`."""
     child, terminal = pty.fork()
     if child == 0:
         os.environ["TERM"] = "dumb"
@@ -25,7 +25,7 @@ def ask(words, wanted):
             shown += os.read(terminal, 65536).replace(b"\x07", b"")
         shown = shown.split(text, 1)[1]
 
-    os.write(terminal, b"PS1='re'ady; fpath=($PWD $fpath); autoload -U compinit && compinit -u -D\n")
+    os.write(terminal, setup + b"; PS1='re'ady\n")
     until(b"ready")
     os.write(terminal, words.encode() + b"\t")
     until(wanted)
@@ -38,4 +38,5 @@ ask("airrun cache l", b"airrun cache list")
 ask("airrun --completion z", b"--completion zsh")
 ask("airrun chat --sys", b"--system-prompt=")
 ask("airpack insp", b"airpack inspect")
+ask("airrun tok", b"airrun tokenize", b"autoload -U compinit && compinit -u -D; source ./_airrun")
 print("zsh completes commands, options and values")

@@ -257,10 +257,11 @@ std::string zshArguments(const Command &command) {
 std::string zshScript(const Tool &tool) {
   const std::string function = functionName(tool);
   const std::vector<std::string> names = commandNames(tool);
-  std::string out = "#compdef " + tool.name + "\n# Completions of " +
-                    tool.name + " for zsh. Put this file, called _" +
-                    tool.name + ",\n# into a folder of $fpath.\n" + function +
-                    "() {\n  local command=''\n";
+  std::string out =
+      "#compdef " + tool.name + "\n# Completions of " + tool.name +
+      " for zsh. Put this file, called _" + tool.name +
+      ",\n# into a folder of $fpath, or source it after compinit.\n" +
+      function + "() {\n  local command=''\n";
   if (!names.empty()) {
     out += "  if (( CURRENT == 2 )); then\n"
            "    local -a commands=(\n";
@@ -295,7 +296,11 @@ std::string zshScript(const Tool &tool) {
   if (!hasMain) {
     out += "  '')\n    " + zshArguments(Command()) + "    ;;\n";
   }
-  return out + "  esac\n}\n" + function + " \"$@\"\n";
+  // zsh runs the file as the function's body when it was found in a folder of
+  // $fpath; `source` runs it as a file, which is no completion.
+  return out + "  esac\n}\nif [[ $funcstack[1] == " + function +
+         " ]]; then\n  " + function + " \"$@\"\nelse\n  compdef " + function +
+         " " + tool.name + "\nfi\n";
 }
 
 // ---- fish -------------------------------------------------------------------
