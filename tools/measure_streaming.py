@@ -75,6 +75,12 @@ def fail(message):
     sys.exit(f"measure_streaming.py: {message}")
 
 
+def progress(text):
+    """Replaces the last line of a terminal; says nothing elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
+
+
 class MemoryGroup:
     """A memory cgroup for one process at a time."""
 
@@ -265,12 +271,15 @@ def measure(args, tools, model, resident, cases):
     alone = []
     reports = [[] for _ in cases]
     peers = [[] for _ in cases]
-    for _ in range(args.rounds):
+    for number in range(args.rounds):
+        progress(f"round {number + 1} of {args.rounds}, everything in memory")
         alone.append(bench(args, tools, resident, None))
         for index, case in enumerate(cases):
+            progress(f"round {number + 1} of {args.rounds}, file/memory {case['ratio']}")
             reports[index].append(bench(args, tools, case["plan"], case["limit"], case["ranges"]))
             if args.peer:
                 peers[index].append(bench_peer(args, model, case["limit"], alone[0]["threads"]))
+    progress("")
     return alone, reports, peers
 
 
@@ -402,6 +411,7 @@ def pack_cases(args, tools, model, profile, folder, expected):
     for ratio, pin in wanted:
         limit = int(size / ratio) // 4096 * 4096
         plan = folder / f"ratio-{ratio:.3f}{'' if pin is None else f'-{pin}'}.air"
+        progress(f"packing for file/memory {ratio:.3g}")
         done, _ = run([tools / "airpack", model, "--target", profile, "--ctx", args.ctx, "--ram", limit,
                        *([] if pin is None else ["--pin", pin]), "-o", plan], allow_failure=True)
         if done.returncode:
@@ -424,6 +434,7 @@ def main():
         if not model.exists():
             run([tools / "air-gen", "--shape", args.shape, "--type", args.type, "-o", model])
         profile = folder / "machine.json"
+        progress("measuring this machine")
         run([tools / "airrun", "probe", "--disk-file", model, "-o", profile])
         resident = folder / "resident.air"
         run([tools / "airpack", model, "--target", profile, "--ctx", args.ctx, "-o", resident])
