@@ -16,6 +16,7 @@
 #include "tools/airrun/BenchReport.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/LinkLimits.h"
+#include "tools/airrun/LoadNote.h"
 #include "tools/airrun/VerifyCurve.h"
 
 #include <algorithm>
@@ -541,7 +542,9 @@ Status runBench(const cli::Invocation &invocation) {
   }
   auto rounds =
       static_cast<uint32_t>(invocation.integer("--rounds").value_or(kRounds));
+  const rt::CpuLoad load;
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
+  noteLoad(load, "airrun bench");
   // If the limit of the memory is unknown, measured.links has no entry for the
   // memory, which is the first entry of limits->links().
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;

@@ -12,6 +12,7 @@
 #include "runtime/io/probe/DiskProbe.h"
 #include "runtime/io/probe/ScratchFile.h"
 #include "tools/airrun/Common.h"
+#include "tools/airrun/LoadNote.h"
 #include "tools/airrun/ProbeReport.h"
 #include "tools/cli/OutputFile.h"
 #include "tools/cli/ProbeFile.h"
@@ -205,7 +206,9 @@ Status addCpu(uint32_t threads, double seconds, MachineProfile &profile) {
   options.memoryBytes = profile.memoryBytes;
   options.features = profile.features;
   options.seconds = seconds;
+  const rt::CpuLoad load;
   AIR_ASSIGN_OR_RETURN(rt::CpuProbeResult result, rt::probeCpu(options));
+  noteLoad(load, "airrun probe");
   profile.cpu = std::move(result.rates);
   profile.memoryBandwidth = result.memoryBandwidth;
   profile.memoryCurve = std::move(result.memoryCurve);
@@ -224,8 +227,9 @@ cli::Command probeCommand() {
       "into memory can be read from the disk and its weights can be decoded. "
       "If the machine has NVIDIA GPUs, also how fast they read their memory, "
       "and how fast bytes are copied to them and back. "
-      "Other programs that run at the "
-      "same time disturb the measurement.";
+      "Other programs that run at the same time disturb the measurement; a "
+      "note "
+      "says so if they take much of the CPU time.";
   cli::Option save;
   save.name = "--save";
   save.help = "Remember the profile in $XDG_CACHE_HOME/airpack/probe.json "

@@ -1,0 +1,74 @@
+//===- CpuLoadTest.cpp - CPU time that others take ------------------------===//
+#include "runtime/hal/cpu/probe/CpuLoad.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <optional>
+#include <string>
+#include <unistd.h>
+
+using namespace air::rt;
+
+namespace {
+
+/// A root directory whose /proc/stat has `text`.
+std::string rootWith(const std::string &name, const std::string &text) {
+  const std::filesystem::path root =
+      std::filesystem::path(::testing::TempDir()) /
+      (name + std::to_string(getpid()));
+  std::filesystem::create_directories(root / "proc");
+  std::ofstream(root / "proc/stat") << text;
+  return root.string();
+}
+
+} // namespace
+
+TEST(CpuLoad, ReadsWhatLinuxCounts) {
+  // 7 + 1 + 3 + 2 + 5 + 4 seconds are busy, 100 idle and 10 waiting for disks.
+  // Guests (the last two) are part of user and nice.
+  const auto ticks = static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
+  std::string line = "cpu ";
+  for (const uint64_t seconds : {7, 1, 3, 100, 10, 2, 5, 4, 6, 1}) {
+    line += " " + std::to_string(seconds * ticks);
+  }
+  const std::string root =
+      rootWith("load", line + "\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
+  const std::optional<CpuTimes> times = cpuTimes(root);
+  ASSERT_TRUE(times);
+  EXPECT_DOUBLE_EQ(times->busy, 22);
+  EXPECT_DOUBLE_EQ(times->total, 132);
+  std::filesystem::remove_all(root);
+}
+
+TEST(CpuLoad, IsUnknownWithoutTheCounters) {
+  for (const std::string text : {"", "intr 5\n", "cpu  1 2 3\n", "cpu  x\n"}) {
+    const std::string root = rootWith("none", text);
+    EXPECT_FALSE(cpuTimes(root)) << text;
+    EXPECT_EQ(CpuLoad(root).others(), 0) << text;
+    std::filesystem::remove_all(root);
+  }
+}
+
+TEST(CpuLoad, LeavesOutThisProcess) {
+  // Two CPUs, 10 seconds: this process took 9 of the 14 busy seconds.
+  EXPECT_DOUBLE_EQ(shareOfOthers({50, 100}, {64, 120}, 9), 0.25);
+  // The counters are rounded, and may have less than this process's own time.
+  EXPECT_EQ(shareOfOthers({50, 100}, {52, 120}, 2.5), 0);
+  EXPECT_EQ(shareOfOthers({50, 100}, {50, 100}, 0), 0);
+}
+
+TEST(CpuLoad, CountsOthersSinceItWasMade) {
+  const auto ticks = static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
+  const auto counted = [&](uint64_t user, uint64_t idle) {
+    return "cpu  " + std::to_string(user * ticks) + " 0 0 " +
+           std::to_string(idle * ticks) + " 0 0 0 0 0 0\n";
+  };
+  const std::string root = rootWith("since", counted(1000, 1000));
+  const CpuLoad load(root);
+  rootWith("since", counted(5000, 5000));
+  // Next to 8,000 seconds, the time that this test takes itself is nothing.
+  EXPECT_NEAR(load.others(), 0.5, 0.01);
+  std::filesystem::remove_all(root);
+}

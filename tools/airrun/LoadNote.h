@@ -1,0 +1,18 @@
+//===- LoadNote.h - a note that others used the CPUs ------------*- C++ -*-===//
+#ifndef AIRPACK_TOOLS_AIRRUN_LOADNOTE_H
+#define AIRPACK_TOOLS_AIRRUN_LOADNOTE_H
+
+#include "runtime/hal/cpu/probe/CpuLoad.h"
+
+#include <string_view>
+
+namespace air {
+
+/// Prints a note on standard error if, since `load` was made, others have taken
+/// so much of the CPU time that what was measured is probably too low. `command`
+/// is what to run again, for example "airrun probe".
+void noteLoad(const rt::CpuLoad &load, std::string_view command);
+
+} // namespace air
+
+#endif // AIRPACK_TOOLS_AIRRUN_LOADNOTE_H
