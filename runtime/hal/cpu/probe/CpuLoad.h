@@ -1,4 +1,4 @@
-//===- CpuLoad.h - CPU time that others take ---------------------*- C++ -*-===//
+//===- CpuLoad.h - CPU time that others take --------------------*- C++ -*-===//
 //
 // A rate that is measured while other programs run on the same CPUs is too low.
 // CpuLoad tells how much of the CPU time others have taken since it was made,
