@@ -104,11 +104,12 @@ Microarchitecture zen3() {
 }
 
 /// EPYC of family 25, model 17. All rates except those of decoding were
-/// measured on two cores of such a CPU. A core executes one 512-bit byte dot
-/// product per cycle, or one in 1.28 cycles together with an AND and half a
-/// shift, and one bfloat16 dot product per cycle. Each of its two FMA units is
-/// 256 bits wide, so together they execute one 512-bit FMA per cycle. The peak
-/// bandwidth is that of two channels of DDR5-5200.
+/// measured on two cores of such a CPU. A core executes one 512-bit bfloat16
+/// dot product per cycle, and one byte dot product. If each byte dot product
+/// comes with an AND, and every second one also with a shift, it takes 1.28
+/// cycles. Each of its two FMA units is 256 bits wide, so together they execute
+/// one 512-bit FMA per cycle. The peak bandwidth is that of two channels of
+/// DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {

@@ -278,9 +278,11 @@ Status DeviceBatch::requestTokens(Device &device, size_t count) {
 Result<std::span<const uint32_t>> DeviceBatch::takeTokens(Device &device) {
   const Status status = device.finish(arrived);
   const std::span<const uint32_t> ids = wordsOfHost().first(requested);
-  // A GPU that has failed returns its error for events before the failure, too.
-  // The ids are valid if all of them have arrived, because the copy comes after
-  // the pass that chose them.
+  // After a failure, a GPU returns its error even for events that came before
+  // the failure, so an error of this event does not show that the pass before
+  // it failed. The ids show whether it did: they are copied to the host after
+  // the pass that chose them, so if all of them have arrived, that pass
+  // succeeded and they are valid.
   hasFailedSince =
       !status.isOk() && std::ranges::find(ids, kNotArrived) == ids.end();
   if (!hasFailedSince) {

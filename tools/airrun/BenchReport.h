@@ -113,8 +113,9 @@ struct BenchMeasurement {
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
   /// The size of the ring in VRAM through which passes copy.
   double gpuRingBytes = 0;
-  /// The shares of their rates that disk and memory keep while both are read:
-  /// measured by this run, or if it measured none, those of the plan's machine.
+  /// While both are read, disk and memory each reach only a share of the rate
+  /// that they have alone. These are the shares that this run measured, or if
+  /// it measured none, those of the plan's machine.
   KeptShares kept;
   bool isKeptMeasured = false;
   /// The links in the plan's prediction; empty if the plan has none.

@@ -161,8 +161,9 @@ private:
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
-  /// Measures the fractions of their rates that disk and memory keep while both
-  /// are read, until isOver() is true.
+  /// While both are read, disk and memory each reach only a fraction of the
+  /// rate that they have alone. Measures these fractions until isOver() is
+  /// true.
   Result<std::optional<KeptShares>>
   measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
                   const std::function<bool()> &isOver);
