@@ -205,7 +205,8 @@ void DeviceBatch::fillDraws() {
 
 void DeviceBatch::advance(std::span<const uint32_t> tokens) {
   if (!draws.empty()) {
-    // A program for more tokens than `draws` has does not draw.
+    // There may be fewer draws than tokens: a program for larger batches does
+    // not draw, so it leaves the counts of draws as they are.
     for (size_t i = 0; i < std::min(tokens.size(), draws.size()); ++i) {
       draws[i].draws += draws[i].isBest == 0 ? 1 : 0;
     }
@@ -243,9 +244,9 @@ uint64_t DeviceBatch::fill(const AirBatch &batch, uint64_t maxTokens,
               wordsOf(BatchArray::RopePositions));
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
-  // Kernels read only the first `rows` rows of a block table. If there are
-  // block tables, one of them is the last array, and its other rows are not
-  // counted.
+  // Kernels read only the first `rows` rows of each block table. Without block
+  // tables, all words count. With them, the last array is a block table, and
+  // the words after its first `rows` rows do not count.
   return groups.empty() ? words.size()
                         : firstWord.back() + rows * groups.back().pages;
 }

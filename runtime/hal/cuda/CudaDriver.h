@@ -42,9 +42,9 @@ struct CudaChoice {
   std::string ptxArch;
   /// The GPU for which the kernels were made: a part of its name, as in
   /// `device`, and its number of multiprocessors. If the fields above allow
-  /// several GPUs, one that has both is opened, or else one that has this
-  /// number, or else the one with the lowest ordinal. "" and 0 state no
-  /// preference.
+  /// several GPUs, a GPU that matches both the name and the number is opened,
+  /// or else one that matches the number, or else the one with the lowest
+  /// ordinal. "" and 0 state no preference.
   std::string likeName;
   uint32_t likeMultiprocessors = 0;
 };

@@ -333,7 +333,7 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
     stream.bandwidth = whole(rounds.median(index));
     rates.streams.push_back(stream);
   }
-  // A value of 0 would mean that the time is not known.
+  // The result is at least 1, because 0 would mean that the time is not known.
   rates.tileNs = std::max<uint64_t>(1, whole(rounds.median(tiles) * 1e9));
   // BarrierCost keeps its fastest samples of all rounds, so no median is taken.
   rates.barrierNs = whole(barrier->seconds() * 1e9);
