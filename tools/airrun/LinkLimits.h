@@ -42,7 +42,8 @@
 
 namespace air {
 
-/// What reads weights in every pass of the session; null if nothing does.
+/// The object that reads weights from the disk in every pass of the session;
+/// null if no weights are read in every pass.
 rt::DiskStream *streamingStore(const rt::Session &session);
 
 /// The bytes that each pass copies from RAM to the GPU.

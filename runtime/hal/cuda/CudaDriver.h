@@ -189,7 +189,7 @@ private:
   uint32_t program = 0;  ///< the program of the last run
   uint64_t runCount = 0; ///< runs that noteProgram() has recorded
   /// The runs are numbered from 1 in the order in which they were recorded. All
-  /// runs from this number on are of `program`; the one before is not.
+  /// runs from this number on are of `program`; the run before them is not.
   uint64_t sameSince = 0;
   /// All runs up to this number are known to be complete.
   uint64_t completeRuns = 0;

@@ -395,8 +395,8 @@ Probe::measureTogether(const std::vector<DiskRate> &curve,
     traffic.stop();
     AIR_RETURN_IF_ERROR(together.status());
     AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kAloneSeconds, nullptr));
-    // These rates are divisors. If one of them is 0, this iteration adds no
-    // samples.
+    // The shares are fractions of these rates. If one of the rates is 0, this
+    // iteration adds no samples.
     if (alone.disk > 0 && memoryAlone > 0) {
       ofDisk.push_back(together->disk / alone.disk);
       ofMemory.push_back(together->memory / memoryAlone);

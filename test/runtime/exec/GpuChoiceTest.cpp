@@ -397,7 +397,7 @@ TEST_F(GpuChoiceTest, ADrawThatIsNotPossibleIsRefused) {
     const std::string message = messageOf(change);
     EXPECT_TRUE(message.starts_with("batch: draw 0 has top-k")) << message;
   }
-  // These are in range, but this plan has no kernel that draws.
+  // These draws are in range, but this plan has no kernel that draws.
   const std::function<void(D &)> right[] = {
       [](D &) {},
       [](D &d) { d.topK = 1024; },
