@@ -251,7 +251,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         }
         if (found && found != operand) {
           return unsupportedError(
-              "--cpu-layers: the GPU's layers, which begin with '" +
+              "--cpu-layers: the GPU's layers, which begin with step '" +
               cast<StepOpInterface>(first).getStepName() +
               "', use several results of the CPU's layers, but only the "
               "residual stream can be copied to the GPU; leave the option out");

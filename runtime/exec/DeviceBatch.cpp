@@ -205,8 +205,8 @@ void DeviceBatch::fillDraws() {
 
 void DeviceBatch::advance(std::span<const uint32_t> tokens) {
   if (!draws.empty()) {
-    // There may be fewer draws than tokens: a program for larger batches does
-    // not draw, so it leaves the counts of draws as they are.
+    // `draws` has a record for each token of the largest batch that can be
+    // drawn. In a larger batch, the tokens without a record are not drawn.
     for (size_t i = 0; i < std::min(tokens.size(), draws.size()); ++i) {
       draws[i].draws += draws[i].isBest == 0 ? 1 : 0;
     }

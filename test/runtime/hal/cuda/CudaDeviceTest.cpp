@@ -633,8 +633,9 @@ TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
   }
 }
 
-// The error names RAM, not the memory of the GPU. It suggests more RAM only if
-// RAM that can be locked is short, and nothing that only helps with weights.
+// The error is about RAM, not about the memory of the GPU. It suggests more RAM
+// only if the driver says that memory is short. It does not suggest --vram,
+// which would only help if weights took the memory.
 TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   create();
   for (const auto &[result, code] :
