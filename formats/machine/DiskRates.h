@@ -50,8 +50,8 @@ std::string_view ioMethodName(IoMethod method);
 std::optional<IoMethod> ioMethodOf(std::string_view name);
 
 /// Offsets, lengths and addresses of blocks are multiples of this number of
-/// bytes. It is large enough for every file system whose blocks are no larger
-/// than a page of 4 KiB.
+/// bytes. This alignment suffices for every file system whose blocks are no
+/// larger than a page of 4 KiB.
 inline constexpr uint64_t kBlockAlignment = 4096;
 /// The largest block, in bytes. Linux reads at most 2 GiB minus a page at once.
 inline constexpr uint64_t kMaxBlockBytes = uint64_t{1} << 30;

@@ -106,10 +106,9 @@ Microarchitecture zen3() {
 /// EPYC of family 25, model 17. All rates except those of decoding were
 /// measured on two cores of such a CPU. A core executes one 512-bit dot product
 /// of bfloat16 or of bytes per cycle. In a loop with an AND for each byte dot
-/// product and a shift for every two, a byte dot product takes 1.28 cycles.
-/// Each of its two FMA units is 256 bits wide, so together they execute one
-/// 512-bit FMA per cycle. The peak bandwidth is that of two channels of
-/// DDR5-5200.
+/// product and a shift for every two, a byte dot product takes 1.28 cycles. The
+/// core's two FMA units are 256 bits wide, so together they execute one 512-bit
+/// FMA per cycle. The peak bandwidth is that of two channels of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {

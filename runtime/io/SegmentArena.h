@@ -15,11 +15,11 @@
 //
 // All windows are mapped from the start, unless they have more than
 // kMostMappings times as many bytes as the ring. If they do, a window is mapped
-// when show() asks for it, and the oldest ones are unmapped to make room. Too
-// many mappings would be slow: the system keeps page tables for every mapping,
-// limits how many mappings a process may have, and visits all mappings of a
-// page whenever it looks for pages to reclaim. While it visits the mappings of
-// a huge page, no read into that page can begin.
+// when show() asks for it, and the oldest ones are unmapped to make room. There
+// must not be too many mappings: the system keeps page tables for every
+// mapping, limits how many mappings a process may have, and visits all mappings
+// of a page whenever it looks for pages to reclaim. While it visits the
+// mappings of a huge page, no read into that page can begin.
 //
 // If the placement of the segments changes, remap() maps the same addresses in
 // another way. Neither the kernels nor their bindings change.

@@ -85,9 +85,10 @@ public:
   /// then need not wait for the device between a step and its release().
   virtual bool ordersWork() const { return false; }
 
-  /// If the store keeps all weights, returns when all segments of the plan's
-  /// list of reads are in memory, even those that no step has required. A store
-  /// that streams weights returns at once. Errors: those of require().
+  /// If the store keeps all weights, completes their loading: returns when all
+  /// segments of the plan's list of reads are in memory, even those that no
+  /// step has required. A store that streams weights returns at once. Errors:
+  /// those of require().
   virtual Status requireRest() = 0;
 
   /// Returns when the ranges have been read at the addresses that table() gives

@@ -635,7 +635,8 @@ TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
 
 // The error is about RAM, not about the memory of the GPU. It suggests more RAM
 // only if the driver says that memory is short. It does not suggest --vram,
-// which would only help if weights took the memory.
+// because only HostRing.cpp, which allocates memory for weights, knows whether
+// this option would help.
 TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   create();
   for (const auto &[result, code] :
