@@ -112,8 +112,9 @@ def codebook(dtype, count):
     # A sign is moved to the top bit of its float16 and combined with it, two
     # elements at a time; of 16 shifts, one is not needed.
     instructions += LANE / 2 * (2 - 1 / 16) if signs else 0
-    # A lane reads 16 or 8 bytes of a random entry, so 8 or 16 lanes at a time
-    # read, each from one of as many groups of banks.
+    # A lane reads 16 or 8 bytes of a random entry. So 8 or 16 lanes read at a
+    # time, and the banks form as many groups, from one of which each lane
+    # reads.
     lanes = 64 // elements if elements == 8 else 16
     cycles = lookups * 32 / lanes * most_in_a_bin(lanes)
     cycles += 8 + size * 16 / 128  # activations, and the indices themselves
@@ -139,8 +140,9 @@ def forms_table(all_gpus, sizes, instructions):
     lines = ["| | " + " | ".join(dtypes) + " | IQ2_XXS, 4 bits |",
              "|---" * (len(dtypes) + 2) + "|"]
     size, count, shared = t16("IQ2_XXS", sizes, instructions)
-    # Codes of 4 bits need no assembly: per four codes half a shift, and three
-    # instructions that look them up and separate them.
+    # Codes of 4 bits need no assembly. Eight codes take a shift, and each four
+    # codes take three instructions that look them up and separate them, so four
+    # codes take 3.5 instructions.
     four = (134 / 256, count - CODES["IQ2_XXS"] / LANE + 3.5 * 32 / LANE,
             shared + 32 / 256 / 8)
     for gpu in all_gpus:

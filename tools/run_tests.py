@@ -19,7 +19,7 @@ LIT = "/usr/lib/llvm-22/bin/lit"
 # Test binaries that take minutes. They start first. For each of them, one
 # process per core runs a share of its cases.
 SHARDED = ("KernelTest",)
-# The list of failed cases, at the end, has this many of the last lines of each.
+# For each failed case, the list at the end shows this many of its last lines.
 LAST_LINES = 12
 
 

@@ -270,13 +270,13 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
   // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of this
-  // number of bytes. The arrays hold three counts; for each token, its id, its
+  // number of bytes. The arrays hold three counts, the indices of the output
+  // rows, and the block tables. For each token, they also hold its id, its
   // positions in the cache and for RoPE, and the index of its row in the block
-  // tables; for each tile, three numbers; the indices of the output rows; and
-  // the block tables.
+  // tables. For each tile, they hold three numbers.
   constexpr uint64_t kAlignment = 64;
-  // The number of tokens may be followed by how each of up to 8 tokens is
-  // drawn.
+  // After the number of tokens, the same array may hold a TokenDraw for each of
+  // up to 8 tokens.
   constexpr uint64_t kDraws = kTokenDrawOffset - kAlignment +
                               alignUp(8 * sizeof(TokenDraw), kAlignment);
   const uint64_t arrays = 3 * kAlignment + kDraws +

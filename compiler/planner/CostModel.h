@@ -6,10 +6,10 @@
 // third link, "cpu". Its bytes are the bytes of the vector operands that the
 // pass computes with (kMixedOperandBytes in CpuRates.h). A link takes the time
 // bytes / bandwidth, with the bandwidth that the machine profile states. The
-// disk works in parallel with the cores. The cores take less than the times of
-// "dram" and "cpu" together, because they read and compute in parallel: see
-// overlappedTime() (CpuRates.h). passTime() (CpuRates.h) combines the times of
-// the cores and of the disk, which slow each other down. The limit of a pass is
+// disk works in parallel with the cores. The cores read and compute in
+// parallel, so they take less than the sum of the times of "dram" and "cpu":
+// see overlappedTime() (CpuRates.h). The cores and the disk slow each other
+// down; passTime() (CpuRates.h) combines their times. The limit of a pass is
 // "disk" if the disk takes longer than the cores, or else "dram" if reading
 // memory takes at least as long as the arithmetic, or else "cpu". If a GPU
 // reads the weights from its own memory, the link "vram" takes the place of

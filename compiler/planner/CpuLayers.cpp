@@ -14,8 +14,9 @@ struct Candidate {
   GpuPassBytes pass;
 };
 
-/// Derives the demand and the pass with `layers` layers on the CPU from those
-/// with 1 layer. How much the pass copies and reads is not set.
+/// Given the demand and the pass with 1 layer on the CPU, derives the demand
+/// and the pass with `layers` layers there. Leaves out how much the pass copies
+/// and reads.
 Candidate candidateWith(const CpuLayerProblem &problem, uint64_t layers) {
   Candidate made = {problem.demand, problem.pass};
   VramDemand &vram = made.demand.vram;

@@ -42,12 +42,12 @@ struct CpuLayerChoice {
   PassPrediction prediction;
 };
 
-/// Returns the number of layers on the CPU for which a decode pass is predicted
-/// to be fastest, or the smallest such number if there are several. The weights
-/// of further layers are assumed to take as many bytes on the CPU as on the
-/// GPU. If no time is known, because the machine does not state a rate, returns
-/// the smallest number of layers that fits. Returns nothing if none fits into
-/// VRAM and RAM.
+/// Returns the number of layers on the CPU with which a decode pass is
+/// predicted to be fastest. If several numbers are equally good, returns the
+/// smallest. The weights of further layers are assumed to take as many bytes on
+/// the CPU as on the GPU. If no time is known, because the machine does not
+/// state a rate, returns the smallest number of layers that fits. Returns
+/// nothing if none fits into VRAM and RAM.
 std::optional<CpuLayerChoice> chooseCpuLayers(const CpuLayerProblem &problem,
                                               const MachineProfile &machine);
 

@@ -13,18 +13,18 @@
 namespace air::compiler {
 namespace {
 
-/// The fraction of the weights that stays on the GPU is a multiple of 1 /
+/// The fraction of the weights that stays on the GPU is chosen in steps of 1 /
 /// kShares.
 constexpr uint64_t kShares = 1024;
-/// A ring is enlarged beyond the smallest possible one by at most 1 /
-/// kLinkRatio of the bytes that are copied in a pass. A larger ring lets copies
-/// run ahead of the kernels, but leaves less room for weights that stay on the
-/// GPU. A GPU reads its memory some 13 to 80 times as fast as copies fill it.
-/// The kernels therefore read copied weights in about 1 / kLinkRatio of the
-/// time of the copies, and running ahead saves no more than that. Copying the
-/// weights that no longer fit must not take more time than this. The same holds
-/// for a ring in RAM, since copies to a GPU are some 5 to 20 times as fast as
-/// reads from a disk.
+/// A ring is larger than the smallest possible one by at most 1 / kLinkRatio of
+/// the bytes that a pass copies. A larger ring lets copies run ahead of the
+/// kernels, but then fewer weights fit on the GPU, and a pass copies more. A
+/// GPU reads its memory some 13 to 80 times as fast as copies fill it, so the
+/// kernels read the copied weights in about 1 / kLinkRatio of the time of the
+/// copies. Running ahead saves at most this time. The limit ensures that
+/// copying the weights that no longer fit does not cost more than that. The
+/// same holds for a ring in RAM, since copies to a GPU are some 5 to 20 times
+/// as fast as reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -39,9 +39,10 @@ struct Unit {
   uint64_t ringOffset = 0;
 };
 
-/// Chooses which segments stay in one memory (that of a GPU, or RAM), and which
-/// ones each pass copies from the next larger memory to a ring in this one. The
-/// names and comments of this class are for the memory of a GPU.
+/// Chooses which segments stay in a memory, and which ones each pass copies to
+/// a ring in that memory. The memory is that of a GPU, to which copies come
+/// from RAM, or it is RAM, into which reads come from the disk. The names and
+/// comments of this class are written for the memory of a GPU.
 class DevicePlacer {
 public:
   /// Each segment and each table that stays on the GPU takes a multiple of

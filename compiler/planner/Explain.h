@@ -45,8 +45,8 @@ inline constexpr double kHandoverSeconds = 20e-6;
 
 struct ExplainOptions {
   /// Whether the RAM of the profile is a budget that the user has set for the
-  /// model. If not, and if the machine has a GPU, a sixteenth of its RAM is
-  /// left to the system.
+  /// model. If it is not, and if the machine has a GPU, a sixteenth of the
+  /// machine's RAM is left to the system.
   bool isRamBudget = false;
   /// The most bytes of weights that may be read from the disk in every pass;
   /// nullopt means any number.

@@ -58,9 +58,9 @@ void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement) {
   pass.ramRing = placement.ram.placement.ringBytes;
 }
 
-/// A pass copies `copied` bytes, and `read` of them come from the disk. Returns
-/// how many of the first `early` copied bytes come from the disk if the bytes
-/// from the disk are evenly distributed among all copied bytes.
+/// A pass copies `copied` bytes to the GPU, of which `read` bytes come from the
+/// disk. These bytes are assumed to be spread evenly over the copies. Returns
+/// how many of the first `early` copied bytes come from the disk.
 static uint64_t readPart(uint64_t early, uint64_t read, uint64_t copied) {
   return copied == 0
              ? 0

@@ -68,12 +68,12 @@ struct GpuPassBytes {
 void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement);
 
 /// Predicts a pass on the only GPU of a machine. If the CPU computes some
-/// layers, it and the GPU work in turn, so their times are added. The rings
-/// limit what is copied and read while the CPU works, because no kernel of the
-/// GPU frees a place in the ring in VRAM during that time: the copies fill this
-/// ring once, and the reads fill the ring in RAM once, plus the places that
-/// these copies free in it. All other copies and reads follow while the GPU
-/// works. A pass takes at least the time of all copies, and of all reads.
+/// layers, the CPU and the GPU work in turn, so their times are added. While
+/// the CPU works, no kernel of the GPU frees a place in the ring in VRAM, so
+/// copies can only fill this ring once. Reads can fill the ring in RAM once,
+/// and also the places in it that these copies free. All other copies and reads
+/// follow while the GPU works. A pass takes at least the time of all copies,
+/// and of all reads.
 PassPrediction predictGpuPass(const GpuPassBytes &pass,
                               const MachineProfile &machine);
 

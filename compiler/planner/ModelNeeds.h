@@ -32,8 +32,8 @@ struct TokenOps {
   double bf16Dot = 0;
 };
 
-/// A class of weights. Fields with the same names as those of WeightClass
-/// (ResidencySolver.h) have the same meanings.
+/// A class of weights. A field that WeightClass (ResidencySolver.h) also has
+/// means the same here as there.
 struct ClassNeeds {
   std::string name; ///< attention, ffn, head, embedding table, other
   uint64_t bytes = 0;

@@ -19,7 +19,7 @@ uint64_t pagesOf(uint64_t bytes) { return ceilDiv(bytes, kPlanPageBytes); }
 constexpr uint64_t kReadAheadPages = kReadAhead / kPlanPageBytes;
 constexpr uint64_t kLeastReadAheadPages = kLeastReadAhead / kPlanPageBytes;
 
-/// The share of a segment that stays in RAM is a multiple of 1 / kShares.
+/// The share of a segment that stays in RAM is chosen in steps of 1 / kShares.
 constexpr uint64_t kShares = uint64_t{1} << 32;
 
 /// Returns the largest value in [0, end) for which `holds` is true; nullopt if
@@ -115,7 +115,8 @@ public:
     } else {
       // Keeps in RAM only the pages that must stay there, and gives the ring
       // all other pages in `room`. Then reduces the ring to a size that a pass
-      // fills a whole number of times, unless that is less than leastRing().
+      // fills a whole number of times, unless this size would be less than
+      // leastRing().
       const Sizes sizes = sizesAt(0);
       ring = std::min(room - pinned - sizes.kept, sizes.streamed);
       const uint64_t even =

@@ -112,8 +112,8 @@ inline constexpr uint64_t kMaxReads = 16384;
 /// Let S be the largest number of bytes that a single step needs from the ring.
 /// The ring has S + max(kReadAhead, S / 2) bytes, so that the disk is busy
 /// while that step computes. If RAM is too small for such a ring, or if a pass
-/// streams too little to fill it twice, the ring is smaller, but has at least S
-/// + kLeastReadAhead bytes. kLeastReadAhead is the size of one read.
+/// streams too little to fill such a ring twice, the ring is smaller, but has
+/// at least S + kLeastReadAhead bytes. kLeastReadAhead is the size of one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 

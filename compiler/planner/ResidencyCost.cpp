@@ -101,9 +101,10 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
     const double devices = placement.schedule == Schedule::Fluid
                                ? std::max(load.cpuSeconds, load.gpuSeconds)
                                : load.cpuSeconds + load.gpuSeconds;
-    // The device that works longer may limit the pass. A CPU does so by its
-    // memory if reading takes longer than its arithmetic, and a GPU if reading
-    // takes at least half of its time.
+    // The device that works longer may limit the pass: a CPU by its memory if
+    // reading takes longer than its arithmetic, and otherwise by its
+    // arithmetic; a GPU by its memory if reading takes at least half of its
+    // time, and otherwise by its arithmetic.
     const bool isCpu = load.cpuSeconds >= load.gpuSeconds;
     const bool reads =
         isCpu ? cpuReading >= cpuArithmetic : 2 * gpuReading >= load.gpuSeconds;

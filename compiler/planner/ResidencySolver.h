@@ -28,9 +28,9 @@
 //             every layer is split so that both always work, so it is the
 //             larger of them. For each class, a device takes the longer of
 //             two times: the time to read the class, and the time of its
-//             arithmetic. In a pass of one token, the CPU takes longer than
-//             either if cpuSecondsAlone is set, because reading and arithmetic
-//             do not overlap entirely.
+//             arithmetic. In a pass of one token, if cpuSecondsAlone is set,
+//             the CPU takes longer than either of the two times, because
+//             reading and arithmetic do not overlap entirely.
 //
 // Bytes that are read from the disk cross the memory bus twice: the disk writes
 // them to the ring, and a device reads them there. If countsRingWrites is
@@ -150,8 +150,8 @@ struct ClassPlacement {
   uint64_t vram = 0; ///< bytes of tier V
   uint64_t ram = 0;  ///< bytes of tiers RC and RG
   uint64_t disk = 0; ///< bytes of tiers SC and SG
-  /// For each phase: the fraction of the `ram` bytes (ramOnGpu) and that of the
-  /// `disk` bytes (diskOnGpu) with which the GPU computes.
+  /// For each phase: the fraction of the `ram` bytes (ramOnGpu) and the
+  /// fraction of the `disk` bytes (diskOnGpu) with which the GPU computes.
   std::vector<double> ramOnGpu;
   std::vector<double> diskOnGpu;
 };

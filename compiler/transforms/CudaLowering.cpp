@@ -317,7 +317,8 @@ Status CudaLowering::lowerHead(HeadOp op) {
   ChooseToken choose;
   choose.vocabulary = narrow(static_cast<uint64_t>(op.getWeight().getRows()));
   if (choose.vocabulary <= kMostDrawnTokens) {
-    // One thread block of a token draws, so it has as many threads as it may.
+    // For each token, a single thread block draws, so this block has as many
+    // threads as the kernel allows.
     choose.choice = Choice::Draw;
     choose.warps = 16;
   }

@@ -1,10 +1,11 @@
 //===- CudaLowering.h - fused steps -> kernels of a GPU ---------*- C++ -*-===//
 //
 // The part of select-kernels for NVIDIA GPUs. It creates the tensors, the
-// buffers and the programs of a plan that runs on a GPU: all steps, or those
-// from some layer on. In the latter case, the CPU computes the residual stream
-// before that layer. The GPU's first step, "gpu.positions", copies it and
-// computes the angles of RoPE.
+// buffers and the programs of a plan that runs on a GPU. The GPU runs all
+// steps, or only the steps from some layer on. If it does not run all steps,
+// the CPU computes the residual stream before that layer, and the GPU's first
+// step, "gpu.positions", copies the residual stream to the GPU and computes the
+// angles of RoPE.
 //
 // A plan has the program "m1", whose kernels compute 1 token, and the program
 // "m2-8", whose kernels compute 8. Every token has a row of its own in the
@@ -15,12 +16,13 @@
 // requested rows.
 //
 // In the programs for up to 8 tokens, one dispatch computes each fused step,
-// except that q, k and v take a dispatch for each of their dtypes, that gate
-// and up take two if their dtypes differ, and that a second dispatch of `head`
-// chooses the token with the largest logit. One dispatch computes the
-// embedding and the angles of RoPE, so there is no step `positions`. Matrices
-// have layout t16; gate and up are one matrix if their dtypes are equal. A
-// tied table is stored twice, because embeddings are read by rows.
+// with three exceptions: q, k and v take a dispatch for each of their dtypes,
+// gate and up take two dispatches if their dtypes differ, and `head` has a
+// second dispatch, which chooses the token with the largest logit. One dispatch
+// computes the embedding and the angles of RoPE, so there is no step
+// `positions`. Matrices have layout t16; gate and up are one matrix if their
+// dtypes are equal. A tied table is stored twice, because embeddings are read
+// by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.
 //

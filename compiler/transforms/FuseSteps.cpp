@@ -73,8 +73,8 @@ bool isOnOutputs(Value value) {
   return false;
 }
 
-/// Returns the op that produces `value` if it is an OpTy and `value` has a
-/// single use, and null otherwise.
+/// If an op of type OpTy produces `value`, and `value` has a single use,
+/// returns this op; otherwise returns null.
 template <typename OpTy> OpTy onlyUseOf(Value value) {
   auto op = value.getDefiningOp<OpTy>();
   return op && value.hasOneUse() ? op : OpTy();

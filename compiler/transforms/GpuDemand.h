@@ -28,9 +28,9 @@ llvm::DenseSet<mlir::StringAttr> cpuSegmentsOf(mlir::ModuleOp module);
 
 /// Returns the VRAM and the RAM that the module needs. The result lists only
 /// those segments that the CPU does not use. `threads` is the number of threads
-/// that compute the CPU's layers, if there are any. If the kernels are larger
-/// than what is reserved for them, their actual size counts. `vocabularyBytes`
-/// is the size of the vocabulary in the plan.
+/// that compute the CPU's layers, if there are any. If the kernels have been
+/// compiled and are larger than the VRAM reserved for them, their actual size
+/// counts. `vocabularyBytes` is the size of the vocabulary in the plan.
 GpuDemand gpuDemandOf(mlir::ModuleOp module, uint64_t vocabularyBytes,
                       uint64_t threads);
 

@@ -21,7 +21,7 @@ namespace air::compiler {
 
 /// A range of the ops of a graph that one lowering handles: those from `begin`
 /// on, before `end`. If `begin` is null, the range begins with the first op of
-/// the graph; if `end` is null, it ends with the last one.
+/// the graph; if `end` is null, the range ends with the last op.
 struct GraphPart {
   mlir::Operation *begin = nullptr;
   mlir::Operation *end = nullptr;

@@ -126,8 +126,8 @@ llvm::DenseMap<StringAttr, int64_t> layersOf(ModuleOp module,
   return layers;
 }
 
-/// The most bytes of a segment that one step needs. Bytes that several steps
-/// need count only for the first of these steps.
+/// The largest number of bytes of a segment that any one step needs. Bytes that
+/// several steps need count only for the first of these steps.
 uint64_t largestStepOf(const WeightSegment &segment) {
   if (segment.pieces.empty()) {
     return segment.bytes;

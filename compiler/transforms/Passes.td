@@ -9,7 +9,8 @@ def FuseSteps : Pass<"fuse-steps", "::mlir::ModuleOp"> {
   let description = [{
     Patterns first fuse ops into the steps attn_in, attn, attn_out, ffn_in,
     ffn_out and head. Every op that is left then becomes a plain step (norm,
-    matmul, add, glu). An op that no step can compute is an error that names it.
+    matmul, add, glu). If no step can compute an op, the pass fails with an error
+    that names the op.
 
     `canonicalize` must run before, because it moves llm.outputs in front of the
     final norm.

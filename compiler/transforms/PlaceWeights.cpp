@@ -108,8 +108,7 @@ struct PlaceWeights : StatusPass<impl::PlaceWeightsBase<PlaceWeights>> {
     return Status::ok();
   }
 
-  /// `ofCpu` has the segments of the layers that the CPU computes, which stay
-  /// in RAM.
+  /// `ofCpu` lists the segments that the CPU's layers use. These stay in RAM.
   void addGpuPlacement(OpBuilder &builder, const GpuPlacement &planned,
                        const llvm::DenseSet<StringAttr> &ofCpu) {
     ModuleOp module = getOperation();

@@ -16,8 +16,9 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     with one `plan.program` for each class of batch sizes. Kernels, their grids
     and their layouts come from codegen/ for the target, which is recorded on the
     module as `plan.target`. If the target has a GPU, all kernels are for the GPU
-    (CudaLowering.h), except those of the first `cpu-layers` layers. Later passes may assume that codegen/ can generate the
-    kernel of every dispatch.
+    (CudaLowering.h). But if `cpu-layers` is not 0, the kernels of this number of
+    layers and of the embedding before them are for the CPU. Later passes may
+    assume that codegen/ can generate the kernel of every dispatch.
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"",
@@ -54,9 +55,9 @@ def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
     for kernels. If a dispatch binds two matrices, the second one begins with a
     chunk of its own if it is large. A tensor that several steps use is in the
     segment of the first. A segment for the kernels follows the weights;
-    compile-kernels sets its size. Steps of kind embed only gather rows, so what
-    no other step uses is in a table at the end. Each kernel of a GPU is an
-    executable with a segment of its own.
+    compile-kernels sets its size. Steps of kind embed only gather rows, so a
+    tensor that no other step uses is in a table at the end. Each kernel of a GPU
+    is an executable with a segment of its own.
   }];
 }
 
@@ -65,10 +66,11 @@ def SplitSteps : Pass<"split-steps", "::mlir::ModuleOp"> {
   let description = [{
     A step must have all its weights in memory before it starts. A step whose
     matmuls read more than `part-bytes` bytes of weights becomes several
-    consecutive steps of about equal size, in all programs. Each runs some of the
-    row tiles; tensors, segments and kernels stay as they are. What precedes the
-    matmuls stays in the first part, and what follows them goes to the last. The
-    parts are named "layer.3.ffn_in", "layer.3.ffn_in.1", and so on.
+    consecutive steps of about equal size, in all programs. Each of these parts
+    runs some of the row tiles; tensors, segments and kernels stay as they are.
+    A dispatch that is not a matmul goes to the part in which the next matmul
+    begins, or to the last part if no matmul follows. The parts are named
+    "layer.3.ffn_in", "layer.3.ffn_in.1", and so on.
   }];
   let options = [Option<"partBytes", "part-bytes", "uint64_t", "4194304",
                         "The most bytes of weights that a step should read">];
@@ -94,9 +96,9 @@ def VerifyMemory : Pass<"verify-memory", "::mlir::ModuleOp"> {
 def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
   let summary = "List the order in which a pass first needs the segments";
   let description = [{
-    Adds one `plan.read` per segment of weights. It names the first step of the
-    smallest program that binds one of the segment's tensors and does not merely
-    gather rows of it.
+    Adds one `plan.read` per segment of weights. The op names a step of the
+    smallest program: the first step that binds a tensor of the segment and does
+    more than gather rows of this tensor.
   }];
 }
 
@@ -123,11 +125,12 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
 def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
   let summary = "Divide the weights between RAM and disk";
   let description = [{
-    Adds one `plan.placement` for the RAM that the plan may use, and smaller ones
-    for 90, 75 and 50 % of it. Each accounts for every byte of RAM. Weights that
-    do not fit are read from the disk in every pass. Fails if anything else does
-    not fit. If the share of the weights that stays in RAM is given, there is
-    only one placement.
+    Adds one `plan.placement` for all of the RAM that the plan may use, and one
+    each for 90, 75 and 50 % of this RAM, but leaves out placements that do not
+    fit or that are equal to the one before. Each placement accounts for every
+    byte of RAM. Weights that do not fit are read from the disk in every pass.
+    Fails if anything else does not fit in all of the RAM. If the share of the
+    weights that stays in RAM is given, there is only one placement.
 
     For a GPU, the placements are for all of the VRAM and the RAM that the plan
     may use, and for smaller sizes of both (planner/GpuAlternates.h). Weights

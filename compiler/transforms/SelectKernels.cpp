@@ -251,10 +251,10 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         }
         if (found && found != operand) {
           return unsupportedError(
-              "--cpu-layers: several results of the layers before '" +
+              "--cpu-layers: the GPU's layers, which begin with step '" +
               cast<StepOpInterface>(first).getStepName() +
-              "' are used after it, but only the residual stream can be copied "
-              "to the GPU; leave the option out");
+              "', use several results of the CPU's layers, but only the "
+              "residual stream can be copied to the GPU; leave the option out");
         }
         found = operand;
       }

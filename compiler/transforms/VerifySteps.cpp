@@ -27,7 +27,7 @@ public:
         return failure();
       }
     }
-    // nextLayer is 0 if the model has no attention at all, which is valid.
+    // If nextLayer is 0, the model has no attention at all, which is valid.
     if ((nextLayer != 0 && nextLayer != hyperparameters.getLayers()) ||
         pending) {
       return graph.emitOpError()

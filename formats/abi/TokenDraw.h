@@ -1,9 +1,9 @@
 //===- TokenDraw.h - how a GPU draws the next token -------------*- C++ -*-===//
 //
-// The runtime writes one of these records for each token of a batch, and the
-// kernel that chooses the next tokens reads it (BatchArray in plan.fbs). They
-// describe the stages of the host's sampler that a GPU has, in the order top-k,
-// top-p, min-p, temperature, draw (docs/sampling.md).
+// The runtime writes a TokenDraw for each token of a batch, and the kernel that
+// chooses the next tokens reads it (BatchArray in plan.fbs). The record
+// describes those stages of the host's sampler that a GPU has, in the order
+// top-k, top-p, min-p, temperature, draw (docs/sampling.md).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_ABI_TOKENDRAW_H
@@ -32,11 +32,12 @@ static_assert(sizeof(TokenDraw) == 48);
 
 /// Where the first of the records is in BatchArray::TokenCount, in bytes.
 inline constexpr uint32_t kTokenDrawOffset = 64;
-/// The largest vocabulary of which tokens can be drawn on a GPU. With it, the
-/// sum of all weights is an integer that a double represents exactly.
+/// The largest vocabulary from which a GPU can draw tokens. Up to this size,
+/// the sum of all weights is an integer that a double represents exactly.
 inline constexpr uint32_t kMostDrawnTokens = uint32_t{1} << 21;
-/// The largest top-k of which a GPU draws. It lists the kept tokens in the
-/// memory that a thread block shares.
+/// The largest top-k with which a GPU can draw. The kernel has a list of the
+/// tokens that top-k keeps, and this list must fit in the memory that a thread
+/// block shares.
 inline constexpr uint32_t kMostKeptTokens = 1024;
 
 } // namespace air

@@ -35,10 +35,10 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 /// Completes `data`, a vocabulary that comes from elsewhere, with what the
 /// model's file says besides the vocabulary: the chat template, the ids of
 /// special tokens, and, unless `data.hasTemplate`, whether BOS and EOS are
-/// added. What the file does not say stays as it is. If `data.hasTemplate`, so
-/// do the ids that affect how texts are encoded: BOS and EOS if they are added,
-/// and the unknown token unless every text can be encoded without it. Fails
-/// with Corrupt if an id is outside the vocabulary.
+/// added. What the file does not say stays as it is. If `data.hasTemplate` is
+/// true, the ids that affect how texts are encoded stay as they are, too: BOS
+/// and EOS if they are added, and the unknown token unless every text can be
+/// encoded without it. Fails with Corrupt if an id is outside the vocabulary.
 Result<TokenizerData> withGgufSpecials(const ModelSource &source,
                                        TokenizerData data);
 

@@ -88,15 +88,17 @@ struct CpuRates {
   bool operator==(const CpuRates &) const = default;
 };
 
-/// The bytes of vector operands per operation of byte_dot_mixed. For 128
-/// operations, its loop has 2.5 instructions of 64 bytes: a dot product, an AND
-/// and half a shift. Bytes of vector operands are the unit in which a plan
-/// counts the arithmetic of a pass (docs/plan-format.md).
+/// The bytes of vector operands per operation of byte_dot_mixed. The loop has
+/// two ANDs and a shift for every two dot products, so it has 2.5 instructions
+/// for each dot product. The operands of an instruction have 64 bytes, and a
+/// dot product counts as 128 operations. Bytes of vector operands are the unit
+/// in which a plan counts the arithmetic of a pass (docs/plan-format.md).
 inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 
-/// How much of the shorter of two times overlappedTime() adds to the longer one
-/// if both are equal. Fitted to 25 decode passes of whole models on two cores
-/// of a Zen 4, of which 23 are predicted within 10 % (docs/performance.md).
+/// The share of the shorter time that overlappedTime() adds to the longer one
+/// if both times are equal. Fitted to 25 decode passes of whole models on two
+/// cores of a Zen 4, of which 23 are predicted within 10 %
+/// (docs/performance.md).
 inline constexpr double kExposedShare = 0.5;
 
 /// The time that cores take if reading alone takes `reading` and arithmetic
@@ -107,10 +109,9 @@ inline constexpr double kExposedShare = 0.5;
 /// not hidden: kExposedShare * sqrt(shorter / longer).
 double overlappedTime(double reading, double arithmetic);
 
-/// The shares of the full rates of the disk and of memory that are reached
-/// while both are read. The disk writes to the memory from which the cores
-/// read, so each slows down the other. Both shares are from kLeastKeptShare to
-/// 1.
+/// While the disk and memory are both read, each reaches only a share of its
+/// full rate, because the disk writes to the memory from which the cores read.
+/// Both shares are from kLeastKeptShare to 1.
 ///
 /// The default is for machines on which nothing has been measured. With it, the
 /// time of a pass is the longer of the disk's and the cores' time, plus a fifth

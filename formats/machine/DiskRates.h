@@ -17,9 +17,9 @@
 //           the bytes per second that all cores read from memory while the disk
 //           is read in this way: 0..2^63-1
 // `airrun probe` measures which fractions of disk_bandwidth and of
-// memory_bandwidth are left while both are read (DiskProbe.h). The two rates
-// times these fractions are bandwidth_beside and memory_beside, each of which
-// is only written if it is known.
+// memory_bandwidth are left while both are read (DiskProbe.h). The rates
+// bandwidth_beside and memory_beside are disk_bandwidth and memory_bandwidth
+// times these fractions. Each of the two is only written if it is known.
 // `cached` and `curve` are only written if there is a curve or a ring.
 //
 // Thread-safety: plain data and pure functions.
@@ -49,8 +49,9 @@ std::string_view ioMethodName(IoMethod method);
 /// The method called `name`, or nullopt if there is none.
 std::optional<IoMethod> ioMethodOf(std::string_view name);
 
-/// Offsets, lengths and addresses of blocks are multiples of this, in bytes. It
-/// suits every file system whose blocks are no larger than a page of 4 KiB.
+/// Offsets, lengths and addresses of blocks are multiples of this number of
+/// bytes. This alignment suffices for every file system whose blocks are no
+/// larger than a page of 4 KiB.
 inline constexpr uint64_t kBlockAlignment = 4096;
 /// The largest block, in bytes. Linux reads at most 2 GiB minus a page at once.
 inline constexpr uint64_t kMaxBlockBytes = uint64_t{1} << 30;

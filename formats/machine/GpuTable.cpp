@@ -16,8 +16,8 @@
 // of half precision, which the matrix instructions reach. Arc: half of the int8
 // rate that Intel states for its matrix units. "arch" is the compute capability
 // that NVIDIA's page "CUDA GPUs" states. "multiprocessors" is the data sheet's
-// number of CUDA cores divided by 64 (Turing and A100) or 128 (all others), the
-// number that each multiprocessor has.
+// number of CUDA cores divided by the number of CUDA cores of a multiprocessor,
+// which is 64 (Turing and A100) or 128 (all others).
 //
 //===----------------------------------------------------------------------===//
 #include "formats/machine/GpuTable.h"

@@ -38,7 +38,8 @@ void appendFolders(const std::string &mount, std::string group, bool isUnified,
 }
 
 /// Returns the folders of this process's cgroups that may have the files of
-/// `controller`: in version 1 those of its hierarchy, and those of version 2.
+/// `controller`: the folders of the version 1 hierarchy to which the controller
+/// belongs, and all folders of version 2.
 std::vector<GroupFolder> groupFolders(const std::string &root,
                                       const std::string &controller) {
   std::vector<GroupFolder> folders;

@@ -104,11 +104,11 @@ Microarchitecture zen3() {
 }
 
 /// EPYC of family 25, model 17. All rates except those of decoding were
-/// measured on two cores of such a CPU. A core executes one 512-bit byte dot
-/// product per cycle, or one in 1.28 cycles together with an AND and half a
-/// shift, and one bfloat16 dot product per cycle. Each of its two FMA units is
-/// 256 bits wide, so together they execute one 512-bit FMA per cycle. The peak
-/// bandwidth is that of two channels of DDR5-5200.
+/// measured on two cores of such a CPU. A core executes one 512-bit dot product
+/// of bfloat16 or of bytes per cycle. In a loop with an AND for each byte dot
+/// product and a shift for every two, a byte dot product takes 1.28 cycles. The
+/// core's two FMA units are 256 bits wide, so together they execute one 512-bit
+/// FMA per cycle. The peak bandwidth is that of two channels of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {
@@ -238,8 +238,9 @@ Microarchitecture sapphireRapids() {
 /// The P-cores of a Core i9-12900K at their base frequency, 3.2 GHz. A core
 /// executes two 256-bit FMAs or byte dot products per cycle, and three vector
 /// instructions in all, so two dot products, two ANDs and a shift take 5 / 3
-/// cycles. A core reads sixteen cache lines of 64 bytes per 80 ns, the latency
-/// of the memory. The peak bandwidth is that of two channels of DDR5-4800.
+/// cycles. Sixteen cache lines of 64 bytes in flight at a latency of 80 ns
+/// result in 12.8 GB/s for a core. The peak bandwidth is that of two channels
+/// of DDR5-4800.
 Microarchitecture alderlake() {
   Microarchitecture row = {"alderlake", "x86_64", with(avx2(), {"avxvnni"}),
                            ratesOf({3200, 3200, 12'800, 7680, 0}),

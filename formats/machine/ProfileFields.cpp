@@ -97,8 +97,8 @@ std::string ProfileFields::shown(const ProfileJson &value) {
 }
 
 ProfileJson parseProfileJson(const std::string &json, std::string &repeated) {
-  // Element D holds the keys of the object that is open at depth D, where lists
-  // count as a level, too. The array has enough elements for every valid
+  // Element D holds the keys of the object that is open at depth D. A list
+  // counts as a level, too. The array has enough elements for every valid
   // profile and every valid ProbeCache.
   std::array<std::set<std::string>, 6> seen;
   auto onEvent = [&](int depth, ProfileJson::parse_event_t event,

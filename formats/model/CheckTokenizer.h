@@ -24,9 +24,10 @@ constexpr size_t kMostSpecialBytes = size_t{1} << 23;
 /// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
 /// id lies outside the vocabulary, a score is not a number (or, for Unigram,
 /// not finite), a byte token is not named like <0x0A>, a token of an RWKV
-/// vocabulary has an invalid escape, a Charsmap is malformed, or there is no
-/// unknown token although the vocabulary is WordPiece or some byte has no token
-/// (in a byte-level BPE vocabulary, some byte that ordinary text can contain).
+/// vocabulary has an invalid escape, or a Charsmap is malformed. Also fails
+/// with Corrupt if there is no unknown token, but one is needed: because the
+/// vocabulary is WordPiece, or because some byte has no token. In a byte-level
+/// BPE vocabulary, only the bytes that ordinary text can contain need tokens.
 /// Fails with Unsupported if the pre-tokenizer of a BPE vocabulary is missing
 /// or unknown, in which case the message lists the known ones, or if the
 /// special tokens have more than kMostSpecialBytes.

@@ -17,8 +17,8 @@
 
 namespace air {
 
-/// What a step does. The fields of TextStep that it does not name are zero or
-/// empty.
+/// What a step does. The comment of each kind names the fields of TextStep that
+/// steps of this kind use; all other fields are zero or empty.
 enum class TextStepKind : uint8_t {
   // Steps of the normalizer.
   Form = 0,         ///< converts to the NormalForm `number`

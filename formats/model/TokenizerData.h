@@ -67,8 +67,8 @@ struct TextRules {
   std::optional<NormalForm> form; ///< text is first converted to this form
   TokenSpelling spelling = TokenSpelling::Bytes;
   SpacePrefix prefix = SpacePrefix::None;
-  /// If it is set, it says all about the text, and the fields above are not
-  /// used, except ignoreMerges.
+  /// If TextPipeline::isSet is true, the pipeline alone says how the text is
+  /// prepared, and the fields above are not used, except ignoreMerges.
   TextPipeline pipeline;
 };
 

@@ -15,7 +15,7 @@ struct Shape {
   Kind kind;
   bool normalizes; ///< whether the step may belong to the normalizer
   bool splits;     ///< whether it may belong to the pre-tokenizer
-  uint8_t flags;   ///< all that are allowed
+  uint8_t flags;   ///< all flags that a step may have
   bool hasPattern;
   bool hasContent;
   uint32_t least; ///< the smallest and the largest number

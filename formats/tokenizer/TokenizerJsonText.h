@@ -58,13 +58,14 @@ Result<std::string> prependScheme(const JsonFields &fields);
 /// Bytes in base64, or nothing if `text` is malformed.
 std::optional<std::string> fromBase64(std::string_view text);
 
-/// Reads 'normalizer', 'pre_tokenizer' and 'decoder' of the file `root`. Sets
+/// Reads 'normalizer', 'pre_tokenizer' and 'decoder' of the file `root` into
 /// `data.rules`, `data.charsmap`, `data.addSpacePrefix` and the flags that
-/// `data.kind` uses. If these can describe what the file says, and
-/// `needsPipeline` is false, there is no pipeline. If a pipeline is made, the
-/// fields of `data.rules.pipeline` that belong to the model are kept.
-/// `findsNormalized` says whether there are added tokens that are found in
-/// normalised text.
+/// `data.kind` uses. Only if `needsPipeline` is true, or if these fields
+/// without `data.rules.pipeline` cannot describe what the file says, makes a
+/// pipeline. The caller has already read the fields of `data.rules.pipeline`
+/// that describe the vocabulary (wordPrefix, wordSuffix and longestWord), and a
+/// pipeline that is made keeps them. `findsNormalized` says whether the file
+/// has added tokens that are found in normalised text.
 Status readTextRules(const JsonFields &root, bool needsPipeline,
                      bool findsNormalized, TokenizerData &data);
 

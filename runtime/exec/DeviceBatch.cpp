@@ -205,7 +205,8 @@ void DeviceBatch::fillDraws() {
 
 void DeviceBatch::advance(std::span<const uint32_t> tokens) {
   if (!draws.empty()) {
-    // A program for more tokens than `draws` has does not draw.
+    // `draws` has a record for each token of the largest batch that can be
+    // drawn. In a larger batch, the tokens without a record are not drawn.
     for (size_t i = 0; i < std::min(tokens.size(), draws.size()); ++i) {
       draws[i].draws += draws[i].isBest == 0 ? 1 : 0;
     }
@@ -243,9 +244,9 @@ uint64_t DeviceBatch::fill(const AirBatch &batch, uint64_t maxTokens,
               wordsOf(BatchArray::RopePositions));
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
-  // Kernels read only the first `rows` rows of a block table. If there are
-  // block tables, one of them is the last array, and its other rows are not
-  // counted.
+  // Kernels read only the first `rows` rows of each block table. Without block
+  // tables, all words count. With them, the last array is a block table, and
+  // the words after its first `rows` rows do not count.
   return groups.empty() ? words.size()
                         : firstWord.back() + rows * groups.back().pages;
 }
@@ -278,9 +279,11 @@ Status DeviceBatch::requestTokens(Device &device, size_t count) {
 Result<std::span<const uint32_t>> DeviceBatch::takeTokens(Device &device) {
   const Status status = device.finish(arrived);
   const std::span<const uint32_t> ids = wordsOfHost().first(requested);
-  // A GPU that has failed returns its error for events before the failure, too.
-  // The ids are valid if all of them have arrived, because the copy comes after
-  // the pass that chose them.
+  // After a failure, a GPU returns its error even for events that came before
+  // the failure, so an error of this event does not show that the pass before
+  // it failed. The ids show whether it did: they are copied to the host after
+  // the pass that chose them, so if all of them have arrived, that pass
+  // succeeded and they are valid.
   hasFailedSince =
       !status.isOk() && std::ranges::find(ids, kNotArrived) == ids.end();
   if (!hasFailedSince) {

@@ -267,8 +267,9 @@ Status Executor::choose(std::span<const int32_t> tokens,
   return status;
 }
 
-/// Whether the pass after that of `piece`, which has been enqueued, may run
-/// ahead. That next pass would continue all sequences of `piece`.
+/// Whether the next pass may run ahead (see the top of Executor.h). The pass of
+/// `piece` has already been enqueued, and the next pass would continue all of
+/// its sequences.
 bool Executor::mayRunAhead(const ProgramRecord &program,
                            const AirBatch &piece) const {
   return settled && !timing && dispatchTimes.empty() &&

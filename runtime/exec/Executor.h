@@ -9,9 +9,9 @@
 // device is then a HybridDevice, and the output head, which computes the logits
 // (ProgramTable.h), runs on the GPU.
 //
-// If a GPU runs the head, a piece with fewer tokens than the largest batch
-// of its program is padded, unless the program has tiles (DeviceBatch.h), and
-// only the requested rows of the logits are copied to the host.
+// If a GPU runs the head, only the requested rows of the logits are copied to
+// the host. A program without tiles (DeviceBatch.h) then always computes its
+// largest batch, so a piece with fewer tokens is padded.
 //
 // choose() computes one token of each sequence, and the GPU chooses the token
 // that follows it. Only the ids of these tokens are copied to the host. If the
@@ -26,10 +26,11 @@
 // with these tokens, it only takes the tokens of that pass. Otherwise, the
 // result of the pass is dropped. The pass has then changed nothing but buffers
 // of activations, the arrays of the batch, and keys and values at positions
-// that no sequence has yet; whoever adds these positions later overwrites them.
-// A pass runs ahead only if all kernels run on the GPU, all weights stay in its
-// memory, and no sequence needs another page. If the pass cannot be enqueued,
-// choose() still succeeds, and its next call enqueues the pass.
+// that no sequence has yet; a later pass that adds these positions to a
+// sequence overwrites them. A pass runs ahead only if all kernels run on the
+// GPU, all weights stay in its memory, and no sequence needs another page. If
+// the pass that should run ahead cannot be enqueued, choose() still succeeds,
+// and the next call of choose() enqueues it.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
@@ -87,8 +88,8 @@ struct RunCounters {
   /// and values of its sequences once, and writes new ones for its tokens.
   uint64_t kvBytes = 0;
   uint64_t flops = 0;
-  /// How many of weightBytes and kvBytes together the CPU has read or written
-  /// in RAM, if a GPU runs other steps; 0 if the CPU runs all steps.
+  /// If a GPU runs some of the steps: the part of weightBytes + kvBytes that
+  /// the CPU has read or written. 0 if the CPU runs all steps.
   uint64_t cpuBytes = 0;
   uint64_t cpuKvBytes = 0; ///< the part of cpuBytes for keys and values
 };
@@ -111,8 +112,8 @@ struct ExecutorParts {
   /// all of them.
   DeviceBatch *batch = nullptr;
   uint64_t kvPositionBytes = 0; ///< K and V of one position in all caches
-  /// How many of the kvPositionBytes are in the memory of the CPU if a GPU runs
-  /// some of the kernels; 0 if the CPU runs all of them.
+  /// If a GPU runs some of the kernels: the part of kvPositionBytes that is in
+  /// the memory of the CPU. 0 if the CPU runs all of them.
   uint64_t cpuKvPositionBytes = 0;
   bool kvIsHalf = false; ///< at least one cache holds float16
 };
@@ -123,20 +124,22 @@ public:
 
   Status run(const Batch &batch, LogitsSink sink);
 
-  /// Whether choose() supports this number of sequences. It does not on a CPU.
+  /// Whether choose() supports this number of sequences. False for every number
+  /// if a CPU computes the logits.
   bool canChoose(uint64_t sequences) const;
   /// Whether choose() can also draw that number of tokens.
   bool canDraw(uint64_t sequences) const;
 
   /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
-  /// largest logit. If several tokens have it, the one with the lowest id is
-  /// chosen. If `draws` is not empty, draws[i] says instead how next[i] is
-  /// chosen; the draw of the token after it is one more. The sequences must all
-  /// be different, and the sizes equal. If `continues` is true, the caller will
-  /// probably choose again, with the tokens `next` and their draws, and the
-  /// next pass may run ahead. Results do not depend on it. Errors: as run(),
-  /// and Usage if canChoose() is false, if something is to be drawn and
-  /// canDraw() is false, or if a number in `draws` is out of range.
+  /// largest logit. If several tokens have this logit, the one with the lowest
+  /// id is chosen. If `draws` is not empty, draws[i] says instead how next[i]
+  /// is chosen; each draw adds 1 to TokenDraw::draws for the sequence's next
+  /// token. The sequences must all be different, and the sizes equal. If
+  /// `continues` is true, the caller will probably choose again, with the
+  /// tokens `next` and their draws, and the next pass may run ahead. Results do
+  /// not depend on `continues`. Errors: as run(), and Usage if canChoose() is
+  /// false, if something is to be drawn and canDraw() is false, or if a number
+  /// in `draws` is out of range.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,
                 bool continues = false, std::span<const TokenDraw> draws = {});

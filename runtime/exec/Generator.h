@@ -7,11 +7,11 @@
 //
 // Ownership: a generator borrows the session, the tokenizer and, if there is
 // one, the KeptSequence, which must outlive it. The destructor ends the
-// sequence unless it is a kept one. next() does not allocate once
-// its buffers have grown to the longest piece of the vocabulary. Thread-safety:
-// a generator is used by one thread, the one that uses its session. Errors:
-// those of Session::run, Sampler and TokenFilter. Text that was returned before
-// a failed call stays valid.
+// sequence unless the sequence belongs to a KeptSequence. next() does not
+// allocate once its buffers have grown to the longest piece of the vocabulary.
+// Thread-safety: a generator is used by one thread, the one that uses its
+// session. Errors: those of Session::run, Sampler and TokenFilter. Text that
+// was returned before a failed call stays valid.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_GENERATOR_H

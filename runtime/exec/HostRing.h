@@ -41,8 +41,9 @@ bool readsFromDisk(const plan::Placement &placement);
 std::vector<bool> copiedSegments(const plan::Plan &plan,
                                  const plan::Placement &placement);
 
-/// Allocates page-locked RAM for weights that are copied to a GPU. The error of
-/// Device::allocateHost() is extended by how to need less of it.
+/// Allocates page-locked RAM for weights that are copied to a GPU. If
+/// Device::allocateHost() fails with DoesNotFit, the returned error also says
+/// how to need less page-locked RAM.
 Result<std::span<uint8_t>> allocateForCopies(Device &device, uint64_t bytes);
 
 struct HostRingOptions {

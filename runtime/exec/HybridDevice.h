@@ -10,9 +10,9 @@
 // weights for later steps are copied to it. Before rows are copied from the
 // GPU, run() waits for all of the GPU's work.
 //
-// The caller loads an executable directly with the CPU's or the GPU's device,
-// whichever runs it, and DispatchDesc refers to the executable by the index
-// that the CPU's or the GPU's device returned. All functions other than
+// An executable is not loaded through this class. The caller loads it into the
+// device that runs it, the CPU's or the GPU's, and gives the index that this
+// device returned in DispatchDesc::executable. All functions other than
 // addProgram(), run() and synchronise() are those of the GPU; read() and
 // write(), for example, take addresses of the GPU.
 //
@@ -31,7 +31,7 @@ namespace air::rt {
 
 class HybridDevice final : public Device {
 public:
-  /// Addresses of the CPU must be pointers.
+  /// Addresses in the CPU's memory must be host pointers.
   HybridDevice(Device &cpuDevice, Device &gpuDevice)
       : cpu(cpuDevice), gpu(gpuDevice) {}
 

@@ -22,12 +22,13 @@ struct KernelDevices {
 };
 
 /// Returns the devices of the plan, which must have been verified. Returns
-/// Unsupported if a GPU runs kernels, but the logits are in the memory of the
-/// CPU, or if an executable, a cache group or an output is on a device that
-/// runs no step.
+/// Unsupported in two cases: a GPU runs kernels, but the logits are in the
+/// memory of the CPU; or an executable, a cache group or an output is on a
+/// device that runs no step.
 Result<KernelDevices> devicesOfKernels(const plan::Plan &plan);
 
-/// The plan's record of a device, or null if it has none, as for the CPU.
+/// The plan's record of a device; null if the plan has no record of it. The CPU
+/// never has one.
 const plan::Device *deviceRecord(const plan::Plan &plan, uint32_t device);
 
 /// What a placement needs of one kind of memory.

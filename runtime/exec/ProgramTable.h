@@ -7,8 +7,9 @@
 //
 // A program has two parts. The body consists of the first steps, and its grids
 // depend on the number of tokens. The head consists of the last steps, and its
-// grids depend on the number of tokens whose logits are requested. If more are
-// requested than the plan's max_outputs, the head runs several times.
+// grids depend on the number of tokens whose logits are requested. If the
+// logits of more tokens are requested than the plan's max_outputs, the head
+// runs several times.
 //
 // On a GPU, the head consists of the steps of kind Head. In a program without
 // tiles (DeviceBatch.h), kernels always process the largest number of tokens,

@@ -10,8 +10,9 @@
 // from the disk is also up to each session, because a queue of reads belongs to
 // the file of one plan and to the ring that its passes empty.
 //
-// Sessions that share threads take turns, for one walk (ThreadPool.h) at a time
-// and in the order of their calls. Passes on a GPU overlap as far as it allows.
+// Sessions that share threads take turns: the pool serves one walk
+// (ThreadPool.h) at a time, in the order of the calls. Passes of different
+// sessions on the same GPU overlap as far as the GPU allows.
 //
 // Ownership: shared by its sessions, which keep it alive, and which own the
 // threads and GPUs that it gives them. Thread-safety: any thread may call any
@@ -38,7 +39,8 @@ namespace air::rt {
 using GpuOpener =
     std::function<Result<std::unique_ptr<Gpu>>(const plan::Device &record)>;
 
-/// A device on a GPU, and the GPU, which stays open as long as its users.
+/// A Device of its own for one session, and the GPU that it uses. The GPU stays
+/// open as long as any SharedDevice refers to it.
 struct SharedDevice {
   std::shared_ptr<const Gpu> gpu;
   std::unique_ptr<Device> device;

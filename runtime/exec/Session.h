@@ -90,8 +90,9 @@ struct SessionOptions {
   /// The threads and GPUs that this session shares with others. Without it, the
   /// session has threads of its own, and `gpu` makes the device of a GPU.
   std::shared_ptr<Runtime> runtime;
-  /// Not used if the runtime has GPUs. If it has none, or if there is none, and
-  /// this is empty too, plans for a GPU are refused with Unsupported.
+  /// Makes the device of a GPU if `runtime` is null or has no GPUs, and is not
+  /// used otherwise. If it would be used but is empty, plans for a GPU are
+  /// refused with Unsupported.
   GpuFactory gpu;
   /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.

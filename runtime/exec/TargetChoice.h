@@ -1,7 +1,7 @@
 //===- TargetChoice.h - which target of a plan runs here --------*- C++ -*-===//
 //
-// A plan for several targets contains a plan for each of them. A target is for
-// a GPU if its machine has one, and otherwise for a CPU.
+// A plan for several targets contains a plan for each of them. A target whose
+// machine has a GPU is a target for a GPU; any other is a target for a CPU.
 //
 // Thread-safety: pure functions.
 //

@@ -90,7 +90,7 @@ public:
   Result<BlockDone> wait();
 
   /// The size in bytes that a block from `offset` on should have: at most
-  /// `most`, and about `wanted`. Some readers choose it so that no two
+  /// `most`, and about `wanted`. Some readers choose the size so that no two
   /// blocks need the same bytes of the file.
   virtual uint64_t sizeOfBlock(uint64_t offset, uint64_t most,
                                uint64_t wanted) const {

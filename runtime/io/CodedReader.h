@@ -24,10 +24,10 @@ namespace air::rt {
 
 class CodedReader final : public RawWeightReader {
 public:
-  /// Opens a reader with the Pread method. It uses Buffered instead if `wanted`
-  /// is Buffered, or if the plan cannot be read without the page cache
-  /// (OpenedReader::note then says so). `plan` must have been opened from a
-  /// file.
+  /// Opens a reader that uses the Pread method. If `wanted` is Buffered, or if
+  /// the plan cannot be read without the page cache (OpenedReader::note then
+  /// says so), the reader uses the Buffered method instead. `plan` must have
+  /// been opened from a file.
   static Result<OpenedReader> open(const PlanFile &plan, IoMethod wanted);
   ~CodedReader() override { stopThreads(); }
 

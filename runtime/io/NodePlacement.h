@@ -5,8 +5,9 @@
 // reads its own contiguous part of a matrix. Segments are therefore divided in
 // the same way, and each part is read under a memory policy that prefers the
 // node of its readers. Pages that are already in the page cache stay where they
-// are. Where weights are read into memory of the process, that memory has such
-// a policy itself, so it does not matter which thread reads them from the file.
+// are. If weights are instead read into memory that the process has allocated,
+// that memory itself has such a policy, so it does not matter which thread
+// reads the weights from the file.
 //
 // All of this is advice: if the system refuses it, the plan only runs slower.
 //

@@ -142,10 +142,10 @@ void SegmentArena::unmapRing() {
   }
 }
 
-/// Whether a window may be unmapped once the windows from it on have more than
-/// `most` bytes. This is so if the next window that shows some of the same
-/// bytes of the ring comes before, because the first one is then no longer in
-/// use.
+/// Whether every window may be unmapped once it and the windows after it have,
+/// together, more than `most` bytes. It may if, before that point, another
+/// window shows some of the same bytes of the ring, because then the first
+/// window is no longer in use.
 static bool areShortLived(std::span<const RingWindow> windows,
                           uint64_t ringSize, uint64_t most) {
   const auto overlap = [&](const RingWindow &a, const RingWindow &b) {
@@ -225,9 +225,10 @@ bool SegmentArena::isHidden(uint8_t *begin, const uint8_t *end) const {
 /// Unmaps a window. Its addresses stay reserved, and cannot be accessed. If the
 /// system refuses to do so, the window stays mapped, which does no harm.
 void SegmentArena::hide(const RingWindow &window) {
-  // The system frees a page table, which is for 2 MiB of addresses, when all of
-  // them are unmapped at once. If the window begins within such a range, the
-  // addresses before it are therefore unmapped again if they can be.
+  // A page table covers 2 MiB of addresses, and the system frees it only when
+  // all of these addresses are unmapped in one call. If the window begins
+  // inside such a range, the addresses before it in that range are therefore
+  // unmapped again, unless they are in use.
   uint8_t *begin = segment(window.segment) + window.offset;
   uint8_t *const end = begin + window.bytes;
   uint8_t *const table = reinterpret_cast<uint8_t *>(

@@ -15,11 +15,11 @@
 //
 // All windows are mapped from the start, unless they have more than
 // kMostMappings times as many bytes as the ring. If they do, a window is mapped
-// when show() asks for it, and the oldest ones are unmapped to make room. The
-// system keeps page tables for every mapping, limits how many mappings a
-// process may have, and visits all mappings of a page whenever it looks for
-// pages to reclaim. While it visits those of a huge page, no read into that
-// page can begin.
+// when show() asks for it, and the oldest ones are unmapped to make room. There
+// must not be too many mappings: the system keeps page tables for every
+// mapping, limits how many mappings a process may have, and visits all mappings
+// of a page whenever it looks for pages to reclaim. While it visits the
+// mappings of a huge page, no read into that page can begin.
 //
 // If the placement of the segments changes, remap() maps the same addresses in
 // another way. Neither the kernels nor their bindings change.
@@ -75,8 +75,9 @@ public:
   /// to the windows; otherwise empty.
   virtual std::span<uint8_t> ring() const { return {}; }
 
-  /// Makes sure that a window is mapped. It stays mapped until the ring has
-  /// fewer bytes than the window and those that were shown after it, together.
+  /// Makes sure that a window is mapped. The window stays mapped at least until
+  /// it and the windows that were shown after it have, together, more bytes
+  /// than the ring.
   virtual Status show(const RingWindow &window) {
     (void)window;
     return Status::ok();

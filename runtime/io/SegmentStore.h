@@ -70,9 +70,9 @@ public:
   /// kernels. They stay readable. Errors: those of require().
   virtual Status requireNow(std::span<const uint32_t> segments) = 0;
 
-  /// Returns when everything that `step` reads of `segments` is in memory and
-  /// its digests have been verified. It stays readable until release(step).
-  /// Errors: VerificationFailed or Io, with the segment's name.
+  /// Returns when the bytes that `step` reads of `segments` are in memory and
+  /// their digests have been verified. These bytes stay readable until
+  /// release(step). Errors: VerificationFailed or Io, with the segment's name.
   virtual Status require(uint32_t step, std::span<const uint32_t> segments) = 0;
 
   /// Returns the number of consecutive steps, from `step` on and before `end`,
@@ -85,10 +85,10 @@ public:
   /// then need not wait for the device between a step and its release().
   virtual bool ordersWork() const { return false; }
 
-  /// Ends the loading of a store that keeps all weights: returns when all
-  /// segments of the plan's list of reads are in memory, even if no step has
-  /// required them. A store that streams weights returns at once. Errors: those
-  /// of require().
+  /// If the store keeps all weights, completes their loading: returns when all
+  /// segments of the plan's list of reads are in memory, even those that no
+  /// step has required. A store that streams weights returns at once. Errors:
+  /// those of require().
   virtual Status requireRest() = 0;
 
   /// Returns when the ranges have been read at the addresses that table() gives

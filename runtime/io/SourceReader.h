@@ -6,8 +6,8 @@
 // cache, and arranges it in the memory of the request.
 //
 // A range may begin and end anywhere in a file, so up to a block more is read
-// at each end. If two requests need parts of the same row block, it is read
-// twice; requests of the sizes that sizeOfBlock() returns avoid this.
+// at each end. A row block of which two requests need parts is read twice;
+// requests of the sizes that sizeOfBlock() returns avoid this.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, but opens
 // the files itself. Thread-safety and errors: as for RawWeightReader.
@@ -26,10 +26,10 @@ namespace air::rt {
 
 class SourceReader final : public RawWeightReader {
 public:
-  /// Opens a reader with the Pread method. It uses Buffered instead if `wanted`
-  /// is Buffered, or if one of the files cannot be read without the page cache
-  /// (OpenedReader::note then says so). `plan` must have been opened from a
-  /// file.
+  /// Opens a reader that uses the Pread method. If `wanted` is Buffered, or if
+  /// one of the files cannot be read without the page cache (OpenedReader::note
+  /// then says so), the reader uses the Buffered method instead. `plan` must
+  /// have been opened from a file.
   static Result<OpenedReader> open(const PlanFile &plan,
                                    const SourceFiles &sources,
                                    const ReferencedBytes &bytes,

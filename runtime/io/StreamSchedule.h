@@ -76,8 +76,8 @@ std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 /// Which of the weights that stay in RAM a StreamSchedule reads.
 enum class ResidentWeights : uint8_t {
   All,
-  /// Only those that each pass copies to a GPU. Kernels of the CPU read the
-  /// others where they lie in the mapping of the plan.
+  /// Only those that each pass copies to a GPU. Kernels of the CPU read all
+  /// other weights directly from the mapping of the plan.
   Copied,
 };
 

@@ -151,7 +151,8 @@ Status StreamStore::changeTo(uint32_t placement) {
   unusable = mapPlacement(placement);
   if (!unusable.isOk() && placement < before &&
       unusable.code() == ErrorCode::DoesNotFit) {
-    // The limits allow this much memory, but the system has refused it.
+    // The limits allow as much memory as the larger placement needs, but the
+    // system has refused it.
     isGrowthRefused = true;
     unusable = mapPlacement(before);
   }
@@ -185,8 +186,8 @@ Status StreamStore::adaptToMemory() {
   }
   // A placement fits if all limits allow the memory that it needs, and if the
   // memory that it needs in addition to that of the current placement is free.
-  // It may not be free although the limits allow it, because other processes
-  // count towards the same limits.
+  // This memory may not be free although the limits allow it, because other
+  // processes count towards the same limits.
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
     return needed <= room->smallest &&

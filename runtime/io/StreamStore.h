@@ -49,15 +49,15 @@ namespace air::rt {
 
 struct StreamOptions {
   IoMethod method = IoMethod::Uring;
-  /// The number of blocks in flight. At least kLeastDepth are used, whatever
-  /// the value: the thread that requests blocks competes with the compute
+  /// The number of blocks in flight. A value below kLeastDepth counts as
+  /// kLeastDepth: the thread that requests blocks competes with the compute
   /// threads for the CPUs, so there must be enough requests to keep the disk
   /// busy while this thread waits for a CPU.
   uint32_t depth = kLeastDepth;
   static constexpr uint32_t kLeastDepth = 8;
-  /// The size of a block in bytes. At most kMostBlockBytes are used, so that
-  /// the blocks in flight fill only a part of the ring. Smaller blocks would
-  /// cost more, because a disk needs some time for each request.
+  /// The size of a block in bytes. A larger value counts as kMostBlockBytes, so
+  /// that the blocks in flight fill only a part of the ring. Smaller blocks
+  /// would cost more, because a disk needs some time for each request.
   uint64_t blockBytes = kMostBlockBytes;
   static constexpr uint64_t kMostBlockBytes = uint64_t{2} << 20;
   uint32_t placement = 0; ///< index into Plan.placements
@@ -83,9 +83,9 @@ uint64_t ramOf(const plan::Placement &placement);
 class StreamStore final : public SegmentStore, public DiskStream {
 public:
   /// The number of passes in a row in which there must have been memory for a
-  /// larger placement before the store changes to it. It does not change at
-  /// once, because a limit that often goes up and down would then cause a
-  /// change in every second pass.
+  /// larger placement before the store changes to it. If the store changed at
+  /// once, a limit that often goes up and down would cause a change in every
+  /// second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
 
   /// Starts the store, which begins to read weights immediately.
@@ -149,8 +149,9 @@ private:
   /// The largest placement for which there was memory at the beginning of each
   /// of the last roomyPasses passes.
   uint32_t roomyPlacement = 0;
-  /// The system has refused memory for a larger placement. The store does
-  /// not ask for it again, because each attempt drops what has been read ahead.
+  /// Whether the system has refused memory for a larger placement. If it has,
+  /// the store does not try a larger placement again, because each attempt
+  /// drops what has been read ahead.
   bool isGrowthRefused = false;
   std::unique_ptr<BlockReader> reader;
   std::optional<SegmentArena> arena;

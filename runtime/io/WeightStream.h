@@ -110,7 +110,8 @@ private:
     uint64_t pass = 0;
     uint32_t index = 0; ///< the index of its read in schedule.reads
     uint64_t bytes = 0;
-    /// The number of bytes from the start of the read to the end of the block.
+    /// The number of bytes from the start of the read to the end of this
+    /// request.
     uint64_t end = 0;
     bool done = false;
   };
@@ -162,14 +163,14 @@ private:
   /// it need.
   std::vector<uint32_t> readsBefore;
   /// The number of reads, counted over all passes, that have been completed or
-  /// skipped. After read `index` of pass `pass` it is
-  /// pass * reads.size() + index + 1.
+  /// skipped: pass * reads.size() + index + 1 after read `index` of pass
+  /// `pass`.
   std::atomic<uint64_t> ready{0};
 
   std::mutex mutex;
   std::condition_variable forReader;
   std::condition_variable forExecutor;
-  // The mutex guards these members.
+  // The mutex guards the members below.
   /// The number of steps that have run or were left out, counted over all
   /// passes.
   uint64_t stepsDone = 0;

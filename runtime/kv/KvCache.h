@@ -64,8 +64,8 @@ public:
   /// Keeps the first `length` positions and drops the others. Returns Usage if
   /// the sequence is shorter.
   Status truncate(SequenceId sequence, uint64_t length);
-  /// Starts a sequence with the first `length` positions of another. They share
-  /// the pages, so this takes no page.
+  /// Starts a sequence with the first `length` positions of another. The two
+  /// sequences share the pages of these positions, so no free page is taken.
   Result<SequenceId> fork(SequenceId sequence, uint64_t length);
 
   bool isLive(SequenceId sequence) const {

@@ -64,7 +64,9 @@ public:
     for (size_t i = 0; i < done * width / kChunk; ++i) {
       chunks[i].reset();
     }
-    // If much remains, there is nothing in common, and there may not be soon.
+    // An attempt may have to go back over everything that has not been passed
+    // on. Wait until the text has grown by at least as much, so that the total
+    // time of all attempts is proportional to the length of the text.
     nextAttempt = last + std::max(kInterval, last - done);
   }
 

@@ -116,7 +116,7 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   ASSERT_NE(gpu.gpu(), nullptr);
   // A page of the KV cache has 64 positions, and a pass has at most 512 tokens.
   // With AIR_TEST_ALL, prompts just below, at and just above these limits are
-  // tested, too. Otherwise, only one prompt of such a length is.
+  // tested, too. Without it, only one prompt of such a length is tested.
   std::vector<int32_t> lengths = {1, 8, 9, 17, 64, 130};
   if (std::getenv("AIR_TEST_ALL") != nullptr) {
     lengths.insert(lengths.end(), {63, 65, 511, 512, 513});

@@ -64,9 +64,9 @@ def refusal(*command):
     return done.stderr
 
 
-# The message for too little memory states the least that is enough. It is
-# enough only if weights may be read from the disk, and 32 KiB less are not
-# enough.
+# The message for too little memory states the least amount that is enough. This
+# amount is not enough if weights may not be read from the disk, and 32 KiB less
+# are never enough.
 least = t.least_ram(model, work / "none.air", "--ctx", 128)
 for too_little in ((least, "--disk", 0), (least - 2**15,)):
     refusal(t.AIRPACK, model, "--target", "host", "--ctx", 128, "-o", work / "none.air", "--ram", *too_little)

@@ -19,8 +19,8 @@ using Values = KernelBuilder::Values;
 
 constexpr const char *kLoopName = "arithmetic_limit";
 constexpr int64_t kTurns = 1 << 15;
-// A sample takes at least this long. It is short, so that other processes do
-// not disturb every sample.
+// The least duration of a sample. A sample is short, so that other processes do
+// not disturb every one of them.
 constexpr uint32_t kSampleMilliseconds = 2;
 
 /// The kind and the sizes of a loop with several independent dependency chains,

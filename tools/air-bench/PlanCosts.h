@@ -64,9 +64,9 @@ struct PassShape {
   uint64_t outputs = 1;
 };
 
-/// Whether `name` is the name of part number `part` of a divided step, where
-/// `part` is at least 1. `first` is the name of part 0, to which airpack
-/// appends ".1", ".2" and so on for the other parts.
+/// Whether `name` is the name of part `part` of a divided step. Parts are
+/// counted from 0, and `part` must be at least 1. `first` is the name of part
+/// 0, to which airpack appends ".1", ".2" and so on for the other parts.
 bool isPartOf(std::string_view name, std::string_view first, uint64_t part);
 
 /// The costs of the steps, in execution order, of the program that runs passes

@@ -276,7 +276,7 @@ Status Session::read(const ReadProbe &probe) {
   const uint64_t wordBytes = uint64_t{4} * kernel.gridX * kernel.threads;
   AIR_RETURN_IF_ERROR(bytes.allocate(driver, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(words.allocate(driver, wordBytes));
-  // One word differs from the others, so exactly one thread's result must
+  // One word differs from the others, so the result of exactly one thread must
   // differ, too.
   AIR_RETURN_IF_ERROR(driver.fill(bytes.at(), 0x5a, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(

@@ -382,7 +382,7 @@ Status measureRounds(rt::Session &session, Workload &work,
 /// Adds to `measured` what the plan predicts for a decode pass with the
 /// placement in use: the tokens per second, which stay 0 if the plan did not
 /// know the machine's bandwidths, and the traffic of each link. Also adds the
-/// shares of their rates that disk and memory keep while both are read.
+/// shares that disk and memory keep of their rates (BenchMeasurement::kept).
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
   measured.gpuRingBytes = static_cast<double>(session.plan()

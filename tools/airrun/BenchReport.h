@@ -5,10 +5,12 @@
 // does not keep all weights in this memory, other links bring in the rest: from
 // the disk to RAM, from RAM to the memory of a GPU, or both. The limit of a
 // link is its highest measured bandwidth in bytes per second, and its usual
-// rate is the median of the same samples. For the memory of a GPU, both are
-// those of copies within it. The minimal bytes are those that each token must
-// read over the link: the weights and the KV cache over the first, and over the
-// others the weights that the placement does not keep in VRAM or in RAM.
+// rate is the median of the same samples. For the memory of a GPU, both rates
+// are measured by copies within that memory. The minimal bytes of a link are
+// the bytes that each token must read over it. Over the first link, these are
+// the weights and the KV cache. Over the links from the disk and from RAM, they
+// are the weights that the placement does not keep in RAM and in VRAM,
+// respectively.
 //
 // If the CPU computes some layers and a GPU the others, the first two links are
 // the memory of the GPU and RAM. The two devices work in turn, so the times of
@@ -113,8 +115,9 @@ struct BenchMeasurement {
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
   /// The size of the ring in VRAM through which passes copy.
   double gpuRingBytes = 0;
-  /// The shares of their rates that disk and memory keep while both are read:
-  /// measured by this run, or if it measured none, those of the plan's machine.
+  /// While both are read, disk and memory each reach only a share of the rate
+  /// that they have alone. These are the shares that this run measured, or if
+  /// it measured none, those of the plan's machine.
   KeptShares kept;
   bool isKeptMeasured = false;
   /// The links in the plan's prediction; empty if the plan has none.
@@ -173,8 +176,8 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 
 /// If decode is faster than the limit of a link, other load may have lowered
 /// the limit, so it is measured again, at most kMostLimitRetries times.
-/// `measureAgain` returns the limit (in bytes/s) of the link with the given
-/// index; a higher one replaces the old.
+/// `measureAgain` measures the limit (in bytes/s) of the link with the given
+/// index; if it is higher than the old limit, it replaces the old limit.
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 

@@ -50,7 +50,8 @@ struct ChatTools {
   rt::ToolChoice choice;
 };
 
-/// Fails with Usage if there are tools, which exclude a grammar.
+/// Fails with Usage if there are tools, because a grammar cannot be combined
+/// with tools.
 Status checkNoTools(const ChatTools &tools);
 
 class Chat {

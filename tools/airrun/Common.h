@@ -35,13 +35,13 @@ cli::Option tokensOption();
 /// that is not an id.
 Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
-/// Opens the plan that the command line names, with its --threads, --device,
-/// --ram, --io, --io-limit, --source and --random-weights. Prints a note if the
-/// disk is not read in the way that --io names, if --io-limit has no effect, or
-/// if a session on a GPU uses a placement other than the first. For a plan that
-/// uses a GPU, --threads is a Usage error if the CPU runs no step, and
-/// --io and --io-limit are Usage errors if no placement reads weights from the
-/// disk.
+/// Opens the plan that the command line names, as the options --threads,
+/// --device, --ram, --io, --io-limit, --source and --random-weights ask. Prints
+/// a note if the disk is not read in the way that --io names, if --io-limit has
+/// no effect, or if a session on a GPU uses a placement other than the first.
+/// For a plan that uses a GPU, --threads is a Usage error if the CPU runs no
+/// step, and --io and --io-limit are Usage errors if no placement reads weights
+/// from the disk.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The GPU that --device chooses for a plan that was made for `record`.
@@ -51,8 +51,8 @@ rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
 /// The plan's tokenizer, or nothing if the plan has no vocabulary.
 Result<std::optional<rt::Tokenizer>> planTokenizer(const rt::Session &session);
 
-/// The largest text that is read, and the explanation in the error message for
-/// a larger one.
+/// The size of the largest text that is read, and what the error message says
+/// about a larger text.
 struct TextLimit {
   uint64_t bytes;
   /// The end of the message "'FILE' has N bytes, ...": why that is too much,

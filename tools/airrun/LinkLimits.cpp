@@ -63,7 +63,8 @@ firstBytes(std::vector<std::span<const uint8_t>> ranges, uint64_t most) {
   return ranges;
 }
 
-/// Gives the rate at which threads have read memory since its construction.
+/// Measures the rate at which threads have read memory since the clock was
+/// constructed.
 class MemoryClock {
 public:
   explicit MemoryClock(const rt::MemoryReaders &readers)
@@ -100,7 +101,7 @@ void LinkLimits::openCpu(const rt::Session &session) {
 /// Prepares to measure the memory of the CPU, from which a pass reads
 /// `passBytes` bytes.
 Status LinkLimits::addMemory(double passBytes) {
-  // Samples of more than this would only take longer.
+  // Samples of more than `enough` bytes would only take longer.
   AIR_ASSIGN_OR_RETURN(const uint64_t enough, rt::dramBufferBytes(0));
   const auto bytes =
       static_cast<uint64_t>(std::min(passBytes, static_cast<double>(enough)));
@@ -163,7 +164,8 @@ Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
     limits.memory.emplace(
         rt::ReadBandwidth::over(limits.device->threadPool(), resident));
     // The samples read as fast as the disk can. With --io-limit, decoding reads
-    // less, and slows memory down by less than such samples would show.
+    // the disk more slowly, so it slows down memory less than such samples
+    // would show.
     if (store->readLimit() == 0) {
       Result<std::unique_ptr<rt::MemoryReaders>> readers =
           rt::MemoryReaders::over(session.threads(), resident);
@@ -268,8 +270,8 @@ Status LinkLimits::measureTurns(std::span<uint8_t> ring,
     const double memoryBeside = second.rate();
     traffic->stop();
     AIR_RETURN_IF_ERROR(beside.status());
-    // These rates are divisors. If the disk or the cores read nothing in this
-    // turn, they cannot be used.
+    // The shares are fractions of these two rates. If the disk or the cores
+    // read nothing in this turn, it gives no shares.
     if (alone > 0 && memoryAlone > 0) {
       keptDisk.push_back(*beside / alone);
       keptMemory.push_back(memoryBeside / memoryAlone);

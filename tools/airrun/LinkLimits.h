@@ -14,9 +14,9 @@
 // If a CPU computes and weights are read from the disk in every pass, samples
 // are taken in turns. In each turn, first the disk fills the plan's ring alone,
 // then all cores read the weights that stay in RAM, and then both work at the
-// same time. A turn gives the shares of their rates that disk and memory keep
-// while both are read. If the session limits how fast it reads the disk, the
-// shares are not measured.
+// same time. While both work, each reaches only a share of the rate that it has
+// alone, and each turn gives one sample of these two shares. If the session
+// limits how fast it reads the disk, the shares are not measured.
 //
 // Ownership: borrows the session. Thread-safety: one caller at a time, while
 // no pass runs. Errors: those of GpuLimit, CpuDevice, DiskLimit and DiskStream.
@@ -42,7 +42,8 @@
 
 namespace air {
 
-/// What reads weights in every pass of the session; null if nothing does.
+/// The object that reads weights from the disk in every pass of the session;
+/// null if no weights are read in every pass.
 rt::DiskStream *streamingStore(const rt::Session &session);
 
 /// The bytes that each pass copies from RAM to the GPU.
@@ -67,9 +68,10 @@ public:
   /// How many bytes of operands the vector instructions of the cores process
   /// per second, as the median of all samples; 0 if this was not measured.
   double operandRate() const;
-  /// The shares of their rates that disk and memory keep while both are read:
-  /// the medians of what the turns gave (see the top of this file). Nothing if
-  /// they were not measured.
+  /// While both are read, disk and memory each reach only a share of the rate
+  /// that they have alone. Returns these shares, as medians over the turns of
+  /// the measurement (see the top of this file). Returns nothing if they were
+  /// not measured.
   std::optional<KeptShares> kept() const;
   /// The rate of copies from the host to the GPU, in bytes per second; 0
   /// without a GPU.

@@ -7,9 +7,10 @@
 //   KEY.lock  an empty file; its lock says whether the entry is in use, and its
 //             time of modification is when the entry was last used
 //
-// Whoever runs a plan holds a shared lock until the process ends; whoever makes
-// or removes one holds an exclusive lock. So a plan is made once, however many
-// processes ask for it at the same time, and no plan disappears while it runs.
+// A process that runs a plan holds a shared lock on its entry until the process
+// ends; a process that makes or removes a plan holds an exclusive lock. So a
+// plan is made once, however many processes ask for it at the same time, and no
+// plan disappears while it runs.
 //
 // Thread-safety: one caller at a time; processes are kept apart by the locks.
 // Errors: Io if the system refuses a folder, a file or a lock.

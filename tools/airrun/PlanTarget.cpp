@@ -96,8 +96,9 @@ chooseGpuTarget(std::span<const GpuTarget> targets,
     std::optional<Fit> fit;
     for (const rt::CudaFacts &gpu : gpus) {
       AIR_ASSIGN_OR_RETURN(const std::optional<Fit> one, fitOf(target, gpu));
-      // A session uses the first GPU with as many multiprocessors as the
-      // kernels were made for, or else the first one that can run them.
+      // A session uses the first GPU that can run the kernels and has as many
+      // multiprocessors as they were made for, or else the first GPU that can
+      // run them.
       const bool isBetter =
           one && (!fit || (std::get<3>(*one) == 0 && std::get<3>(*fit) != 0));
       fit = isBetter ? one : fit;

@@ -27,11 +27,12 @@ struct GpuTarget {
 
 /// Returns the index of the target that fits one of the GPUs best, or nullopt
 /// if these can run no target. Each target is judged on the GPU that a session
-/// would open (CudaDriver.h): the first that can run the kernels and has as
-/// many multiprocessors as the GPU for which they were made, or else the first
-/// that can run them. Machine code is better than PTX, and code for a newer
-/// architecture is better than code for an older one. Among equal targets, the
-/// one with the nearest number of multiprocessors is best.
+/// would open for it (CudaDriver.h). This is the first GPU that can run the
+/// target's kernels and has as many multiprocessors as they were made for. If
+/// there is none, it is the first GPU that can run the kernels. Machine code is
+/// better than PTX, and code for a newer architecture is better than code for
+/// an older one. Among equal targets, the one with the nearest number of
+/// multiprocessors is best.
 Result<std::optional<uint32_t>>
 chooseGpuTarget(std::span<const GpuTarget> targets,
                 std::span<const rt::CudaFacts> gpus);

@@ -101,9 +101,10 @@ Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
                        seconds - (monotonicSeconds() - start), &traffic);
 }
 
-/// Adds the rates of the disk to `profile`. Returns the fractions of their
-/// rates that disk and memory keep while both are read. A disk that cannot be
-/// measured is only an error if the user has named a file on it.
+/// Adds the rates of the disk to `profile`. Returns the fractions that disk and
+/// memory keep of their rates while both are read (DiskProbeResult::kept). A
+/// disk that cannot be measured is only an error if the user has named a file
+/// on it.
 Result<std::optional<KeptShares>>
 addDisk(const std::optional<std::string> &path, double seconds,
         uint32_t threads, MachineProfile &profile) {

@@ -65,7 +65,8 @@ constexpr struct {
     {"--adaptive-decay", SamplerKind::AdaptiveP},
 };
 
-/// Options that a sampler reads only if another option turns the sampler on.
+/// Options that a sampler reads only if the option `turnsOn` turns the sampler
+/// on.
 constexpr struct {
   const char *option;
   const char *turnsOn;
@@ -87,8 +88,8 @@ constexpr struct {
 struct Effects {
   const cli::Invocation &invocation;
   const rt::SamplerOptions &options;
-  /// False until the model has been read. The model may recommend values that
-  /// turn samplers on.
+  /// Whether the model has been read. Until then, it is not known which
+  /// samplers are turned on, because the model may recommend values that do so.
   bool modelIsKnown;
 
   /// Whether the value of `option` is final, because the command line gives it,

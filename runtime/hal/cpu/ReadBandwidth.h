@@ -64,8 +64,8 @@ private:
 
 /// Returns the size in bytes of a buffer that is too large for any cache: four
 /// times the total size of all last-level caches, but at least 256 MiB. Fails
-/// with DoesNotFit if that is larger than half of `memoryBytes` (0 means
-/// unknown).
+/// with DoesNotFit if this size is larger than half of `memoryBytes`, the size
+/// of the RAM; 0 means that the size of the RAM is not known.
 Result<uint64_t> dramBufferBytes(uint64_t memoryBytes);
 
 /// Returns the bytes per second that `threads` threads together read from a

@@ -103,8 +103,8 @@ void ThreadPool::workerMain(Worker &worker) {
   ThreadPool &pool = *worker.pool;
   pool.lendings[worker.thread].attach(worker.homeCpu);
   while (true) {
-    // The value is read before the thread looks for work, so that a phase that
-    // opens in the meantime ends the wait.
+    // This counter is read before the thread looks for work, so that a phase
+    // that opens in the meantime ends the wait.
     uint32_t seen = pool.opened.value();
     if (pool.stopping.load(std::memory_order_acquire)) {
       return;
@@ -145,7 +145,7 @@ void ThreadPool::run(Job job, void *context) {
 
 void ThreadPool::forgetReadAhead() {
   // The walk has no ReadAhead, and each thread takes part in it. A thread that
-  // has done so has seen that there is none any more.
+  // has taken part no longer uses the previous ReadAhead.
   run([](void *, uint32_t) {}, nullptr);
 }
 

@@ -21,11 +21,11 @@
 // thread except the caller is pinned to a CPU of its own. A smaller pool is
 // left to the scheduler, because another process might have pinned its threads
 // to the same cores. The caller keeps its affinity, but if the scheduler has
-// placed it on the CPU of a pinned thread, it moves to another one before it
-// works. Otherwise the two would share a CPU until the scheduler notices, which
-// may take longer than a pass. If a pinned thread loses its CPU to another
-// process while it has work, a waiting thread lends its own CPU to it
-// (CpuLending.h).
+// placed the caller on the CPU of a pinned thread, the caller moves to another
+// CPU before it works. Otherwise the two threads would share a CPU until the
+// scheduler notices, which may take longer than a pass. If a pinned thread
+// loses its CPU to another process while it has work, a waiting thread lends
+// its own CPU to it (CpuLending.h).
 //
 // Thread-safety: any thread may call run() and walk(). Calls are served one at
 // a time, in their order. Errors: Usage for zero threads or more than

@@ -13,7 +13,7 @@
 // threads may in turn steal the second half of what is left of them.
 //
 // A phase is over when all its units have run, no matter which threads ran
-// them. It does not wait for a thread that was asleep throughout.
+// them, so a phase does not wait for a thread that was asleep throughout.
 //
 // Why a late thread does no harm:
 //   - The units that are left of a range, [begin, end), are stored in one

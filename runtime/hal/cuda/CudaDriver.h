@@ -42,9 +42,9 @@ struct CudaChoice {
   std::string ptxArch;
   /// The GPU for which the kernels were made: a part of its name, as in
   /// `device`, and its number of multiprocessors. If the fields above allow
-  /// several GPUs, one that has both is opened, or else one that has this
-  /// number, or else the one with the lowest ordinal. "" and 0 state no
-  /// preference.
+  /// several GPUs, a GPU that matches both the name and the number is opened,
+  /// or else one that matches the number, or else the one with the lowest
+  /// ordinal. "" and 0 state no preference.
   std::string likeName;
   uint32_t likeMultiprocessors = 0;
 };
@@ -189,7 +189,7 @@ private:
   uint32_t program = 0;  ///< the program of the last run
   uint64_t runCount = 0; ///< runs that noteProgram() has recorded
   /// The runs are numbered from 1 in the order in which they were recorded. All
-  /// runs from this number on are of `program`; the one before is not.
+  /// runs from this number on are of `program`; the run before them is not.
   uint64_t sameSince = 0;
   /// All runs up to this number are known to be complete.
   uint64_t completeRuns = 0;

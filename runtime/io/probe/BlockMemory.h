@@ -8,9 +8,9 @@
 
 namespace air::rt {
 
-/// Memory into which blocks are read. With pages of 4 KiB, a device has to be
-/// told where each of them is, since they are scattered over the RAM; a huge
-/// page of 2 MiB is one piece.
+/// Memory into which blocks are read. Pages of 4 KiB are scattered over the
+/// RAM, so a device has to be told where each of them is; a huge page of 2 MiB
+/// is one piece.
 class BlockMemory {
 public:
   static constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;

@@ -161,8 +161,9 @@ private:
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
-  /// Measures the fractions of their rates that disk and memory keep while both
-  /// are read, until isOver() is true.
+  /// While both are read, disk and memory each reach only a fraction of the
+  /// rate that they have alone. Measures these fractions until isOver() is
+  /// true.
   Result<std::optional<KeptShares>>
   measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
                   const std::function<bool()> &isOver);
@@ -394,8 +395,8 @@ Probe::measureTogether(const std::vector<DiskRate> &curve,
     traffic.stop();
     AIR_RETURN_IF_ERROR(together.status());
     AIR_ASSIGN_OR_RETURN(const Rates alone, read(ring, kAloneSeconds, nullptr));
-    // These rates are divisors. If one of them is 0, this iteration adds no
-    // samples.
+    // The shares are fractions of these rates. If one of the rates is 0, this
+    // iteration adds no samples.
     if (alone.disk > 0 && memoryAlone > 0) {
       ofDisk.push_back(together->disk / alone.disk);
       ofMemory.push_back(together->memory / memoryAlone);

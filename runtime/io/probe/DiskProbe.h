@@ -66,9 +66,10 @@ struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
   /// Sorted by size; empty if the system has no memory for the rings.
   std::vector<RingRate> rings;
-  /// The fractions of their rates that disk and memory keep while both are
-  /// read; nullopt if this was not measured. Because the samples vary, a
-  /// fraction may be above 1.
+  /// While both are read, disk and memory each reach only a fraction of the
+  /// rate that they have alone. `kept` has these two fractions; it is nullopt
+  /// if they were not measured. Because the samples vary, a fraction may be
+  /// above 1.
   std::optional<KeptShares> kept;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.

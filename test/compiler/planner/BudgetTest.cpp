@@ -286,10 +286,10 @@ TEST(VramBudget, ItemisesAndSums) {
       {"kv", 33 * 2 * kMiB},
       {"activations", 2 * kMiB},
       // Each array begins at a multiple of 64 bytes. Three arrays hold one
-      // count each, one of which 8 records of 48 bytes follow, four hold a
-      // number for each of 8 tokens, one holds 8 tiles of 12 bytes, and one the
-      // row indices of 17 outputs. The block table holds 16 page indices of 4
-      // bytes for each token.
+      // count each, and 8 records of 48 bytes follow one of these counts. Four
+      // arrays hold a number for each of 8 tokens, another holds 8 tiles of 12
+      // bytes, and another the row indices of 17 outputs. The block table holds
+      // 16 page indices of 4 bytes for each token.
       {"batch", 3 * 64 + 8 * 48 + 4 * 64 + 128 + 128 + 8 * 16 * 4},
       {"kernels", kMiB}};
   ASSERT_EQ(ledger->items.size(), std::size(expected));

@@ -9,8 +9,8 @@ namespace {
 /// A pass reads 2 of 4 GB of weights from the disk, which takes 4 s. A codec
 /// stores 1.8 of these 2 GB in 70 % of their size, so the pass reads 0.54 GB
 /// less, which takes 2.92 s. Reading all weights from memory takes 0.4 s of
-/// this time, which leaves 2.52 s to decode on each of 2 cores. They need only
-/// 0.9 s, because each core decodes 1 GB/s.
+/// this time, which leaves 2.52 s to decode on each of 2 cores. Decoding the
+/// 1.8 GB takes only 0.9 s, because each core decodes 1 GB/s.
 CodecQuestion question() {
   CodecQuestion asked;
   asked.streamedBytes = 2'000'000'000;

@@ -69,9 +69,10 @@ TEST(CostModel, ADiskDoesNotSlowDownAGpu) {
 }
 
 TEST(CostModel, ArithmeticOverlapsReadingInPart) {
-  // Reading takes 100 ms, and arithmetic takes 25 ms. As the shorter time is a
-  // fourth of the longer one, half of the square root of a fourth of it, which
-  // is 6.25 ms, is not hidden, so the pass takes 106.25 ms.
+  // Reading takes 100 ms, and arithmetic takes 25 ms. The share of the shorter
+  // time that is not hidden is half of the square root of 25 / 100
+  // (overlappedTime() in CpuRates.h). This share is a fourth, or 6.25 ms, so
+  // the pass takes 106.25 ms.
   const LinkLoad reading = {"dram", 8'000'000'000, 80'000'000'000};
   const LinkLoad arithmetic = {"cpu", 2'500'000'000, 100'000'000'000};
   PassPrediction prediction = predictPass({reading, arithmetic});

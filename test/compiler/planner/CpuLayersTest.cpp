@@ -78,18 +78,20 @@ TEST(CpuLayers, CopiesBesideTheCpuAreLimitedByTheRing) {
   GpuPassBytes pass = {
       .weights = 4 * kGB, .copied = 3 * kGB, .onCpu = 2 * kGB, .ring = kGB};
   const MachineProfile machine = machineWith(50 * kGB);
-  // 1 GB is copied in 40 ms, and 2 GB in 80 ms while the GPU works.
+  // While the CPU works, the copies fill the ring of 1 GB in 40 ms. The other 2
+  // GB are copied in 80 ms while the GPU works.
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 120'000'000U);
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "pcie");
   pass.ring = kGB / 2;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 140'000'000U);
-  // All is copied meanwhile.
+  // All copies fit in the ring, so they are made while the CPU works.
   pass.copied = kGB / 2;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 50'000'000U);
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "dram");
-  // Arithmetic takes 60 ms. Of the 40 ms of reading, half of the square root of
-  // 40 / 60, or 16.330 ms, is not hidden behind it (overlappedTime() in
-  // CpuRates.h). With the 10 ms in VRAM, the pass takes 86.330 ms.
+  // Arithmetic takes 60 ms, and reading takes 40 ms. The share of the reading
+  // that is not hidden is half of the square root of 40 / 60 (overlappedTime()
+  // in CpuRates.h), so 16.330 ms are not hidden. With the 10 ms in VRAM, the
+  // pass takes 86.330 ms.
   pass.operands = 6 * kGB;
   pass.operandRate = 100 * kGB;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 86'329'932U);
@@ -108,8 +110,9 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // 0.1 GB is read in 20 ms while the CPU works, and 2.9 GB in 580 ms.
   pass.ramRing = kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 620'000'000U);
-  // Now 0.05 GB of what is read moves on to a ring in VRAM, so 0.15 GB are read
-  // in 30 ms while the CPU works, and 2.85 GB in 570 ms.
+  // Now there is also a ring in VRAM, to which 0.05 GB of what is read moves
+  // on. So 0.15 GB are read in 30 ms while the CPU works, and the other 2.85 GB
+  // in 570 ms.
   pass.ring = kGB / 20;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 610'000'000U);
   // Now the disk is the source of half of what is copied, and therefore of half

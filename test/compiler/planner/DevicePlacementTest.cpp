@@ -111,15 +111,16 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
     many.weights.push_back({8 * kMiB, step, step});
   }
   many.steps = 64;
-  // The ring has room for three segments, so copies run ahead by two, which are
-  // 16 MiB. They may run ahead by at most a sixteenth of the 264 MiB that are
-  // copied.
+  // Copies may run ahead of the kernels by at most a sixteenth of the bytes
+  // that a pass copies. Here a pass copies 264 MiB, so the limit is 16.5 MiB.
+  // The ring has room for three segments, so copies run ahead by two segments,
+  // 16 MiB.
   const DevicePlacement half = placed(many, 272 * kMiB);
   EXPECT_EQ(std::count(half.isCopied.begin(), half.isCopied.end(), true), 33);
   EXPECT_EQ(half.ringBytes, 24 * kMiB);
-  // The ring has room for only one segment. In a ring for two, copies would run
-  // ahead by 8 MiB, which is more than a sixteenth of the 120 MiB that are
-  // copied.
+  // Here a pass copies 120 MiB, so the limit is 7.5 MiB. In a ring for two
+  // segments, copies would run ahead by 8 MiB, so the ring has room for only
+  // one.
   const DevicePlacement most = placed(many, 400 * kMiB);
   EXPECT_EQ(std::count(most.isCopied.begin(), most.isCopied.end(), true), 15);
   EXPECT_EQ(most.ringBytes, 8 * kMiB);

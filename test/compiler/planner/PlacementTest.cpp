@@ -207,8 +207,11 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
                     {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
   segment.keptBytes = kMiB;
   problem.steps = 3;
-  // For step 2, the ring must hold the segment from the last page before the
-  // middle of the first matrix to the segment's end, and a read of 4 MiB.
+  // The first MiB stays in RAM, and the rest is read in the order of the list
+  // `expected` below. When step 2 runs, the ring must hold all that was read
+  // since the first page that this step needs, which is the last page before
+  // the middle of the first matrix: this page, then half a matrix for step 1,
+  // and then two halves for step 2. It also has room for a read of 4 MiB.
   EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
   const WeightPlacement placement = placed(problem, leastBytes(problem));
   EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});

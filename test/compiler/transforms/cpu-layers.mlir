@@ -46,7 +46,7 @@
 
 // A step of the GPU may use only the residual stream of the CPU's layers.
 // RUN: sed 's/into %x2 layer 1 <"o1"/into %x1 layer 1 <"o1"/' %s | not air-opt --select-kernels="target=rtx3060 cpu-layers=1" 2>&1 | FileCheck %s --check-prefix=CROSSING
-// CROSSING: --cpu-layers: several results of the layers before 'layer.1.attn_in' are used after it, but only the residual stream can be copied to the GPU; leave the option out
+// CROSSING: --cpu-layers: the GPU's layers, which begin with step 'layer.1.attn_in', use several results of the CPU's layers, but only the residual stream can be copied to the GPU; leave the option out
 
 // RUN: not air-opt %t --place-weights="ram=1048576" 2>&1 | FileCheck %s --check-prefix=RAM
 // RAM: the plan needs {{.*}} of RAM (process {{.*}}, transfer buffers {{.*}}, weights {{.*}}, KV cache 512.00 KiB, activations {{.*}}, scratch {{.*}}, kernels {{.*}}), but --ram gives 1.00 MiB; give a larger --ram, or a smaller --cpu-layers, or choose a target with more RAM

@@ -54,9 +54,10 @@ module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwid
 
 // -----
 
-// Beside each other, disk and memory keep a half and four fifths of their
-// rates. Reading 1000 bytes at 0.8 * 1 GB/s takes 1250 ns, in which the disk
-// does as much as alone in 625 of its 8192 ns.
+// While both are read, the disk reaches a half of its rate, and memory four
+// fifths. Reading 1000 bytes from memory at 0.8 GB/s takes 1250 ns. In this
+// time the disk does what would take it 625 ns alone. The rest of its 8192 ns
+// of reading follows at the full rate, so the pass takes 1250 + 8192 - 625 ns.
 
 // CHECK: plan.prediction "decode" links [{{.*}}] nanoseconds 1000 limit "dram"
 // CHECK: plan.prediction "decode" links [{{.*}}] nanoseconds 8817 limit "disk"

@@ -22,9 +22,9 @@ protected:
     writeText(file, std::string(bytes.begin(), bytes.end()));
   }
 
-  /// Returns part number `part` (counted from 0) of a model in `parts` files.
-  /// The part contains one tensor, named `tensor`, and states that the whole
-  /// model has `tensors` tensors.
+  /// Returns part `part`, counted from 0, of a model in `parts` files. The part
+  /// contains one tensor, named `tensor`, and states that the whole model has
+  /// `tensors` tensors.
   static GgufBuilder partOf(uint16_t part, uint16_t parts, int32_t tensors,
                             const std::string &tensor) {
     GgufBuilder builder;

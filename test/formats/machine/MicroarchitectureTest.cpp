@@ -59,9 +59,10 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
 
 // Each core executes `width` vector instructions of `bits` bits per cycle,
 // according to the sources that Microarchitecture.cpp names. A dot product of
-// `bits` bits is bits / 4 operations. In the loop of byte_dot_mixed, an AND and
-// half a shift accompany each dot product. On a CPU without an instruction for
-// dot products, the loop has 30 instructions for every eight of them.
+// `bits` bits is bits / 4 operations. In the loop of byte_dot_mixed, there is
+// an AND for each dot product and a shift for every two. On a CPU without an
+// instruction for dot products, the loop has 30 instructions for every eight of
+// them.
 TEST(Microarchitecture, NoCoreExceedsItsWidth) {
   const struct {
     const char *name;

@@ -169,10 +169,11 @@ std::vector<Change> validCaches() {
       in(addCache),
       in(addGroup),
       in(dropAttention),
-      // Caches may lie in a page in any order.
+      // A page contains the keys and values of every layer of its cache group.
+      // Their offsets may be in any order, here those of a later layer first.
       inTwoCaches(
           [](P &p) { std::swap(p.caches[0]->offset, p.caches[1]->offset); }),
-      // A page may be larger than the sum of the caches that it contains.
+      // A page may be larger than the sum of the keys and values in it.
       in([](P &p) {
         group(p).page_bytes += 64;
         setKvItems(p);

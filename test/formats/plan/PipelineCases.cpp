@@ -124,7 +124,8 @@ std::vector<Case> pipelineCases() {
       {"plan.tokenizer.splitters",
        in([](P &p) { p.tokenizer->splitters.pop_back(); })},
       {"plan.tokenizer.matching", in([](P &p) {
-         // Only a user-defined token may have 32.
+         // Only a user-defined token may have the match flag 32, and these
+         // tokens are normal ones (type 1).
          p.tokenizer->types.assign(8, 1);
          p.tokenizer->matching.assign(8, 32);
        })},

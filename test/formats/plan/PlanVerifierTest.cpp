@@ -511,7 +511,8 @@ std::vector<Case> programCases() {
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
          dispatchOf(p, 0, 1, 1).barrier = false;
-         // As this is now a read, only the KV cache requires the barrier.
+         // Here the same dispatch only reads the buffer that it wrote above, so
+         // only what it writes to the KV cache requires the barrier.
          bindingOf(p, 1, 1, 0).access = plan::Access::Read;
        })},
       {"plan.dispatch.barrier",

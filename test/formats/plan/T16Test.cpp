@@ -197,9 +197,11 @@ TEST(T16, SixesAreWhereAMaskAndAShiftMakeThemCodes) {
   const auto code = [](uint32_t row, uint32_t column) {
     return (row * 7 + column * 5 + column / 13) % 64;
   };
-  // Of each 128 columns of a Q6_K block, 64 bytes have the lower 4 bits of
-  // columns 0 to 63 in low nibbles, and of columns 64 to 127 in high ones. 32
-  // bytes have the upper 2 bits of columns that are 32 apart.
+  // A Q6_K block stores each half of its 256 columns in 64 bytes and 32 bytes.
+  // In each half, the low nibbles of the 64 bytes are the lower 4 bits of
+  // columns 0 to 63, and the high nibbles are those of columns 64 to 127. Byte
+  // i of the 32 has the upper 2 bits of columns i, i + 32, i + 64 and i + 96.
+  // The test ignores scales.
   Bytes source(16 * 210);
   for (uint32_t row = 0; row < 16; ++row) {
     uint8_t *block = source.data() + row * 210;

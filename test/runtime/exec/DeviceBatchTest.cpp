@@ -95,7 +95,8 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
 }
 
 // The records of draws follow the number of tokens at byte 64. A choice adds 1
-// to the numbers of draws, except of tokens for which it takes the best one.
+// to the number of draws in each record, except in records for which it takes
+// the best token instead of drawing.
 TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;
@@ -121,7 +122,8 @@ TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   std::vector<TokenDraw> expected = draws;
   expected.resize(5);
   EXPECT_EQ(recordsOn(), expected);
-  // What the GPU would have written is taken for granted, and not copied.
+  // write() assumes that the arrays contain what the GPU writes, and does not
+  // copy it.
   device->advance(Words{17, 18, 19});
   const int32_t nextIds[3] = {17, 18, 19};
   const uint32_t nextPositions[3] = {71, 3, 72};

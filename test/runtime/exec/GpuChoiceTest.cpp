@@ -133,8 +133,8 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
 }
 
 // A pass has run ahead with token 11, which follows token 10. The next pass has
-// the same token at the same position, and the same page and number of the
-// sequence. In that pass, however, token 11 follows token 20, so the results of
+// the same token at the same position, in a sequence with the same page and the
+// same id. In that pass, however, token 11 follows token 20, so the results of
 // the first pass must not be used.
 TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   Session session = opened();
@@ -397,7 +397,7 @@ TEST_F(GpuChoiceTest, ADrawThatIsNotPossibleIsRefused) {
     const std::string message = messageOf(change);
     EXPECT_TRUE(message.starts_with("batch: draw 0 has top-k")) << message;
   }
-  // These are in range, but this plan has no kernel that draws.
+  // These draws are in range, but this plan has no kernel that draws.
   const std::function<void(D &)> right[] = {
       [](D &) {},
       [](D &d) { d.topK = 1024; },

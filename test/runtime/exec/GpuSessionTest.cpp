@@ -173,10 +173,11 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
 
 TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
-  // The bias has 260 floats, and the table 260 rows of 16, each rounded up to a
-  // multiple of 256 bytes. The KV cache has one page more than the plan states.
-  // The batch has an id, two positions and three page indices for each of eight
-  // tokens, and the number of tokens. The host receives up to eight tokens.
+  // The bias has 260 floats, and the table has 260 rows of 16 floats. The bytes
+  // of each tensor are rounded up to a multiple of 256. The KV cache has one
+  // page more than the plan states, for padding. The batch tables contain an
+  // id, two positions and three page indices for each of eight tokens, and the
+  // number of tokens. The host receives up to eight tokens.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"activations", 512 + 8320 + 64},
       {"KV cache", 7 * 4096},

@@ -70,8 +70,9 @@ TEST_F(RuntimeTest, SessionsShareThreads) {
   EXPECT_NE(alone.threadPool(), one.threadPool());
 }
 
-// The passes of both sessions take turns. While they do, other sessions begin
-// and end, whose memory the threads must then no longer use.
+// The passes of both sessions take turns. In the meantime, other sessions begin
+// and end, and once a session has ended, the threads must not use its memory
+// any more.
 TEST_F(RuntimeTest, ThreadsServeSessionsOfSeveralThreads) {
   writeFakePlan(path, model);
   const auto runtime = std::make_shared<Runtime>();

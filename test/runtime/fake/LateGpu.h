@@ -121,7 +121,8 @@ private:
   /// which it waits.
   void advance(Point to);
   void advanceUploads();
-  /// Returns `workFailure`, after what it does to the arrays of the batch.
+  /// Returns `workFailure`. If it is an error, first drops the pending work and
+  /// fills the arrays of the batch with garbage.
   Status failed();
   /// The memory from `address` to the end of its allocation. The test fails if
   /// the address is outside all allocations, or if this memory has fewer than

@@ -312,8 +312,8 @@ TEST_F(KvCacheTest, WithoutGroupsOnlyTheContextIsALimit) {
   EXPECT_EQ(cache->length(sequence), 3U);
 }
 
-// Each sequence has a text, and writes it to its pages. Whatever the others do,
-// it must find this text in its pages.
+// Each sequence has a text, and writes it to its pages. Whatever the other
+// sequences do, it must find this text in its pages.
 TEST_F(KvCacheTest, RandomUseNeitherLosesPagesNorChangesSequences) {
   constexpr uint64_t kPages = 40;
   constexpr uint32_t kSequences = 6;

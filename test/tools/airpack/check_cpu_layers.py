@@ -33,7 +33,7 @@ assert best["devices"] == "both", best
 assert best["decode_tok_s"] > copied["decode_tok_s"], (best, copied)
 for other in {max(layers - 1, 1), min(layers + 1, 31)} - {layers}:
     # The choice assumes that layers take as many bytes on the CPU as on the
-    # GPU, where they take up to 3 % more.
+    # GPU, but on the GPU they take up to 3 % more.
     beside = explain(other, "4GiB")
     assert beside["cpu_layers"] == other, beside
     assert beside["decode_tok_s"] < 1.03 * best["decode_tok_s"], (beside, best)

@@ -310,7 +310,8 @@ terminal.end()
 assert run(*THINK, "-p", "hi")[0] == "<think>\n?@A\n"
 
 (WORK / "tools.json").write_text('[{"type": "function", "function": {"name": "now"}}]')
-# Each answer matches the grammar of the command line, or of /set. It applies to what follows the reasoning.
+# Each answer matches the grammar of the command line, or of /set. The grammar
+# applies to the part of the answer that follows the reasoning.
 assert run(*HOLA, "--grammar", 'root ::= "Home"', "-p", "hi") == ("Home\n", "")
 (WORK / "seven.json").write_text('\ufeff{"const": 7}')
 assert run(*HOLA, "--json-schema-file", WORK / "seven.json", text=b"hi") == ("7\n", "")
@@ -328,7 +329,8 @@ terminal.say("/set grammar default", "\n")
 terminal.say("hi", "Hola!\r\n")
 terminal.say('/set json-schema {"const": 7}', "\n")
 terminal.say("hi", "7\r\n")
-# A grammar replaces the one before, and takes its triggers with it when it is removed.
+# A new grammar replaces the previous one. When a grammar is removed, its
+# triggers are removed, too.
 terminal.say('/set grammar root ::= "lo"', "\n")
 terminal.say("hi", "lo\r\n")
 terminal.say("/set grammar-trigger l", "\n")

@@ -31,7 +31,8 @@ with tempfile.NamedTemporaryFile() as text:
         code, errors, bytes_ = peak(["airrun", plan], **source)
         assert code == 5 and bytes_ < 100 * MIB, (code, errors, bytes_ / MIB)
 
-# How many bytes of memory each byte of text may take: with words, and without.
+# For each model: how many bytes of memory a byte of text may take, first for a
+# text with spaces between words, and then for a text without spaces.
 SIZE, SLACK = 4 * MIB, 1.5 * MIB
 for model, with_words, without in (("models/tiny/llama2.gguf", 1, 3), ("models/tiny/qwen2.gguf", 1, 1.5),
                                    ("tokenizers/unigram.gguf", 1, 3), ("tokenizers/wordpiece.gguf", 1, 1)):

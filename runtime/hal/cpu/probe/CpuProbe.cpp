@@ -78,10 +78,11 @@ struct StreamJob {
   }
 };
 
-/// Returns the number of places from one unit that is read to the next, modulo
-/// `places`. It is about 0.618 * places, so that consecutive units are far
-/// apart, and has no common divisor with `places`, so that every place is
-/// visited once before any is visited again.
+/// Units are read at `places` places in memory. Returns the stride from each
+/// unit to the next, which is counted in places and wraps around at the end.
+/// The stride is about 0.618 * places, so that consecutive units are far apart.
+/// It has no common divisor with `places`, so that every place is visited once
+/// before any is visited again.
 uint64_t scatteringStep(uint64_t places) {
   uint64_t step = std::max<uint64_t>(2, places * 618 / 1000);
   while (std::gcd(step, places) != 1) {
@@ -332,7 +333,7 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
     stream.bandwidth = whole(rounds.median(index));
     rates.streams.push_back(stream);
   }
-  // A value of 0 would mean that the time is not known.
+  // The result is at least 1, because 0 would mean that the time is not known.
   rates.tileNs = std::max<uint64_t>(1, whole(rounds.median(tiles) * 1e9));
   // BarrierCost keeps its fastest samples of all rounds, so no median is taken.
   rates.barrierNs = whole(barrier->seconds() * 1e9);

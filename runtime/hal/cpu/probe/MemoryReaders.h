@@ -30,10 +30,11 @@ public:
   /// 0 if it is not known. Errors: those of dramBufferBytes() and of CpuDevice.
   static Result<std::unique_ptr<MemoryReaders>> create(uint32_t threads,
                                                        uint64_t memoryBytes);
-  /// Returns readers of memory that exists already, such as weights. It must
-  /// outlive them. Every thread reads its part of each range, in whole pages of
-  /// 4 KiB. Ranges that have less than a page for each thread are left out; if
-  /// none is left, returns DoesNotFit. Errors: also those of CpuDevice.
+  /// Returns readers of memory that exists already, such as weights. This
+  /// memory must outlive the readers. Every thread reads its part of each
+  /// range, in whole pages of 4 KiB. Ranges that have less than a page for each
+  /// thread are left out; if none is left, returns DoesNotFit. Errors: also
+  /// those of CpuDevice.
   static Result<std::unique_ptr<MemoryReaders>>
   over(uint32_t threads, std::span<const std::span<const uint8_t>> ranges);
   ~MemoryReaders() { stop(); }

@@ -95,8 +95,9 @@ std::string archFor(uint32_t capability) {
                                     : newest;
 }
 
-/// The nominal float16 rate in the built-in profile that has the name, arch and
-/// number of multiprocessors of `gpu`; 0 if there is no such profile.
+/// If a built-in profile has the name, the arch and the number of
+/// multiprocessors of `gpu`, returns the nominal float16 rate in it; otherwise
+/// 0.
 uint64_t nominalF16Ops(const GpuProfile &gpu) {
   for (const GpuProfile &known : builtinGpus()) {
     if (canPlanFor(known) && known.arch == gpu.arch &&

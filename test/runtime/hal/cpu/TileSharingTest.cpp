@@ -239,11 +239,14 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   run(finish());
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
-    // Chunks must shrink gradually, so that they are few: the kernel is called
-    // once per chunk. A range has fewer than 2^31 units, so stealing can halve
-    // it at most 31 times. The thread that owns a range can also halve what is
-    // left of it at most 31 times, and runs each half in fewer than
-    // kChunkDivisor chunks.
+    // The kernel is called once per chunk, so there must be few chunks. The
+    // range of a thread has fewer than 2^31 units. Each time a part of it is
+    // stolen, the range is halved, so there are at most 31 stolen parts. A
+    // thread that runs a range or a part takes 1 / kChunkDivisor of what is
+    // left at a time, so it takes at most kChunkDivisor chunks until only half
+    // is left, and at most 31 * kChunkDivisor chunks in all. This is an
+    // estimate, because it leaves out parts that are divided again after they
+    // were stolen.
     constexpr uint64_t kHalvings = 31;
     constexpr uint64_t kMostCalls =
         kHalvings * kHalvings * TileQueue::kChunkDivisor;

@@ -633,8 +633,10 @@ TEST_F(CudaDeviceTest, AFailureFreesWhatWasAllocated) {
   }
 }
 
-// The error names RAM, not the memory of the GPU. It suggests more RAM only if
-// RAM that can be locked is short, and nothing that only helps with weights.
+// The error is about RAM, not about the memory of the GPU. It suggests more RAM
+// only if the driver says that memory is short. It does not suggest --vram,
+// because only HostRing.cpp, which allocates memory for weights, knows whether
+// this option would help.
 TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   create();
   for (const auto &[result, code] :
