@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""check_tokenizers.py [--airrun PROGRAM] [--seconds N] [--seed N] [--combinations N] [FILE ...]: ids of random texts, compared with other libraries.
+"""check_tokenizers.py [--airrun PROGRAM] [--seconds N] [--seed N] [--combinations N] [--added N] [FILE ...]: ids of random texts, compared with other libraries.
 
     pip install tokenizers==0.23.3 sentencepiece==0.2.3 pcre2==0.7.1
     python3 tools/check_tokenizers.py                            # the tokenizers of the tests, and trained ones
     python3 tools/check_tokenizers.py --seconds 600 --seed 7     # more texts
     python3 tools/check_tokenizers.py --combinations 1000        # more tokenizers with random components
+    python3 tools/check_tokenizers.py --added 1000               # more tokenizers with random added tokens
     python3 tools/check_tokenizers.py .../tokenizer.json         # also tokenizer.model
 
 A text has characters of all of Unicode, words, numbers and white space. The ids of a tokenizer.json are those of
 Hugging Face's tokenizers, the ids of a tokenizer.model those of sentencepiece. Published expressions, which split text,
 are also compared with PCRE2. Then each component of the tokenizers library is compared, and combinations of components
-that are chosen at random (random_tokenizers.py). The first difference of each comparison is printed, and the exit code
+that are chosen at random (random_tokenizers.py), and tokenizers whose added tokens are hard to find
+(random_added_tokens.py). The first difference of each comparison is printed, and the exit code
 is 1.
 """
 import argparse
@@ -28,6 +30,7 @@ import pcre2
 import sentencepiece
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+import random_added_tokens
 import random_tokenizers
 
 HERE = Path(__file__).resolve().parent
@@ -202,6 +205,29 @@ class Checker:
         print(f"components and combinations: {agreeing} tokenizers agree, {texts} texts")
         print("  with " + ", ".join(f"{kind} {number}" for kind, number in sorted(kinds.items())))
 
+    def added_tokens(self, count):
+        agreeing, compared, failed = 0, 0, 0
+        for _ in range(count):
+            made, tokens = random_added_tokens.tokenizer(self.draw)
+            file = self.folder / "added.json"
+            file.write_text(made.to_str())
+            texts, wanted = [], []
+            for text in (random_added_tokens.text(self.draw, tokens) for _ in range(100)):
+                try:
+                    wanted.append(made.encode(text, add_special_tokens=False).ids)
+                    texts.append(text)
+                except BaseException:  # the library panics: see docs/tokenizers.md
+                    failed += 1
+            wrong = [(text, *ids) for text, *ids in zip(texts, self.ours(file, texts), wanted) if ids[0] != ids[1]]
+            for text, got, ids in wrong[:1]:
+                kept = Path(tempfile.gettempdir()) / f"tokenizer-{self.failed}.json"
+                kept.write_text(made.to_str())
+                print(f"added tokens: {text!r}\n  got    {got}\n  wanted {ids}\n  see {kept}")
+                self.failed += 1
+            agreeing += not wrong
+            compared += len(texts)
+        print(f"added tokens: {agreeing} tokenizers agree, {compared} texts; the library fails with {failed} others")
+
     def sentencepiece(self):
         corpus = self.folder / "corpus.txt"
         corpus.write_text("\n".join(" ".join(self.draw.choices(WORDS, k=8)) for _ in range(4000)))
@@ -220,6 +246,7 @@ def main():
     options.add_argument("--seconds", type=float, default=2, help="for each comparison")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--combinations", type=int, default=100, help="how many tokenizers are put together at random")
+    options.add_argument("--added", type=int, default=100, help="how many tokenizers have added tokens that are hard to find")
     options.add_argument("files", nargs="*", type=Path)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -230,6 +257,7 @@ def main():
             checker.expressions()
             checker.sentencepiece()
             checker.combinations(given.combinations)
+            checker.added_tokens(given.added)
     sys.exit(1 if checker.failed else 0)
 
 

@@ -3,6 +3,7 @@
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Printable.h"
+#include "formats/support/Utf8.h"
 #include "formats/tokenizer/TokenizerFiles.h"
 #include "formats/tokenizer/TokenizerJsonText.h"
 
@@ -41,7 +42,10 @@ public:
                      root.find("pre_tokenizer") != nullptr &&
                      namesByteLevel(*root.find("pre_tokenizer"), 0) &&
                      !spellsAllBytes();
-    needsPipeline |= hasPieceWithSpace();
+    needsPipeline |= hasPieceWithSpace() ||
+                     std::ranges::any_of(added, [&](const Added &each) {
+                       return isPieceOfWords(each);
+                     });
     AIR_RETURN_IF_ERROR(readTextRules(
         root, needsPipeline,
         std::ranges::any_of(added,
@@ -74,6 +78,13 @@ public:
   }
 
 private:
+  struct Added {
+    int32_t id;
+    bool isSpecial;
+    bool isPiece; ///< whether the model, too, has the token
+    uint8_t flags;
+  };
+
   Status readModel(const JsonFields &model) {
     AIR_ASSIGN_OR_RETURN(std::string type, model.text("type", ""));
     if (type.empty()) { // old versions did not write the type of the model
@@ -574,14 +585,69 @@ private:
     return false;
   }
 
-  /// Whether each byte, spelled as one character, is a token. If so,
-  /// 'byte_fallback' has no effect on text that is spelled like this.
+  /// Whether a user-defined token, which the library finds in a text, must also
+  /// be found as a piece of a word. Without a pipeline, this is only the case
+  /// for tokens that merges make.
+  bool isPieceOfWords(const Added &token) const {
+    if (token.isSpecial || !token.isPiece) {
+      return false;
+    }
+    const std::string &text = data.tokens[token.id];
+    if (data.kind == TokenizerKind::Bpe && !data.rules.ignoreMerges &&
+        decodeUtf8(text).length != text.size()) {
+      return false;
+    }
+    // Words have the text of the token only if it is made from another text, or
+    // if 'single_word' excludes a match.
+    return changesMoreThanSpaces(root.find("normalizer"), 0) ||
+           text.starts_with(kContinuation) ||
+           std::ranges::any_of(
+               text, [](char c) { return c == ' ' || (c & 0x80) != 0; }) ||
+           std::ranges::any_of(added, [](const Added &each) {
+             return (each.flags & match_flags::kSingleWord) != 0;
+           });
+  }
+  /// Whether a normalizer may change anything but spaces, and put anything but
+  /// spaces before a text.
+  static bool changesMoreThanSpaces(const Json *part, int depth) {
+    if (part == nullptr || part->is_null()) {
+      return false;
+    }
+    if (!part->is_object() || depth > kDeepestList) {
+      return true;
+    }
+    const auto is = [&](const Json &object, const char *name,
+                        std::string_view text) {
+      const auto found = object.find(name);
+      return found != object.end() && *found == text;
+    };
+    if (const auto parts = part->find("normalizers");
+        parts != part->end() && parts->is_array()) {
+      return std::ranges::any_of(*parts, [depth](const Json &each) {
+        return changesMoreThanSpaces(&each, depth + 1);
+      });
+    }
+    const Json *pattern = memberOf(*part, "pattern");
+    return !is(*part, "prepend", kMark) &&
+           !(pattern != nullptr && is(*pattern, "String", " ") &&
+             is(*part, "content", kMark));
+  }
+
+  /// Whether each byte, spelled as one character, is a token of the model. If
+  /// so, 'byte_fallback' has no effect on text that is spelled like this.
   bool spellsAllBytes() const {
+    std::unordered_set<int32_t> isNoPiece;
+    for (const Added &each : added) {
+      if (each.isSpecial || !each.isPiece) {
+        isNoPiece.insert(each.id);
+      }
+    }
     std::array<bool, 256> known{};
     std::string bytes;
-    for (const std::string &token : data.tokens) {
+    for (size_t id = 0; id < data.tokens.size(); ++id) {
+      const std::string &token = data.tokens[id];
       if (token.size() <= 2 && bytesOfSpelling(token, bytes) &&
-          bytes.size() == 1) {
+          bytes.size() == 1 && !isNoPiece.contains(static_cast<int32_t>(id))) {
         known[static_cast<uint8_t>(bytes[0])] = true;
       }
     }
@@ -600,13 +666,6 @@ private:
   /// for every id up to the largest one, even if the file has only one token.
   /// The largest published vocabularies have fewer than 2^19 tokens.
   static constexpr uint64_t kMostTokens = uint64_t{1} << 24;
-  struct Added {
-    int32_t id;
-    bool isSpecial;
-    bool isPiece; ///< whether the model, too, has the token
-    uint8_t flags;
-  };
-
   const JsonFields &root;
   TokenizerData data;
   std::vector<bool> isPresent; ///< for each id, whether a token has it

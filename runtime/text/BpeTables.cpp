@@ -7,7 +7,9 @@
 #include "formats/support/Utf8.h"
 #include "runtime/text/SpaceMark.h"
 
+#include <algorithm>
 #include <span>
+#include <unordered_map>
 
 namespace air::rt {
 namespace {
@@ -18,9 +20,39 @@ std::string textOf(std::string_view token, TokenSpelling spelling) {
   return marksSpaces(spelling) ? withSpaces(token) : std::string(token);
 }
 
+/// For each token, whether it is user-defined in a tokenizer.json and also the
+/// result of a merge. Hugging Face's library finds such a token in a text, and
+/// merges other text to it: "a  b" to "\u2581\u2581" between two letters.
+std::vector<bool> mergedUserTokens(const TokenizerData &data) {
+  std::vector<bool> isMerged(data.tokens.size());
+  if (!data.rules.isSet) {
+    return isMerged;
+  }
+  std::unordered_map<std::string_view, size_t> idOf;
+  size_t longest = 0;
+  for (size_t id = 0; id < data.tokens.size(); ++id) {
+    if (data.types[id] == TokenType::UserDefined) {
+      idOf.emplace(data.tokens[id], id);
+      longest = std::max(longest, data.tokens[id].size());
+    }
+  }
+  std::string result;
+  for (const std::string &merge : data.merges) {
+    const size_t space = merge.empty() ? std::string::npos : merge.find(' ', 1);
+    if (space == std::string::npos || merge.size() - 1 > longest) {
+      continue;
+    }
+    result.assign(merge, 0, space).append(merge, space + 1);
+    if (const auto found = idOf.find(result); found != idOf.end()) {
+      isMerged[found->second] = true;
+    }
+  }
+  return isMerged;
+}
+
 /// Like fillTable(), but for vocabularies whose tokens are spelled as text.
 void fillTextTable(const TokenizerData &data, TokenSpelling spelling,
-                   Vocabulary &vocabulary) {
+                   const std::vector<bool> &isMerged, Vocabulary &vocabulary) {
   vocabulary.byteTokens.fill(TokenizerData::kNoToken);
   for (size_t i = 0; i < data.tokens.size(); ++i) {
     const std::string &token = data.tokens[i];
@@ -32,10 +64,14 @@ void fillTextTable(const TokenizerData &data, TokenSpelling spelling,
       vocabulary.byteTokens[*byte] = vocabulary.table.add({&c, 1});
       continue;
     }
-    bool asStored = isSpecial(type);
+    const bool isPiece = !isSpecial(type) || isMerged[i];
+    // The decoders of a tokenizer.json replace U+2581 in user-defined tokens,
+    // too.
+    const bool asStored = isSpecial(type) &&
+                          !(data.rules.isSet && type == TokenType::UserDefined);
     int32_t id =
         vocabulary.table.add(asStored ? token : textOf(token, spelling));
-    if (!asStored && !token.empty()) {
+    if (isPiece && !token.empty()) {
       vocabulary.table.index(id);
     }
   }
@@ -43,7 +79,8 @@ void fillTextTable(const TokenizerData &data, TokenSpelling spelling,
 
 /// Adds the bytes of every token to the table of `vocabulary`, and indexes
 /// those tokens that ordinary text can be encoded to.
-void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
+void fillTable(const TokenizerData &data, const std::vector<bool> &isMerged,
+               Vocabulary &vocabulary) {
   size_t total = 0;
   for (const std::string &token : data.tokens) {
     total += token.size();
@@ -52,9 +89,8 @@ void fillTable(const TokenizerData &data, Vocabulary &vocabulary) {
   std::string bytes;
   for (size_t i = 0; i < data.tokens.size(); ++i) {
     const std::string &token = data.tokens[i];
-    TokenType type = data.types[i];
     bool spelled = bytesOfSpelling(token, bytes);
-    bool asStored = isSpecial(type);
+    bool asStored = isSpecial(data.types[i]) && !isMerged[i];
     int32_t id =
         vocabulary.table.add(spelled && !asStored ? std::string_view(bytes)
                                                   : std::string_view(token));
@@ -193,10 +229,11 @@ std::string wellFormed(std::string_view text) {
 Result<BpeTables> BpeTables::create(const TokenizerData &data,
                                     TokenSpelling spelling,
                                     Vocabulary &vocabulary) {
+  const std::vector<bool> isMerged = mergedUserTokens(data);
   if (spelling == TokenSpelling::Bytes) {
-    fillTable(data, vocabulary);
+    fillTable(data, isMerged, vocabulary);
   } else {
-    fillTextTable(data, spelling, vocabulary);
+    fillTextTable(data, spelling, isMerged, vocabulary);
   }
   AIR_ASSIGN_OR_RETURN(
       PairTable merges,

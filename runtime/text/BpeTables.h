@@ -39,6 +39,12 @@ public:
                                   TokenSpelling spelling,
                                   Vocabulary &vocabulary);
 
+  /// The tables of symbols that are spelled as text. `symbols` finds each by
+  /// its text, and must outlive the tables.
+  static BpeTables ofText(const TokenTable &symbols, PairTable merges) {
+    return {symbols, std::move(merges), true};
+  }
+
   /// Returns the atom that `text` begins with. `text` must not be empty, and
   /// must be well-formed UTF-8 if tokens are spelled as text.
   Atom firstAtom(std::string_view text) const;

@@ -2,6 +2,7 @@
 #include "runtime/text/MergeMatcher.h"
 
 #include <algorithm>
+#include <span>
 
 namespace air::rt {
 
@@ -39,24 +40,45 @@ void MergeMatcher::derive() {
     derivations[atom].rank = kAtom;
   }
   std::vector<PairTable::Entry> early;
-  for (const PairTable::Entry &each : tables->pairs().byRank()) {
-    if (derivations[each.left].rank == kNever ||
-        derivations[each.right].rank == kNever) {
-      early.push_back(each);
+  std::vector<ByteTrie::Piece> results;
+  const std::vector<PairTable::Entry> all = tables->pairs().byRank();
+  for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+    const auto sameRank = [&](const PairTable::Entry &each) {
+      return each.merge.rank == all[begin].merge.rank;
+    };
+    const auto sameResult = [&](const PairTable::Entry &each) {
+      return each.merge.merged == all[begin].merge.merged;
+    };
+    while (end < all.size() && sameRank(all[end])) {
+      ++end;
+    }
+    const auto group = std::span(all).subspan(begin, end - begin);
+    if (!std::ranges::all_of(group, sameResult)) {
+      // Which of these merges takes place first depends on the text.
+      for (const PairTable::Entry &each : group) {
+        const int32_t merged = each.merge.merged;
+        results.push_back({tables->symbols()[merged], merged});
+      }
       continue;
     }
-    Derivation &merged = derivations[each.merge.merged];
-    if (merged.rank == kNever && !partsMerge(each.left, each.right)) {
-      merged.left = each.left;
-      merged.right = each.right;
-      merged.rank = each.merge.rank;
+    for (const PairTable::Entry &each : group) {
+      if (derivations[each.left].rank == kNever ||
+          derivations[each.right].rank == kNever) {
+        early.push_back(each);
+        continue;
+      }
+      Derivation &merged = derivations[each.merge.merged];
+      if (merged.rank == kNever && !partsMerge(each.left, each.right)) {
+        merged.left = each.left;
+        merged.right = each.right;
+        merged.rank = each.merge.rank;
+      }
     }
   }
   // Each merge in `early` has a part that is made only by a merge of higher
   // rank, or by no merge. Those that can take place nevertheless, because both
   // parts have a derivation and can become neighbours, are the untimely merges
   // (MergeMatcher.h).
-  std::vector<ByteTrie::Piece> results;
   for (const PairTable::Entry &each : early) {
     if (derivations[each.left].rank != kNever &&
         derivations[each.right].rank != kNever &&
@@ -82,6 +104,7 @@ void MergeMatcher::deriveUntimely() {
   for (int32_t id = 0; id < tables->symbols().size(); ++id) {
     const std::string_view text = tables->symbols()[id];
     if (isUntimely(text) && tables->areWholeAtoms(text)) {
+      untimelyBytes += text.size();
       merger.merge(text, found);
       const bool isResult = found.size() == 1 && found[0] == id;
       derivations[id].rank = isResult ? kAtom : kNever;

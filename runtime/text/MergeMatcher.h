@@ -22,7 +22,8 @@
 // contain a few untimely merges (Llama 3: 80 of 280,000). The rank of such a
 // merge is lower than the rank of a merge that makes one of its parts, so it
 // takes place as soon as its parts exist. Texts that contain the result of an
-// untimely merge are left to PairMerger.
+// untimely merge are left to PairMerger. So are those that contain the result
+// of a merge whose rank another merge, with another result, has too.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H
@@ -64,6 +65,10 @@ public:
   /// would make matching slow. `known` must outlive the matcher.
   static std::optional<MergeMatcher> create(const BpeTables &known);
   static constexpr size_t kLongestSymbol = 1024;
+
+  /// The length of all symbols that contain the result of an untimely merge. If
+  /// these are many or long, matching may be slow.
+  size_t bytesOfUntimely() const { return untimelyBytes; }
 
   using SymbolSink = FunctionRef<void(int32_t symbol)>;
   /// Passes the symbols of `word` after all merges to `sink`, in order. Returns
@@ -110,6 +115,7 @@ private:
   /// The results of untimely merges (see the top of this file).
   ByteTrie untimely;
   bool hasUntimely = false;
+  size_t untimelyBytes = 0;
 };
 
 } // namespace air::rt

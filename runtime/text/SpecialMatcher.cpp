@@ -166,14 +166,14 @@ void SpecialMatcher::divide(std::string_view text,
 void SpecialMatcher::divide(std::string_view text,
                             std::span<const uint8_t> flags, Finder find,
                             PartSink onPart, TokenSink onToken) {
-  size_t done = 0; // text[0, done) has been passed to the sinks
-  // Where the text of the last token ended. This may be before `done`, if a
-  // token was found in white space that the one before it had dropped.
-  size_t lastEnd = 0;
+  size_t done = 0; // where the last token ends, with the white space it drops
+  // The white space that was dropped last, text[spaces, spacesEnd), so that it
+  // is not read again for each token inside.
+  size_t spaces = 0;
+  size_t spacesEnd = 0;
   auto part = [&](size_t end) {
     if (done < end) {
       onPart(text.substr(done, end - done), done == 0);
-      done = end;
     }
   };
   for (size_t at = 0; at < text.size();) {
@@ -189,23 +189,30 @@ void SpecialMatcher::divide(std::string_view text,
         isBesideWord(text.substr(0, start), text.substr(end))) {
       continue;
     }
-    if ((how & match_flags::kStripLeft) != 0 && start > done) {
+    if ((how & match_flags::kStripLeft) != 0) {
       start =
-          done + withoutTrailingSpaces(text.substr(done, start - done)).size();
+          done < start
+              ? done + withoutTrailingSpaces(text.substr(done, start - done))
+                           .size()
+              : done;
     }
     if ((how & match_flags::kStripRight) != 0) {
-      // The text up to `done` may already have been dropped as white space.
-      end = std::max(end, done);
-      end += leadingSpaces(text.substr(end));
+      if (end < spaces || end > spacesEnd) {
+        spaces = end;
+        spacesEnd = end + leadingSpaces(text.substr(end));
+      }
+      end = spacesEnd;
     }
     part(start);
-    // If a token that may begin with white space has lost all of its text to
-    // the token before it, the tokenizers library drops it.
-    if ((how & match_flags::kStripLeft) == 0 || end > lastEnd) {
+    // Tokens are also found in white space that the token before them has
+    // dropped. There, one that drops the white space on its left may have no
+    // text of its own left.
+    if (start < end) {
       onToken(match.id);
-      lastEnd = end;
     }
-    done = std::max(done, end);
+    // Such a token may end before the white space that was dropped does. As in
+    // the tokenizers library, the text goes on after the token.
+    done = end;
   }
   part(text.size());
 }

@@ -4,11 +4,15 @@
 #include "formats/model/KnownPieces.h"
 #include "formats/support/Utf8.h"
 #include "runtime/text/MergeLattice.h"
+#include "runtime/text/ScoredMerges.h"
 #include "runtime/text/SpaceMark.h"
+#include "runtime/text/WordCache.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace air::rt {
 
@@ -38,9 +42,15 @@ struct SpmEncoder::Candidate {
 };
 
 struct SpmEncoder::Memory final : Scratch {
+  explicit Memory(size_t bytes) : known(bytes) {}
+
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
   MergeLattice::Scratch lattice;
+  WordCache known;
+  size_t merged = 0; ///< bytes that mergeRun() has merged in this part
+  const ScoredMerges *merges = nullptr; ///< used instead of mergeRun() if set
+  std::optional<MergeMatcher::Scratch> matching;
 };
 
 /// What divides long runs. It is made when it is needed, because that takes
@@ -50,13 +60,24 @@ struct SpmEncoder::Lattice {
   std::optional<MergeLattice> made;
 };
 
+/// The tables that are made once kMergedBytes have been merged without them.
+struct SpmEncoder::Merges {
+  /// Making the tables takes about as long as merging this many bytes.
+  static constexpr size_t kMergedBytes = size_t{256} << 10;
+
+  std::atomic<size_t> merged = 0;
+  std::once_flag isMade;
+  std::unique_ptr<const ScoredMerges> made;
+};
+
 SpmEncoder::SpmEncoder(const Vocabulary &words)
-    : vocabulary(&words), lattice(std::make_unique<Lattice>()) {}
+    : vocabulary(&words), lattice(std::make_unique<Lattice>()),
+      merges(std::make_unique<Merges>()) {}
 SpmEncoder::SpmEncoder(SpmEncoder &&) noexcept = default;
 SpmEncoder::~SpmEncoder() = default;
 
-std::unique_ptr<Encoder::Scratch> SpmEncoder::makeScratch(size_t) const {
-  return std::make_unique<Memory>();
+std::unique_ptr<Encoder::Scratch> SpmEncoder::makeScratch(size_t bytes) const {
+  return std::make_unique<Memory>(bytes);
 }
 
 SpmEncoder SpmEncoder::create(const TokenizerData &data,
@@ -150,6 +171,7 @@ bool SpmEncoder::encode(std::string_view text, Place, Scratch *scratch,
     // restore one of them.
     addSpace = removeExtraSpaces;
   }
+  merges->merged += std::exchange(memory.merged, 0);
   return true;
 }
 
@@ -159,9 +181,20 @@ void SpmEncoder::encodeStretch(std::string_view text, bool addSpace,
   std::string_view rest = all;
   while (!rest.empty()) {
     size_t end = spacesOnlyLead ? firstWordEnd(rest) : rest.size();
-    encodeRun(rest.substr(0, end), memory, out);
+    encodeWord(rest.substr(0, end), memory, out);
     out.passOn();
     rest.remove_prefix(end);
+  }
+}
+
+void SpmEncoder::encodeWord(std::string_view word, Memory &memory,
+                            TokenOutput &out) const {
+  // Without byte tokens, the ids of a word depend on the word before it, whose
+  // unknown token may stand for the first characters of this word, too.
+  if (spacesOnlyLead && hasBytes) {
+    memory.known.append(word, out.ids, [&] { encodeRun(word, memory, out); });
+  } else {
+    encodeRun(word, memory, out);
   }
 }
 
@@ -249,8 +282,48 @@ const MergeLattice &SpmEncoder::latticeOf(Memory &memory) const {
   return *lattice->made;
 }
 
+/// Does what encodeRun() does, if tables for that exist or should now be made.
+/// Otherwise does nothing and returns false.
+bool SpmEncoder::matchRun(std::string_view run, Memory &memory,
+                          TokenOutput &out) const {
+  if (memory.merges == nullptr) {
+    memory.merged += run.size();
+    if (memory.merged + merges->merged < Merges::kMergedBytes) {
+      return false;
+    }
+    std::call_once(merges->isMade, [&] {
+      merges->made = ScoredMerges::create(vocabulary->table, scores);
+    });
+    memory.merges = merges->made.get();
+    if (memory.merges == nullptr) {
+      return false;
+    }
+    memory.matching.emplace(memory.merges->tables());
+  }
+  const bool isLong = run.size() > WordCache::kLongestWord;
+  return memory.merges->matcher().match(
+      run, *memory.matching, [&](int32_t symbol) {
+        const size_t length =
+            symbol != TokenTable::kAbsent
+                ? memory.merges->tables().symbols()[symbol].size()
+                : memory.merges->tables().firstAtom(run).length;
+        if (symbol != TokenTable::kAbsent && symbol < vocabulary->size) {
+          out.ids.push_back(symbol);
+        } else {
+          emit(run.substr(0, length), out.ids);
+        }
+        run.remove_prefix(length);
+        if (isLong) {
+          out.passOn();
+        }
+      });
+}
+
 void SpmEncoder::encodeRun(std::string_view run, Memory &memory,
                            TokenOutput &out) const {
+  if (matchRun(run, memory, out)) {
+    return;
+  }
   // In shorter runs, merging with a heap takes less time.
   constexpr size_t kLongRun = size_t{1} << 16;
   // A vocabulary with longer pieces could make the lattice slow.

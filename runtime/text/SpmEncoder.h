@@ -8,8 +8,10 @@
 // byte without a token as the unknown token. The vocabulary spells a space as
 // U+2581; here, pieces contain the space itself.
 //
-// The heap of mergeRun() needs some 40 bytes of memory for each byte of a run.
-// So a long run is divided in another way (MergeLattice.h).
+// Words that were met before are not encoded again. Once many other words have
+// been merged, tables are made that take less time (ScoredMerges.h). Without
+// these tables, the heap of mergeRun() needs some 40 bytes of memory for each
+// byte of a run, so a long run is divided in another way (MergeLattice.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H
@@ -42,6 +44,7 @@ private:
   struct Candidate;
   struct Memory;
   struct Lattice;
+  struct Merges;
 
   explicit SpmEncoder(const Vocabulary &words);
 
@@ -52,7 +55,10 @@ private:
   void encodeStretch(std::string_view text, bool addSpace, Memory &memory,
                      TokenOutput &out) const;
   std::string normalized(std::string_view text, bool addSpace) const;
+  void encodeWord(std::string_view word, Memory &memory,
+                  TokenOutput &out) const;
   void encodeRun(std::string_view run, Memory &memory, TokenOutput &out) const;
+  bool matchRun(std::string_view run, Memory &memory, TokenOutput &out) const;
   void mergeRun(std::string_view run, Memory &memory) const;
   const MergeLattice &latticeOf(Memory &memory) const;
   bool staysDivided(std::string_view text, size_t border, Memory &memory) const;
@@ -71,7 +77,8 @@ private:
   /// True if the vocabulary has byte tokens, which encode characters that are
   /// not pieces.
   bool hasBytes = false;
-  std::unique_ptr<Lattice> lattice; ///< for long runs
+  std::unique_ptr<Lattice> lattice; ///< for long runs without `merges`
+  std::unique_ptr<Merges> merges;
 };
 
 } // namespace air::rt

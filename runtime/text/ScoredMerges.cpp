@@ -1,0 +1,95 @@
+//===- ScoredMerges.cpp - a vocabulary of scores as ranked merges ---------===//
+#include "runtime/text/ScoredMerges.h"
+
+#include "formats/support/Utf8.h"
+
+#include <algorithm>
+
+namespace air::rt {
+namespace {
+
+/// The sum of the squares of the lengths of all pieces, in bytes. Finding the
+/// ways to divide the pieces takes as many steps. The vocabulary of Llama 2 has
+/// 1.6 million.
+constexpr size_t kMostSteps = size_t{1} << 26;
+
+/// More bytes of symbols for which the matcher needs merging could make it
+/// slow. Runs of spaces, whose scores are all equal, have some 200 bytes in the
+/// vocabulary of Llama 2.
+constexpr size_t kMostUntimely = size_t{1} << 14;
+
+/// A way to divide a piece into two symbols.
+struct Division {
+  int32_t left;
+  int32_t right;
+  int32_t piece;
+};
+
+} // namespace
+
+std::unique_ptr<const ScoredMerges>
+ScoredMerges::create(const TokenTable &pieces, std::span<const float> scores) {
+  std::unique_ptr<ScoredMerges> merges(new ScoredMerges());
+  TokenTable &symbols = merges->symbols;
+  std::vector<int32_t> merged;
+  size_t steps = 0;
+  for (int32_t id = 0; id < pieces.size(); ++id) {
+    const std::string_view text = pieces[id];
+    symbols.add(text);
+    if (text.empty() || pieces.find(text) != id) {
+      continue;
+    }
+    steps += text.size() * std::min(text.size(), kMostSteps);
+    if (steps > kMostSteps || !isWellFormed(text)) {
+      return nullptr;
+    }
+    symbols.index(id);
+    merged.push_back(id);
+  }
+  for (const int32_t id : merged) {
+    for (std::string_view rest = pieces[id]; !rest.empty();) {
+      const std::string_view character =
+          rest.substr(0, decodeUtf8(rest).length);
+      if (symbols.find(character) == TokenTable::kAbsent) {
+        symbols.index(symbols.add(character));
+      }
+      rest.remove_prefix(character.size());
+    }
+  }
+  // The highest score first.
+  const auto scoreOf = [&](int32_t id) {
+    return scores[static_cast<size_t>(id)];
+  };
+  std::ranges::sort(merged, [&](int32_t a, int32_t b) {
+    return scoreOf(a) != scoreOf(b) ? scoreOf(a) > scoreOf(b) : a < b;
+  });
+  std::vector<Division> divisions;
+  for (const int32_t id : merged) {
+    const std::string_view text = pieces[id];
+    for (size_t at = decodeUtf8(text).length; at < text.size();
+         at += decodeUtf8(text.substr(at)).length) {
+      const Division each = {symbols.find(text.substr(0, at)),
+                             symbols.find(text.substr(at)), id};
+      if (each.left != TokenTable::kAbsent &&
+          each.right != TokenTable::kAbsent) {
+        divisions.push_back(each);
+      }
+    }
+  }
+  PairTable pairs(divisions.size());
+  int32_t rank = 0;
+  for (size_t i = 0; i < divisions.size(); ++i) {
+    const Division &each = divisions[i];
+    rank += i != 0 && scoreOf(each.piece) != scoreOf(divisions[i - 1].piece)
+                ? 1
+                : 0;
+    pairs.insert(each.left, each.right, {rank, each.piece});
+  }
+  merges->bpe = BpeTables::ofText(symbols, std::move(pairs));
+  merges->made = MergeMatcher::create(*merges->bpe);
+  return merges->made && merges->made->bytesOfUntimely() <= kMostUntimely
+             ? std::move(merges)
+             : nullptr;
+}
+
+} // namespace air::rt

@@ -1,0 +1,122 @@
+//===- ScoredMergesTest.cpp - matching gives what scores say --------------===//
+#include "runtime/text/ScoredMerges.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+using namespace air::rt;
+
+namespace {
+
+struct Piece {
+  std::string text;
+  float score;
+};
+
+/// Merges by the definition of sentencepiece's BPE model: again and again, the
+/// leftmost of the pairs that are the piece with the highest score.
+std::vector<std::string> mergedByScore(std::string_view word,
+                                       const std::vector<Piece> &pieces) {
+  std::vector<std::string> parts;
+  for (const char c : word) {
+    parts.emplace_back(1, c);
+  }
+  while (true) {
+    const Piece *best = nullptr;
+    size_t at = 0;
+    for (size_t i = 0; i + 1 < parts.size(); ++i) {
+      const auto found =
+          std::ranges::find(pieces, parts[i] + parts[i + 1], &Piece::text);
+      if (found != pieces.end() &&
+          (best == nullptr || found->score > best->score)) {
+        best = &*found;
+        at = i;
+      }
+    }
+    if (best == nullptr) {
+      return parts;
+    }
+    parts[at] = best->text;
+    parts.erase(parts.begin() + static_cast<ptrdiff_t>(at) + 1);
+  }
+}
+
+TokenTable tableOf(const std::vector<Piece> &pieces) {
+  TokenTable table;
+  for (const Piece &piece : pieces) {
+    table.index(table.add(piece.text));
+  }
+  return table;
+}
+
+std::vector<float> scoresOf(const std::vector<Piece> &pieces) {
+  std::vector<float> scores;
+  for (const Piece &piece : pieces) {
+    scores.push_back(piece.score);
+  }
+  return scores;
+}
+
+/// Random pieces, some without a way to merge them. Some of their characters
+/// are no pieces, and the text has one that occurs in no piece.
+TEST(ScoredMergesTest, AgreesWithTheDefinition) {
+  std::mt19937 random(30);
+  const auto word = [&](size_t least, size_t most, std::string_view letters) {
+    std::string text;
+    for (size_t n = least + random() % (most - least + 1); n > 0; --n) {
+      text += letters[random() % letters.size()];
+    }
+    return text;
+  };
+  for (size_t round = 0; round < 400; ++round) {
+    std::vector<Piece> pieces;
+    const size_t count = 2 + random() % 20;
+    // In one half of the vocabularies, many scores are equal.
+    const size_t scores = round % 2 == 0 ? 1000 : 4;
+    while (pieces.size() < count) {
+      const std::string text = word(1, 5, "abc");
+      if (std::ranges::find(pieces, text, &Piece::text) == pieces.end()) {
+        pieces.push_back({text, -static_cast<float>(random() % scores)});
+      }
+    }
+    const TokenTable table = tableOf(pieces);
+    const auto merges = ScoredMerges::create(table, scoresOf(pieces));
+    ASSERT_NE(merges, nullptr);
+    MergeMatcher::Scratch scratch(merges->tables());
+    for (int i = 0; i < 20; ++i) {
+      const std::string text = word(1, 30, "abcx");
+      std::vector<int32_t> symbols;
+      ASSERT_TRUE(merges->matcher().match(text, scratch, symbols)) << text;
+      std::vector<std::string> found;
+      size_t at = 0;
+      for (const int32_t symbol : symbols) {
+        found.emplace_back(symbol == TokenTable::kAbsent
+                               ? std::string_view(text).substr(at, 1)
+                               : merges->tables().symbols()[symbol]);
+        at += found.back().size();
+      }
+      ASSERT_EQ(found, mergedByScore(text, pieces)) << text;
+    }
+  }
+}
+
+TEST(ScoredMergesTest, WhatIsLeftToOtherAlgorithms) {
+  const auto isMade = [](const std::vector<Piece> &pieces) {
+    return ScoredMerges::create(tableOf(pieces), scoresOf(pieces)) != nullptr;
+  };
+  EXPECT_TRUE(isMade({{"a", 0}, {"aa", -1}}));
+  EXPECT_FALSE(isMade({{"a", 0}, {"a\xff", -1}}));
+  EXPECT_FALSE(isMade({{"a", 0}, {std::string(10000, 'a'), -1}}));
+  // Pieces of equal scores.
+  std::vector<Piece> runs = {{"a", 0}};
+  for (size_t length = 2; length <= 200; ++length) {
+    runs.push_back({std::string(length, 'a'), -1});
+  }
+  EXPECT_FALSE(isMade(runs));
+  runs.resize(20);
+  EXPECT_TRUE(isMade(runs));
+}
+
+} // namespace
