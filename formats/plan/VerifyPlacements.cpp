@@ -2,6 +2,7 @@
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/WeightUses.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <map>
@@ -29,9 +30,9 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
   if (sizeOf(placement.resident()) != plan.segments()->size()) {
     return broken("plan.placement.resident", where,
                   "states the resident bytes of " +
-                      str(sizeOf(placement.resident())) +
-                      " segments; the plan has " +
-                      str(plan.segments()->size()) + " segments");
+                      countOf(sizeOf(placement.resident()), "segment") +
+                      "; the plan has " +
+                      countOf(plan.segments()->size(), "segment"));
   }
   const std::vector<bool> isCopied = copiedToDevice(plan, placement);
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
@@ -157,9 +158,10 @@ Status verifySegmentDevices(const plan::Plan &plan,
   const uint32_t wanted = deviceCount(plan) == 1 ? 0 : plan.segments()->size();
   if (sizeOf(placement.device()) != wanted) {
     return broken("plan.placement.device", where,
-                  "states the devices of " + str(sizeOf(placement.device())) +
-                      " segments; it must state those of " + str(wanted) +
-                      " segments (all if the plan uses a GPU, otherwise none)");
+                  "states the devices of " +
+                      countOf(sizeOf(placement.device()), "segment") +
+                      "; it must state those of " + countOf(wanted, "segment") +
+                      " (all if the plan uses a GPU, otherwise none)");
   }
   AIR_RETURN_IF_ERROR(verifyCopied(plan, placement, where));
   const std::vector<bool> isCopied = copiedToDevice(plan, placement);
@@ -239,9 +241,8 @@ private:
           "plan.placement.ring", where,
           "has a ring of " + str(ring) + " bytes" +
               (isDevice ? " in the memory of a GPU" : "") + " for " +
-              str(readCount()) +
-              " reads; the size of the ring must be a multiple of " +
-              str(pageBytes) +
+              countOf(readCount(), "read") +
+              "; the size of the ring must be a multiple of " + str(pageBytes) +
               " bytes above 0 if there are reads, and 0 if there are none");
     }
     return Status::ok();
@@ -479,11 +480,12 @@ private:
       const uint64_t oldBegin = it->first;
       const Held old = it->second;
       if (old.lastUse > after) {
-        return broken("plan.stream.overrun", readName(index),
-                      "overwrites bytes that " + readName(old.read) +
-                          " has put into the ring; it must begin at least " +
-                          str(static_cast<uint64_t>(old.lastUse - after)) +
-                          " steps later, after the last step that needs them");
+        return broken(
+            "plan.stream.overrun", readName(index),
+            "overwrites bytes that " + readName(old.read) +
+                " has put into the ring; it must begin at least " +
+                countOf(static_cast<uint64_t>(old.lastUse - after), "step") +
+                " later, after the last step that needs them");
       }
       it = held.erase(it);
       if (oldBegin < begin) {
@@ -527,8 +529,8 @@ Status verifySameSteps(const plan::Plan &plan) {
     const std::string where = label("program", p, program);
     if (program.steps()->size() != steps) {
       return broken("plan.stream.programs", where,
-                    "has " + str(program.steps()->size()) +
-                        " steps, but the first program has " + str(steps) +
+                    "has " + countOf(program.steps()->size(), "step") +
+                        ", but the first program has " + str(steps) +
                         "; all programs must have the same number");
     }
     uint32_t s = 0;

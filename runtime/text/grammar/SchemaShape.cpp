@@ -1,6 +1,7 @@
 //===- SchemaShape.cpp - what a schema says about a value -------*- C++ -*-===//
 #include "runtime/text/grammar/SchemaShape.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
 #include "runtime/text/grammar/SchemaFormats.h"
@@ -223,8 +224,8 @@ Status Reader::addValues(const SchemaJson &where, SchemaList values,
                          SchemaShape &shape) {
   if (values.size() > GrammarBuilder::kMostRepeats) {
     return document.unsupported(
-        where, "has " + std::to_string(values.size()) +
-                   " values; it must have at most " +
+        where, "has " + countOf(values.size(), "value") +
+                   "; it must have at most " +
                    std::to_string(GrammarBuilder::kMostRepeats));
   }
   if (shape.values) {

@@ -273,7 +273,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       {{1, 1, 1, 1, 0, 1, 1, 4, 1}, "an integer is not written in decimal"},
       // a list that claims 100 items, and a dictionary with a key but no value
       {{1, 1, 1, 1, 2, 1, 1, 100}, "the count is 100"},
-      {{1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 0}, "a dictionary has 1 operands"},
+      {{1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 0}, "a dictionary has 1 operand;"},
       {{1, 1, 1, 1, 18, 1, 1, 3}, "'==' is not an operator"},
       {{1, 1, 1, 1, 19, 1, 1, 1, 0}, "'a' is not an operator"},
       {{1, 1, 1, 1, 19, 1, 1, 0}, "a comparison has no operator"},
