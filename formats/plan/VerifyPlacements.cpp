@@ -212,6 +212,7 @@ public:
     AIR_RETURN_IF_ERROR(verifyOrder());
     AIR_RETURN_IF_ERROR(verifyComplete());
     AIR_RETURN_IF_ERROR(verifyContiguous());
+    AIR_RETURN_IF_ERROR(verifyFill());
     AIR_RETURN_IF_ERROR(verifySteps());
     // All passes perform the same reads. Two passes suffice, because the ring
     // has the same contents at the start of every later pass as at the start of
@@ -365,6 +366,33 @@ private:
                 str(start->second) + " of the ring, they must be put at byte " +
                 str(start->second) + " + " + str(read.offset()) +
                 " and must end within the ring");
+      }
+    }
+    return Status::ok();
+  }
+
+  /// Checks that the reads fill the ring in order if only the CPU uses it. A
+  /// reader that maps windows onto the ring then knows that the bytes of a
+  /// window are overwritten before two more rings of bytes have been read, and
+  /// that it may unmap the window. No window is mapped onto the ring of a plan
+  /// with a GPU, where segments do not wrap around.
+  Status verifyFill() const {
+    if (isDevice || deviceCount(plan) != 1) {
+      return Status::ok();
+    }
+    const uint64_t ring = ringBytes();
+    for (uint32_t i = 1; i < readCount(); ++i) {
+      const plan::StreamRead &before = readAt(i - 1);
+      // The sum of the two, each of which is at most `ring`, may have 65 bits.
+      const uint64_t room = ring - before.ring_offset();
+      const uint64_t wanted = before.bytes() < room
+                                  ? before.ring_offset() + before.bytes()
+                                  : before.bytes() - room;
+      if (readAt(i).ring_offset() != wanted) {
+        return broken("plan.stream.fill", readName(i),
+                      "begins at byte " + str(readAt(i).ring_offset()) +
+                          " of the ring; it must begin at byte " + str(wanted) +
+                          ", where the read before it ends");
       }
     }
     return Status::ok();
