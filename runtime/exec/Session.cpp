@@ -539,6 +539,9 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   stream.blockBytes = options.reading.blockBytes;
   stream.nodeParts = nodeParts();
   stream.ram = options.ram;
+  if (options.mostMappings != 0) {
+    stream.mostMappings = options.mostMappings;
+  }
   stream.memoryRoom = [limit = std::make_shared<MemoryLimit>(MemoryLimit::open(
                            options.memoryRoot))] { return limit->read(); };
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<StreamStore> store,
