@@ -18,7 +18,6 @@ namespace {
 using Json = JsonFields::Json;
 
 constexpr std::string_view kContinuation = "##";
-constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
 
 std::string entry(const std::string &list, size_t index) {
   return list + "[" + std::to_string(index) + "]";
@@ -112,10 +111,10 @@ private:
              const std::string &text) {
     const auto *id = idValue.get_ptr<const Json::number_unsigned_t *>();
     if (id == nullptr || *id >= kMostTokens) {
-      return corruptError(
-          "tokenizer: '" + place +
-          "' is not a token id, which is a whole number below " +
-          std::to_string(kMostTokens));
+      return corruptError("tokenizer: '" + place + "' is not a token id" +
+                          (id == nullptr ? "" : " but " + std::to_string(*id)) +
+                          "; token ids are whole numbers below " +
+                          std::to_string(kMostTokens));
     }
     if (*id >= data.tokens.size()) {
       data.tokens.resize(*id + 1);
@@ -399,7 +398,7 @@ private:
         continue;
       }
       token = token.starts_with(kContinuation) ? token.substr(2)
-                                               : std::string(kMark) + token;
+                                               : std::string(kSpaceMark) + token;
     }
   }
 

@@ -549,6 +549,14 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
       made.push_back(std::move(part));
     }
     for (const SchemaJson *choice : choices) {
+      // Checked before the parts are made, because a schema of a megabyte may
+      // have both an anyOf and a oneOf with thousands of alternatives.
+      if (made.size() * choice->size() + parts.size() + shapes.size() >
+          kMostShapes) {
+        return document.unsupported(
+            *schemas[0], "anyOf and oneOf have more than " +
+                             std::to_string(kMostShapes) + " combinations");
+      }
       std::vector<Part> more;
       for (const Part &each : made) {
         for (const SchemaJson &option : *choice) {
@@ -560,11 +568,6 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
     }
     std::ranges::reverse(made);
     std::ranges::move(made, std::back_inserter(parts));
-    if (parts.size() + shapes.size() > kMostShapes) {
-      return document.unsupported(
-          *schemas[0], "anyOf and oneOf have more than " +
-                           std::to_string(kMostShapes) + " combinations");
-    }
   }
   return shapes;
 }
