@@ -16,7 +16,7 @@ namespace air {
 /// threads". `noun` is in the singular. Its plural is `plural` if that is not
 /// empty, and otherwise ends in another "s".
 inline std::string countOf(uint64_t count, std::string_view noun,
-                             std::string_view plural = {}) {
+                           std::string_view plural = {}) {
   std::string text = std::to_string(count) + " ";
   text += count == 1 || plural.empty() ? noun : plural;
   text += count == 1 || !plural.empty() ? "" : "s";

@@ -397,8 +397,9 @@ private:
       if (isSpecial(data.types[id])) {
         continue;
       }
-      token = token.starts_with(kContinuation) ? token.substr(2)
-                                               : std::string(kSpaceMark) + token;
+      token = token.starts_with(kContinuation)
+                  ? token.substr(2)
+                  : std::string(kSpaceMark) + token;
     }
   }
 

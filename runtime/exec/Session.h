@@ -93,9 +93,9 @@ struct SessionOptions {
   /// Not used if the runtime has GPUs. If it has none, or if there is none, and
   /// this is empty too, plans for a GPU are refused with Unsupported.
   GpuFactory gpu;
-  /// About how many addresses each byte that is read from the disk may have at a
-  /// time (SegmentArena.h). Only tests choose another value than 0, which means
-  /// SegmentArena::kMostMappings.
+  /// About how many addresses each byte that is read from the disk may have at
+  /// a time (SegmentArena.h). Only tests choose another value than 0, which
+  /// means SegmentArena::kMostMappings.
   uint64_t mostMappings = 0;
   /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.

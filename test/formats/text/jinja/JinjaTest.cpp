@@ -301,10 +301,10 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   }
   EXPECT_EQ(Template::load({{0}, {"a", "\xff"}}).status().message(),
             "text 1 is not UTF-8");
-  // A template of 70,000 outputs, which have four words each. The first word is
-  // their number.
+  // A template of 40,000 outputs, which have seven words each. The first word
+  // is their number.
   std::string outputs;
-  for (int i = 0; i < 70'000; ++i) {
+  for (int i = 0; i < 40'000; ++i) {
     outputs += "{{a}}";
   }
   const Result<Template> many = Template::parse(outputs);
