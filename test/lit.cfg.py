@@ -53,6 +53,7 @@ config.substitutions += [
     ("%root", root),
     ("%bin", os.path.join(config.air_build_dir, "bin")),
     ("%fakeplan", os.path.join(config.air_build_dir, "test-tools", "air-fake-plan")),
+    ("%windows", os.path.join(config.air_build_dir, "test-tools", "air-windows")),
     ("%fakecuda", os.path.join(config.air_build_dir, "test-bin", "fake-cuda")),
     ("%python", sys.executable),
 ]

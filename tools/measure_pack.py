@@ -118,7 +118,7 @@ def main():
               f"({packed['write_mb_s']:.0f} MB/s), compiling {packed['compile_s']:.2f} s, of which "
               f"{packed['overlap_s']:.2f} s while writing\n"
               f"cp      {copied['s']:.2f} s ({copied['mb_s']:.0f} MB/s); airpack at {100 * result['share']:.0f} % of it; "
-              f"{args.rounds} rounds")
+              f"{args.rounds} round{'' if args.rounds == 1 else 's'}")
 
 
 if __name__ == "__main__":

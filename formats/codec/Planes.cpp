@@ -2,6 +2,7 @@
 #include "formats/codec/Planes.h"
 
 #include "formats/codec/PlaneDecode.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <array>
@@ -136,8 +137,8 @@ Status decodePlanes(std::span<const uint8_t> stored, std::span<uint8_t> raw) {
   if (count > stored.size() - fixed || rest > stored.size() - fixed - count) {
     return corrupt("it has " + std::to_string(stored.size()) +
                    " bytes, which are too few for the " +
-                   std::to_string(count) +
-                   " escaped exponents that its header states");
+                   countOf(count, "escaped exponent") +
+                   " that its header states");
   }
   Planes planes;
   planes.exponents = stored.data();
@@ -153,9 +154,8 @@ Status decodePlanes(std::span<const uint8_t> stored, std::span<uint8_t> raw) {
     found += static_cast<uint64_t>(std::popcount(low & middle & high));
   }
   if (found != count) {
-    return corrupt("its header states " + std::to_string(count) +
-                   " escaped exponents, but its codes refer to " +
-                   std::to_string(found));
+    return corrupt("its header states " + countOf(count, "escaped exponent") +
+                   ", but its codes refer to " + std::to_string(found));
   }
   static const DecodePlanesFn decode = fastestPlaneDecoder();
   decode(planes, raw.data());

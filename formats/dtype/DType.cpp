@@ -8,6 +8,7 @@
 
 #include "formats/dtype/Dequantize.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <cassert>
@@ -253,10 +254,9 @@ std::optional<DType> dtypeFromName(std::string_view name) {
 Result<uint64_t> rowBytes(DType dtype, uint64_t elements) {
   const DTypeInfo &type = info(dtype);
   if (elements % type.blockElements != 0) {
-    return corruptError("a row of " + std::to_string(elements) +
-                        " elements is not a whole number of " +
-                        std::string(type.name) + " blocks of " +
-                        std::to_string(type.blockElements) + " elements");
+    return corruptError("a row of " + countOf(elements, "element") +
+                        " is not a whole number of " + std::string(type.name) +
+                        " blocks of " + countOf(type.blockElements, "element"));
   }
   std::optional<uint64_t> bytes =
       checkedMul(elements / type.blockElements, type.blockBytes);

@@ -2,6 +2,7 @@
 #include "formats/gguf/GgufReader.h"
 
 #include "formats/gguf/GgufParser.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 
 #include <cstdio>
@@ -179,8 +180,8 @@ Result<ModelSource> readGguf(const std::string &path) {
     return corruptError("'" + path + "': split.tensors.count is " +
                         std::to_string(*facts->tensors) + ", but the " +
                         std::to_string(facts->parts) + " parts hold " +
-                        std::to_string(model.tensors.size()) +
-                        " tensors; download all parts again");
+                        countOf(model.tensors.size(), "tensor") +
+                        "; download all parts again");
   }
   return model;
 }

@@ -11,6 +11,7 @@
 #include "formats/model/CheckTokenizer.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 
 #include <algorithm>
@@ -153,10 +154,9 @@ Status Reader::readId(const char *key, int32_t &id, Need need) {
     return Status::ok();
   }
   if (*stored >= data.tokens.size()) {
-    std::string outside = "metadata '" + name + "' is " +
-                          std::to_string(*stored) +
-                          ", but the vocabulary has " +
-                          std::to_string(data.tokens.size()) + " tokens";
+    std::string outside =
+        "metadata '" + name + "' is " + std::to_string(*stored) +
+        ", but the vocabulary has " + countOf(data.tokens.size(), "token");
     if (need == Need::Yes) {
       return corruptError(std::move(outside));
     }
@@ -178,9 +178,9 @@ Status Reader::readTokens() {
                         "empty, so there is no vocabulary");
   }
   if (tokens->size() > INT32_MAX) {
-    return corruptError("the vocabulary has " + std::to_string(tokens->size()) +
-                        " tokens; at most " + std::to_string(INT32_MAX) +
-                        " are allowed");
+    return corruptError("the vocabulary has " +
+                        countOf(tokens->size(), "token") + "; at most " +
+                        std::to_string(INT32_MAX) + " are allowed");
   }
   data.tokens = *tokens;
 
@@ -233,9 +233,9 @@ Status Reader::checkLength(const char *key, size_t size) {
     return Status::ok();
   }
   std::string difference = "metadata '" + std::string(kPrefix) + key +
-                           "' has " + std::to_string(size) +
-                           " entries, but the vocabulary has " +
-                           std::to_string(data.tokens.size()) + " tokens";
+                           "' has " + countOf(size, "entry", "entries") +
+                           ", but the vocabulary has " +
+                           countOf(data.tokens.size(), "token");
   if (size < data.tokens.size()) {
     return corruptError(std::move(difference));
   }

@@ -2,6 +2,7 @@
 #include "formats/machine/GpuTable.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/Microarchitecture.h"
+#include "formats/support/CountText.h"
 #include "formats/support/MappedFile.h"
 
 #include <algorithm>
@@ -184,8 +185,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
   if (!canPlanFor(gpu)) {
     return unsupportedError(
         "target '" + spec + "' has a GPU with arch '" + gpu.arch + "' and " +
-        std::to_string(gpu.multiprocessors) +
-        " multiprocessors; kernels can only be made if the profile states an "
+        countOf(gpu.multiprocessors, "multiprocessor") +
+        "; kernels can only be made if the profile states an "
         "arch such as sm_86 and at least 1 multiprocessor; add both to it");
   }
   return machine;

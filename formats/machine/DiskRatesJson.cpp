@@ -1,5 +1,6 @@
 //===- DiskRatesJson.cpp - the object "disk" of a machine profile ---------===//
 #include "formats/machine/ProfileFields.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 
@@ -60,8 +61,8 @@ Result<const ProfileJson *> readList(const ProfileFields &fields,
                                 "; it must be an array");
   }
   if (list->size() > most) {
-    return fields.fail(key, "has " + std::to_string(list->size()) +
-                                " rates; at most " + std::to_string(most) +
+    return fields.fail(key, "has " + countOf(list->size(), "rate") +
+                                "; at most " + std::to_string(most) +
                                 " are allowed");
   }
   for (size_t i = 0; i < list->size(); ++i) {

@@ -1,5 +1,6 @@
 //===- GpuJson.cpp - the list "gpus" of a machine profile -----------------===//
 #include "formats/machine/ProfileFields.h"
+#include "formats/support/CountText.h"
 
 namespace air {
 
@@ -83,8 +84,9 @@ Status readGpus(const ProfileJson &object, const std::string &where,
                                    "; it must be an array");
   }
   if (it->size() > 1) {
-    return fields.fail("gpus", "has " + std::to_string(it->size()) +
-                                   " entries; at most 1 is allowed, because a "
+    return fields.fail("gpus", "has " +
+                                   countOf(it->size(), "entry", "entries") +
+                                   "; at most 1 is allowed, because a "
                                    "model is planned for one GPU");
   }
   for (size_t i = 0; i < it->size(); ++i) {

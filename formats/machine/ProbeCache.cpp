@@ -2,7 +2,10 @@
 #include "formats/machine/ProbeCache.h"
 
 #include "formats/machine/ProfileFields.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
+
+#include <algorithm>
 
 namespace air {
 
@@ -41,6 +44,15 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
   return cache;
 }
 
+/// The memory bandwidth that was measured with this number of threads; null if
+/// there is none.
+static const ThreadRate *rateOf(const MachineProfile &measured,
+                                uint32_t threads) {
+  const auto found =
+      std::ranges::find(measured.memoryCurve, threads, &ThreadRate::threads);
+  return found == measured.memoryCurve.end() ? nullptr : &*found;
+}
+
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache) {
@@ -51,27 +63,48 @@ Result<MachineProfile> withMeasurements(const MachineProfile &host,
                          "', but this machine has '" + printable(cpuModel) +
                          "'; run airrun probe --save on this machine");
   }
-  if (measured.cores != host.cores) {
-    return mismatchError(
-        "it was saved with " + std::to_string(measured.cores) +
-        " cores, but this process may use " + std::to_string(host.cores) +
-        " (the affinity mask and the CPU quota of the cgroup count); run "
-        "airrun probe --save here, or remove the limit");
-  }
   if (measured.arch != host.arch || measured.features != host.features) {
     return mismatchError("it was saved on a machine whose CPU features "
                          "differ from this machine's; run airrun probe "
                          "--save on this machine");
   }
   MachineProfile profile = host;
-  profile.memoryBandwidth = measured.memoryBandwidth;
   profile.diskBandwidth = measured.diskBandwidth;
-  profile.diskBeside = measured.diskBeside;
-  profile.memoryBeside = measured.memoryBeside;
-  profile.measured = measured.measured;
-  profile.cpu = measured.cpu;
   profile.gpus = measured.gpus;
+  profile.cpu = measured.cpu;
+  if (measured.cores == host.cores) {
+    profile.memoryBandwidth = measured.memoryBandwidth;
+    profile.diskBeside = measured.diskBeside;
+    profile.memoryBeside = measured.memoryBeside;
+    profile.measured = measured.measured;
+    return profile;
+  }
+  profile.cpu.streams = host.cpu.streams;
+  profile.cpu.barrierNs = host.cpu.barrierNs;
+  if (const ThreadRate *rate = rateOf(measured, host.cores)) {
+    profile.memoryBandwidth = rate->bandwidth;
+    profile.measured = measured.measured;
+  }
   return profile;
+}
+
+std::string differentCores(const MachineProfile &host,
+                           const ProbeCache &cache) {
+  if (cache.profile.cores == host.cores) {
+    return "";
+  }
+  return "the saved probe was measured with " +
+         countOf(cache.profile.cores, "core") + ", but this process may use " +
+         std::to_string(host.cores) +
+         " (the affinity mask and the CPU quota of the cgroup count); its "
+         "rates "
+         "of GPUs, the disk, caches and single cores are used, but the rates "
+         "of "
+         "all cores together are " +
+         (rateOf(cache.profile, host.cores) != nullptr
+              ? "not, except for the memory bandwidth of as many threads"
+              : "nominal") +
+         "; run 'airrun probe --save' under the same limits to measure them";
 }
 
 } // namespace air

@@ -39,11 +39,21 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
 /// Returns a copy of `host` in which the GPU, and all bandwidths and rates that
 /// a plan records, are those of `cache`. `cpuModel` is the model of the
 /// host's CPU. Fails with Mismatch if the cache was measured on another
-/// machine: if the model of the CPU, the number of cores, the architecture or
-/// the features differ. The message names the first difference.
+/// machine: if the model of the CPU, the architecture or the features differ.
+/// The message names the first difference.
+///
+/// If the number of cores differs, because the affinity mask or the CPU quota
+/// has changed, the rates of all cores together stay those of `host`, and
+/// differentCores() says so. These are memoryBandwidth, unless the cache has
+/// the bandwidth of as many threads, and what is measured while all cores read:
+/// the streams, diskBeside and memoryBeside, and barrierNs.
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache);
+
+/// If `cache` was measured with another number of cores than `host` has,
+/// returns what is therefore not used of it, and what to do; otherwise "".
+std::string differentCores(const MachineProfile &host, const ProbeCache &cache);
 
 } // namespace air
 

@@ -2,6 +2,7 @@
 #include "formats/machine/FeatureRules.h"
 #include "formats/machine/MachineProfile.h"
 #include "formats/machine/ProfileFields.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <iterator>
@@ -93,7 +94,7 @@ Status readMemoryCurve(const Json &object, const std::string &where,
   if (!it->is_array() || it->size() > kMaxThreadRates) {
     return fields.fail("memory_curve",
                        (it->is_array()
-                            ? "has " + std::to_string(it->size()) + " entries"
+                            ? "has " + countOf(it->size(), "entry", "entries")
                             : "is " + ProfileFields::shown(*it)) +
                            "; it must be an array of at most " +
                            std::to_string(kMaxThreadRates) + " entries");
@@ -125,10 +126,10 @@ Status readMemoryCurve(const Json &object, const std::string &where,
         return a.threads == b.threads;
       });
   if (twice != curve.end()) {
-    return fields.fail(
-        "memory_curve",
-        "has two rates for " + std::to_string(twice->threads) +
-            " threads; each number of threads may appear only once");
+    return fields.fail("memory_curve",
+                       "has two rates for " +
+                           countOf(twice->threads, "thread") +
+                           "; each number of threads may appear only once");
   }
   return Status::ok();
 }

@@ -2,6 +2,7 @@
 #include "formats/model/CheckPipeline.h"
 
 #include "formats/model/Charsmap.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Utf8.h"
 
 #include <algorithm>
@@ -112,8 +113,8 @@ Status checkPipeline(const TokenizerData &data) {
   if (pipeline.steps.size() > kMostSteps) {
     return unsupportedError("tokenizer: the normalizer and the pre-tokenizer "
                             "have " +
-                            std::to_string(pipeline.steps.size()) +
-                            " steps; at most " + std::to_string(kMostSteps) +
+                            countOf(pipeline.steps.size(), "step") +
+                            "; at most " + std::to_string(kMostSteps) +
                             " are supported");
   }
   if (pipeline.rendering == TokenRendering::Marked && pipeline.mark.empty()) {
@@ -150,7 +151,7 @@ Status checkPipeline(const TokenizerData &data) {
   if (growth > kMostGrowth) {
     return unsupportedError("tokenizer: the steps of the normalizer and the "
                             "pre-tokenizer could make a text " +
-                            std::to_string(growth) + " times longer; at most " +
+                            countOf(growth, "time") + " longer; at most " +
                             std::to_string(kMostGrowth) +
                             " times are supported");
   }

@@ -7,6 +7,7 @@
 #include "formats/model/EscapedBytes.h"
 #include "formats/model/KnownPieces.h"
 #include "formats/model/PreTokenizerNames.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 
 #include <algorithm>
@@ -29,14 +30,14 @@ Status checkSizes(const TokenizerData &data) {
   if (data.types.size() != data.tokens.size()) {
     return corruptError(
         "tokenizer: there are " + std::to_string(data.types.size()) +
-        " token types for " + std::to_string(data.tokens.size()) +
-        " tokens; there must be one for each token");
+        " token types for " + countOf(data.tokens.size(), "token") +
+        "; there must be one for each token");
   }
   if (!data.matching.empty() && data.matching.size() != data.tokens.size()) {
     return corruptError(
         "tokenizer: there are " + std::to_string(data.matching.size()) +
-        " match flags for " + std::to_string(data.tokens.size()) +
-        " tokens; there must be one for each token, or none");
+        " match flags for " + countOf(data.tokens.size(), "token") +
+        "; there must be one for each token, or none");
   }
   if (data.merges.size() > kMostTokens) {
     return corruptError("tokenizer: there are " +
@@ -76,8 +77,7 @@ Status checkIds(const TokenizerData &data) {
         (named.id < 0 || named.id >= size)) {
       return corruptError(std::string("tokenizer: the ") + named.name +
                           " id is " + std::to_string(named.id) +
-                          ", but the vocabulary has " + std::to_string(size) +
-                          " tokens");
+                          ", but the vocabulary has " + countOf(size, "token"));
     }
   }
   if (data.addBos && data.bos == TokenizerData::kNoToken) {
@@ -129,8 +129,8 @@ Status checkScores(const TokenizerData &data) {
   if (data.scores.size() != data.tokens.size()) {
     return corruptError("tokenizer: there are " +
                         std::to_string(data.scores.size()) + " scores for " +
-                        std::to_string(data.tokens.size()) +
-                        " tokens; there must be one for each token");
+                        countOf(data.tokens.size(), "token") +
+                        "; there must be one for each token");
   }
   for (size_t id = 0; id < data.tokens.size(); ++id) {
     if (data.scores[id] != data.scores[id]) {

@@ -1,6 +1,7 @@
 //===- KnownPieces.cpp - pieces whose text shows their type ---------------===//
 #include "formats/model/KnownPieces.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 
 #include <algorithm>
@@ -160,8 +161,8 @@ void markBytePieces(TokenizerData &data) {
   }
   if (count != 0) {
     data.notes.push_back(
-        std::to_string(count) +
-        " tokens with names from <0x00> to <0xFF> do not have "
+        countOf(count, "token") +
+        " with names from <0x00> to <0xFF> do not have "
         "the type of byte tokens; they are treated as byte tokens");
   }
 }

@@ -3,6 +3,7 @@
 
 #include "formats/plan/T16.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <string>
 
@@ -42,8 +43,8 @@ Result<uint64_t> layoutBytes(DType dtype, Layout layout, uint64_t rows,
   const std::optional<uint64_t> bytes =
       storedRows ? checkedMul(*storedRows, row) : std::nullopt;
   if (!bytes) {
-    return corruptError("the size of a matrix of " + std::to_string(rows) +
-                        " rows of " + std::to_string(row) +
+    return corruptError("the size of a matrix of " + countOf(rows, "row") +
+                        " of " + std::to_string(row) +
                         " bytes does not fit in 64 bits");
   }
   return *bytes;

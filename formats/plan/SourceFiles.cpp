@@ -1,6 +1,7 @@
 //===- SourceFiles.cpp - the model's files of a reference plan ------------===//
 #include "formats/plan/SourceFiles.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Digest.h"
 
 #include <algorithm>
@@ -49,7 +50,7 @@ Result<SourceFiles> SourceFiles::open(const PlanFile &plan,
   const bool isFolder = place.empty() || fs::is_directory(place, error);
   if (!isFolder && sources.size() != 1) {
     return usageError("--source: the plan needs " +
-                      std::to_string(sources.size()) + " files, but '" + place +
+                      countOf(sources.size(), "file") + ", but '" + place +
                       "' is not a folder; name the folder that contains them");
   }
   const fs::path folder =

@@ -2,6 +2,7 @@
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/WeightUses.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <map>
@@ -29,9 +30,9 @@ Status verifyResidency(const plan::Plan &plan, const plan::Placement &placement,
   if (sizeOf(placement.resident()) != plan.segments()->size()) {
     return broken("plan.placement.resident", where,
                   "states the resident bytes of " +
-                      str(sizeOf(placement.resident())) +
-                      " segments; the plan has " +
-                      str(plan.segments()->size()) + " segments");
+                      countOf(sizeOf(placement.resident()), "segment") +
+                      "; the plan has " +
+                      countOf(plan.segments()->size(), "segment"));
   }
   const std::vector<bool> isCopied = copiedToDevice(plan, placement);
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
@@ -157,9 +158,10 @@ Status verifySegmentDevices(const plan::Plan &plan,
   const uint32_t wanted = deviceCount(plan) == 1 ? 0 : plan.segments()->size();
   if (sizeOf(placement.device()) != wanted) {
     return broken("plan.placement.device", where,
-                  "states the devices of " + str(sizeOf(placement.device())) +
-                      " segments; it must state those of " + str(wanted) +
-                      " segments (all if the plan uses a GPU, otherwise none)");
+                  "states the devices of " +
+                      countOf(sizeOf(placement.device()), "segment") +
+                      "; it must state those of " + countOf(wanted, "segment") +
+                      " (all if the plan uses a GPU, otherwise none)");
   }
   AIR_RETURN_IF_ERROR(verifyCopied(plan, placement, where));
   const std::vector<bool> isCopied = copiedToDevice(plan, placement);
@@ -210,6 +212,7 @@ public:
     AIR_RETURN_IF_ERROR(verifyOrder());
     AIR_RETURN_IF_ERROR(verifyComplete());
     AIR_RETURN_IF_ERROR(verifyContiguous());
+    AIR_RETURN_IF_ERROR(verifyFill());
     AIR_RETURN_IF_ERROR(verifySteps());
     // All passes perform the same reads. Two passes suffice, because the ring
     // has the same contents at the start of every later pass as at the start of
@@ -239,9 +242,8 @@ private:
           "plan.placement.ring", where,
           "has a ring of " + str(ring) + " bytes" +
               (isDevice ? " in the memory of a GPU" : "") + " for " +
-              str(readCount()) +
-              " reads; the size of the ring must be a multiple of " +
-              str(pageBytes) +
+              countOf(readCount(), "read") +
+              "; the size of the ring must be a multiple of " + str(pageBytes) +
               " bytes above 0 if there are reads, and 0 if there are none");
     }
     return Status::ok();
@@ -369,6 +371,33 @@ private:
     return Status::ok();
   }
 
+  /// Checks that the reads fill the ring in order if only the CPU uses it. A
+  /// reader that maps windows onto the ring then knows that the bytes of a
+  /// window are overwritten before two more rings of bytes have been read, and
+  /// that it may unmap the window. No window is mapped onto the ring of a plan
+  /// with a GPU, where segments do not wrap around.
+  Status verifyFill() const {
+    if (isDevice || deviceCount(plan) != 1) {
+      return Status::ok();
+    }
+    const uint64_t ring = ringBytes();
+    for (uint32_t i = 1; i < readCount(); ++i) {
+      const plan::StreamRead &before = readAt(i - 1);
+      // The sum of the two, each of which is at most `ring`, may have 65 bits.
+      const uint64_t room = ring - before.ring_offset();
+      const uint64_t wanted = before.bytes() < room
+                                  ? before.ring_offset() + before.bytes()
+                                  : before.bytes() - room;
+      if (readAt(i).ring_offset() != wanted) {
+        return broken("plan.stream.fill", readName(i),
+                      "begins at byte " + str(readAt(i).ring_offset()) +
+                          " of the ring; it must begin at byte " + str(wanted) +
+                          ", where the read before it ends");
+      }
+    }
+    return Status::ok();
+  }
+
   Status verifyRange(uint32_t index, uint64_t padded) const {
     const plan::StreamRead &read = readAt(index);
     const uint64_t ring = ringBytes();
@@ -479,11 +508,12 @@ private:
       const uint64_t oldBegin = it->first;
       const Held old = it->second;
       if (old.lastUse > after) {
-        return broken("plan.stream.overrun", readName(index),
-                      "overwrites bytes that " + readName(old.read) +
-                          " has put into the ring; it must begin at least " +
-                          str(static_cast<uint64_t>(old.lastUse - after)) +
-                          " steps later, after the last step that needs them");
+        return broken(
+            "plan.stream.overrun", readName(index),
+            "overwrites bytes that " + readName(old.read) +
+                " has put into the ring; it must begin at least " +
+                countOf(static_cast<uint64_t>(old.lastUse - after), "step") +
+                " later, after the last step that needs them");
       }
       it = held.erase(it);
       if (oldBegin < begin) {
@@ -527,8 +557,8 @@ Status verifySameSteps(const plan::Plan &plan) {
     const std::string where = label("program", p, program);
     if (program.steps()->size() != steps) {
       return broken("plan.stream.programs", where,
-                    "has " + str(program.steps()->size()) +
-                        " steps, but the first program has " + str(steps) +
+                    "has " + countOf(program.steps()->size(), "step") +
+                        ", but the first program has " + str(steps) +
                         "; all programs must have the same number");
     }
     uint32_t s = 0;

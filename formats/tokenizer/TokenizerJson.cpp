@@ -19,7 +19,6 @@ namespace {
 using Json = JsonFields::Json;
 
 constexpr std::string_view kContinuation = "##";
-constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
 
 std::string entry(const std::string &list, size_t index) {
   return list + "[" + std::to_string(index) + "]";
@@ -123,10 +122,10 @@ private:
              const std::string &text) {
     const auto *id = idValue.get_ptr<const Json::number_unsigned_t *>();
     if (id == nullptr || *id >= kMostTokens) {
-      return corruptError(
-          "tokenizer: '" + place +
-          "' is not a token id, which is a whole number below " +
-          std::to_string(kMostTokens));
+      return corruptError("tokenizer: '" + place + "' is not a token id" +
+                          (id == nullptr ? "" : " but " + std::to_string(*id)) +
+                          "; token ids are whole numbers below " +
+                          std::to_string(kMostTokens));
     }
     if (*id >= data.tokens.size()) {
       data.tokens.resize(*id + 1);
@@ -409,8 +408,9 @@ private:
       if (isSpecial(data.types[id])) {
         continue;
       }
-      token = token.starts_with(kContinuation) ? token.substr(2)
-                                               : std::string(kMark) + token;
+      token = token.starts_with(kContinuation)
+                  ? token.substr(2)
+                  : std::string(kSpaceMark) + token;
     }
   }
 

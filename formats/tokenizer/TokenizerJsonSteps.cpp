@@ -14,20 +14,6 @@ namespace {
 using Json = JsonFields::Json;
 using Kind = TextStepKind;
 
-constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
-
-/// Returns an expression that matches `text` itself.
-std::string literal(std::string_view text) {
-  std::string expression;
-  for (char c : text) {
-    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) {
-      expression += '\\';
-    }
-    expression += c;
-  }
-  return expression;
-}
-
 class StepsReader {
 public:
   explicit StepsReader(TokenizerData &tokenizer)
@@ -49,29 +35,18 @@ public:
 private:
   void add(TextStep step) { pipeline.steps.push_back(std::move(step)); }
 
-  /// The pattern of a component: an expression, or, if `isLiteral`, a text.
-  static Result<std::string> readPattern(const JsonFields &fields,
-                                         bool &isLiteral) {
-    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
-                         fields.fields("pattern"));
-    if (!pattern) {
-      return fields.corrupt("pattern", "is missing");
-    }
-    AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
-    AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
-    if (regex.empty() == text.empty()) {
-      return pattern->unsupported("must have either a 'Regex' or a 'String', "
-                                  "and not both");
-    }
-    isLiteral = regex.empty();
-    if (!isLiteral) {
-      const Status status = Regex::compile(regex, RegexAnchors::Lines).status();
+  /// The pattern of a component. If it is an expression, it compiles.
+  static Result<JsonPattern> checkedPattern(const JsonFields &fields) {
+    AIR_ASSIGN_OR_RETURN(JsonPattern pattern, readPattern(fields));
+    if (!pattern.isLiteral) {
+      const Status status =
+          Regex::compile(pattern.text, RegexAnchors::Lines).status();
       if (!status.isOk()) {
         return status.withContext("tokenizer: '" + fields.placeOf("pattern") +
                                   "'");
       }
     }
-    return isLiteral ? text : regex;
+    return pattern;
   }
 
   Status readBert(const JsonFields &fields) {
@@ -131,12 +106,11 @@ private:
       return Status::ok();
     }
     if (type == "Replace") {
-      bool isLiteral = false;
-      AIR_ASSIGN_OR_RETURN(std::string pattern, readPattern(fields, isLiteral));
+      AIR_ASSIGN_OR_RETURN(JsonPattern pattern, checkedPattern(fields));
       AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
       add({.kind = Kind::Replace,
-           .flags = isLiteral ? step_flags::kLiteral : uint8_t{0},
-           .pattern = std::move(pattern),
+           .flags = pattern.isLiteral ? step_flags::kLiteral : uint8_t{0},
+           .pattern = std::move(pattern.text),
            .content = std::move(content)});
       return Status::ok();
     }
@@ -149,26 +123,12 @@ private:
       return readBert(fields);
     }
     if (type == "Precompiled") {
-      return readCharsmap(fields);
+      AIR_RETURN_IF_ERROR(readCharsmap(fields, data));
+      add({.kind = Kind::Charsmap});
+      return Status::ok();
     }
     return fields.unsupported("has the type " + inQuotes(type) +
                               ", which is not supported");
-  }
-
-  Status readCharsmap(const JsonFields &fields) {
-    if (!data.charsmap.empty()) {
-      return fields.unsupported("has the type 'Precompiled' for a second time; "
-                                "only one such normalizer is supported");
-    }
-    AIR_ASSIGN_OR_RETURN(std::string text,
-                         fields.text("precompiled_charsmap", ""));
-    std::optional<std::string> bytes = fromBase64(text);
-    if (!bytes) {
-      return fields.corrupt("precompiled_charsmap", "is not base64");
-    }
-    data.charsmap = *std::move(bytes);
-    add({.kind = Kind::Charsmap});
-    return Status::ok();
   }
 
   void addSplit(std::string pattern, SplitBehavior behavior,
@@ -198,7 +158,7 @@ private:
 
   Status readMetaspace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string mark,
-                         fields.text("replacement", std::string(kMark)));
+                         fields.text("replacement", std::string(kSpaceMark)));
     AIR_ASSIGN_OR_RETURN(const std::string scheme, prependScheme(fields));
     AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("split", true));
     constexpr const char *kNames[] = {"never", "always", "first"};
@@ -212,7 +172,7 @@ private:
          .number = static_cast<uint32_t>(found - std::begin(kNames)),
          .content = mark});
     if (splits) {
-      addSplit(literal(mark), SplitBehavior::MergedWithNext);
+      addSplit(literalExpression(mark), SplitBehavior::MergedWithNext);
     }
     return Status::ok();
   }
@@ -245,11 +205,12 @@ private:
       return readMetaspace(fields);
     }
     if (type == "Split") {
-      bool isLiteral = false;
-      AIR_ASSIGN_OR_RETURN(std::string pattern, readPattern(fields, isLiteral));
+      AIR_ASSIGN_OR_RETURN(JsonPattern pattern, checkedPattern(fields));
       AIR_ASSIGN_OR_RETURN(SplitBehavior behavior, readBehavior(fields, ""));
       AIR_ASSIGN_OR_RETURN(bool inverts, fields.flag("invert", false));
-      addSplit(isLiteral ? literal(pattern) : pattern, behavior, inverts);
+      addSplit(pattern.isLiteral ? literalExpression(pattern.text)
+                                 : std::move(pattern.text),
+               behavior, inverts);
       return Status::ok();
     }
     if (type == "Punctuation") {
@@ -287,7 +248,7 @@ private:
         return fields.corrupt("delimiter", "is " + inQuotes(delimiter) +
                                                "; it must be one character");
       }
-      addSplit(literal(delimiter), SplitBehavior::Removed);
+      addSplit(literalExpression(delimiter), SplitBehavior::Removed);
       return Status::ok();
     }
     if (type == "FixedLength") {
@@ -327,7 +288,7 @@ JsonDecoder decoderFor(const TokenizerData &data) {
       made.mark = step.content;
       made.dropsSpace |= step.kind == Kind::MarkSpaces && step.number != 0;
     }
-    made.dropsSpace |= step.kind == Kind::Prepend && step.content == kMark;
+    made.dropsSpace |= step.kind == Kind::Prepend && step.content == kSpaceMark;
     removes |=
         step.kind == Kind::Split && step.behavior == SplitBehavior::Removed;
   }

@@ -10,7 +10,6 @@ namespace {
 
 using Json = JsonFields::Json;
 
-constexpr std::string_view kMark = "\xe2\x96\x81"; ///< U+2581
 /// The component WhitespaceSplit removes white space. This expression matches
 /// the words that remain.
 constexpr std::string_view kNoSpaces = R"(\S+)";
@@ -41,18 +40,6 @@ std::optional<std::string> withBehavior(const std::string &regex,
                                   : match + "(?:" + gap + ")?";
   }
   return std::nullopt;
-}
-
-/// Returns an expression that matches `text` itself.
-std::string literal(std::string_view text) {
-  std::string expression;
-  for (char c : text) {
-    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) {
-      expression += '\\';
-    }
-    expression += c;
-  }
-  return expression;
 }
 
 class TextRulesReader {
@@ -106,30 +93,24 @@ private:
   /// U+2581; for Unigram, several spaces with one.
   Status readReplace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
-    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
-                         fields.fields("pattern"));
-    if (!pattern) {
-      return fields.corrupt("pattern", "is missing");
-    }
-    AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
-    AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
-    if (isKind(TokenizerKind::Bpe) && text == " " && content == kMark) {
+    AIR_ASSIGN_OR_RETURN(const JsonPattern pattern, readPattern(fields));
+    if (isKind(TokenizerKind::Bpe) && pattern.isLiteral &&
+        pattern.text == " " && content == kSpaceMark) {
       replacesSpaces = true;
       return Status::ok();
     }
-    if (isKind(TokenizerKind::Unigram) && regex == " {2,}" &&
-        (content == kMark || content == " ")) {
+    if (isKind(TokenizerKind::Unigram) && !pattern.isLiteral &&
+        pattern.text == " {2,}" && (content == kSpaceMark || content == " ")) {
       data.removeExtraWhitespaces = true;
       return Status::ok();
     }
-    return fields.unsupported("replaces " +
-                              inQuotes(text.empty() ? regex : text) + " with " +
+    return fields.unsupported("replaces " + inQuotes(pattern.text) + " with " +
                               inQuotes(content) + ", which is not supported");
   }
 
   Status readPrepend(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string text, fields.text("prepend"));
-    if (text != kMark || replacesSpaces) {
+    if (text != kSpaceMark || replacesSpaces) {
       return fields.unsupported("prepends " + inQuotes(text) +
                                 ", which is not supported; only U+2581 can be "
                                 "prepended, and only by a normalizer that "
@@ -199,19 +180,7 @@ private:
       return readStrip(fields);
     }
     if (isUnigram && type == "Precompiled") {
-      if (!data.charsmap.empty()) {
-        return fields.unsupported("has the type 'Precompiled' for a second "
-                                  "time; only one such normalizer is "
-                                  "supported");
-      }
-      AIR_ASSIGN_OR_RETURN(std::string text,
-                           fields.text("precompiled_charsmap", ""));
-      std::optional<std::string> bytes = fromBase64(text);
-      if (!bytes) {
-        return fields.corrupt("precompiled_charsmap", "is not base64");
-      }
-      data.charsmap = *std::move(bytes);
-      return Status::ok();
+      return readCharsmap(fields, data);
     }
     if (isKind(TokenizerKind::WordPiece) && type == "BertNormalizer") {
       return readBert(fields);
@@ -237,25 +206,16 @@ private:
   Status readSplit(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string behavior, fields.text("behavior"));
     AIR_ASSIGN_OR_RETURN(bool inverts, fields.flag("invert", false));
-    AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
-                         fields.fields("pattern"));
-    if (!pattern) {
-      return fields.corrupt("pattern", "is missing");
-    }
-    AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
-    AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
-    if (regex.empty() == text.empty()) {
-      return pattern->unsupported("must have either a 'Regex' or a 'String', "
-                                  "and not both");
-    }
-    if (replacesSpaces && text == " " && !inverts) {
+    AIR_ASSIGN_OR_RETURN(const JsonPattern pattern, readPattern(fields));
+    if (replacesSpaces && pattern.isLiteral && pattern.text == " " &&
+        !inverts) {
       // All spaces have been replaced, so none is left to split at (Gemma).
       return Status::ok();
     }
-    if (regex.empty()) {
-      regex = literal(text);
-    }
-    return addSplit(fields, regex, behavior, inverts);
+    return addSplit(fields,
+                    pattern.isLiteral ? literalExpression(pattern.text)
+                                      : pattern.text,
+                    behavior, inverts);
   }
 
   Status addSplit(const JsonFields &fields, const std::string &regex,
@@ -306,10 +266,10 @@ private:
 
   Status readMetaspace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string mark,
-                         fields.text("replacement", std::string(kMark)));
+                         fields.text("replacement", std::string(kSpaceMark)));
     AIR_ASSIGN_OR_RETURN(const std::string scheme, prependScheme(fields));
     AIR_ASSIGN_OR_RETURN(bool splits, fields.flag("split", true));
-    if (mark != kMark) {
+    if (mark != kSpaceMark) {
       return fields.unsupported("replaces spaces with " + inQuotes(mark) +
                                 "; only U+2581 is supported");
     }
@@ -484,9 +444,11 @@ bool rendersAs(const TokenizerData &data, const JsonDecoder &decoder) {
       return decoder.rendering == TokenRendering::Bytes && !decoder.dropsSpace;
     }
     return data.rules.spelling == TokenSpelling::Text &&
-           decoder.rendering == TokenRendering::Marked && decoder.mark == kMark;
+           decoder.rendering == TokenRendering::Marked &&
+           decoder.mark == kSpaceMark;
   case TokenizerKind::Unigram:
-    return decoder.rendering == TokenRendering::Marked && decoder.mark == kMark;
+    return decoder.rendering == TokenRendering::Marked &&
+           decoder.mark == kSpaceMark;
   case TokenizerKind::WordPiece:
     return decoder.rendering == TokenRendering::Words &&
            decoder.prefix == "##" && !decoder.tidiesEnglish;
@@ -496,6 +458,48 @@ bool rendersAs(const TokenizerData &data, const JsonDecoder &decoder) {
 }
 
 } // namespace
+
+std::string literalExpression(std::string_view text) {
+  std::string expression;
+  for (char c : text) {
+    if (std::string_view("\\^$.|?*+()[]{}").find(c) != std::string_view::npos) {
+      expression += '\\';
+    }
+    expression += c;
+  }
+  return expression;
+}
+
+Result<JsonPattern> readPattern(const JsonFields &fields) {
+  AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
+                       fields.fields("pattern"));
+  if (!pattern) {
+    return fields.corrupt("pattern", "is missing");
+  }
+  AIR_ASSIGN_OR_RETURN(std::string regex, pattern->text("Regex", ""));
+  AIR_ASSIGN_OR_RETURN(std::string text, pattern->text("String", ""));
+  if (regex.empty() == text.empty()) {
+    return pattern->unsupported("must have either a 'Regex' or a 'String', "
+                                "and not both");
+  }
+  return regex.empty() ? JsonPattern{std::move(text), true}
+                       : JsonPattern{std::move(regex), false};
+}
+
+Status readCharsmap(const JsonFields &fields, TokenizerData &data) {
+  if (!data.charsmap.empty()) {
+    return fields.unsupported("has the type 'Precompiled' for a second time; "
+                              "only one such normalizer is supported");
+  }
+  AIR_ASSIGN_OR_RETURN(std::string text,
+                       fields.text("precompiled_charsmap", ""));
+  std::optional<std::string> bytes = fromBase64(text);
+  if (!bytes) {
+    return fields.corrupt("precompiled_charsmap", "is not base64");
+  }
+  data.charsmap = *std::move(bytes);
+  return Status::ok();
+}
 
 std::optional<std::string> fromBase64(std::string_view text) {
   constexpr std::string_view kDigits =

@@ -14,6 +14,8 @@ inline constexpr std::string_view kByteLevelExpression =
 /// Hugging Face's `tokenizers` library counts all ASCII symbols as punctuation.
 inline constexpr std::string_view kPunctuationExpression =
     R"([!-/:-@\[-`{-~\p{P}])";
+/// U+2581, which stands for a space in tokens.
+inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 /// How deeply lists of components may be nested. Published files nest one list.
 inline constexpr int kDeepestList = 8;
 
@@ -54,6 +56,23 @@ Result<JsonDecoder> readDecoder(const JsonFields &root);
 /// The field 'prepend_scheme' of a Metaspace, or what 'add_prefix_space' of
 /// older files means. Corrupt if the two contradict each other.
 Result<std::string> prependScheme(const JsonFields &fields);
+
+/// Returns an expression that matches `text` itself.
+std::string literalExpression(std::string_view text);
+
+/// What a component finds in a text.
+struct JsonPattern {
+  std::string text;
+  bool isLiteral =
+      false; ///< whether `text` itself is found; else an expression
+};
+/// Reads the field 'pattern' of a component. Errors: Corrupt if it is missing,
+/// Unsupported if it has neither a 'Regex' nor a 'String', or both.
+Result<JsonPattern> readPattern(const JsonFields &fields);
+
+/// Reads a normalizer of the type Precompiled into `data.charsmap`. Errors:
+/// Unsupported if it has been read before, Corrupt if it is not base64.
+Status readCharsmap(const JsonFields &fields, TokenizerData &data);
 
 /// Bytes in base64, or nothing if `text` is malformed.
 std::optional<std::string> fromBase64(std::string_view text);

@@ -12,6 +12,7 @@
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "runtime/exec/DeviceBatch.h"
 #include "runtime/exec/DeviceStore.h"
 #include "runtime/exec/HybridDevice.h"
@@ -105,8 +106,8 @@ Status checkSupported(const plan::Plan &plan, bool randomWeights) {
   }
   if (plan.max_tokens() > kMaxBatchTokens) {
     return unsupportedError("the plan allows batches of " +
-                            std::to_string(plan.max_tokens()) +
-                            " tokens, but this version supports at most " +
+                            countOf(plan.max_tokens(), "token") +
+                            ", but this version supports at most " +
                             std::to_string(kMaxBatchTokens) +
                             "; pack the model again with this version");
   }
@@ -236,7 +237,7 @@ Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
            : std::nullopt;
   if (found == nullptr || !bytes || found->bytes() < *bytes) {
     return verificationError(
-        "logits: " + std::to_string(most) + " rows of " +
+        "logits: " + countOf(most, "row") + " of " +
         std::to_string(plan.model()->vocabulary()) +
         " floats do not fit into the output buffer of " +
         std::to_string(found == nullptr ? 0 : found->bytes()) +
@@ -350,7 +351,7 @@ Status Session::Parts::allocate(PlanAddresses &addresses) {
     const auto bytes = checkedMul(pages, group->page_bytes());
     if (pages > UINT32_MAX || !bytes) {
       return verificationError(
-          "KV cache: " + std::to_string(group->pages()) + " pages of " +
+          "KV cache: " + countOf(group->pages(), "page") + " of " +
           std::to_string(group->page_bytes()) +
           " bytes, and 1 more page for padding, exceed 2^32 - 1 pages or 2^64 "
           "bytes; pack the model with a smaller --ctx or fewer --slots");
@@ -538,6 +539,9 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   stream.blockBytes = options.reading.blockBytes;
   stream.nodeParts = nodeParts();
   stream.ram = options.ram;
+  if (options.mostMappings != 0) {
+    stream.mostMappings = options.mostMappings;
+  }
   stream.memoryRoom = [limit = std::make_shared<MemoryLimit>(MemoryLimit::open(
                            options.memoryRoot))] { return limit->read(); };
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<StreamStore> store,

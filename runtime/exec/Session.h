@@ -94,6 +94,10 @@ struct SessionOptions {
   /// used otherwise. If it would be used but is empty, plans for a GPU are
   /// refused with Unsupported.
   GpuFactory gpu;
+  /// About how many addresses each byte that is read from the disk may have at
+  /// a time (SegmentArena.h). Only tests choose another value than 0, which
+  /// means SegmentArena::kMostMappings.
+  uint64_t mostMappings = 0;
   /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.
   TargetChooser target;

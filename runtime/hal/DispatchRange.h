@@ -3,6 +3,7 @@
 #define AIRPACK_RUNTIME_HAL_DISPATCHRANGE_H
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Status.h"
 
 #include <cstdint>
@@ -16,10 +17,11 @@ inline Status checkDispatchRange(uint32_t program, uint64_t dispatches,
                                  uint32_t first, uint32_t count) {
   return rangeFits(first, count, dispatches)
              ? Status::ok()
-             : internalError("program " + std::to_string(program) + " has " +
-                             std::to_string(dispatches) + " dispatches, but " +
-                             std::to_string(count) + " dispatches from index " +
-                             std::to_string(first) + " are requested");
+             : internalError(
+                   "program " + std::to_string(program) + " has " +
+                   countOf(dispatches, "dispatch", "dispatches") + ", but " +
+                   countOf(count, "dispatch", "dispatches") + " from index " +
+                   std::to_string(first) + " are requested");
 }
 
 } // namespace air::rt

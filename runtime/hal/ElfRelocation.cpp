@@ -1,5 +1,6 @@
 //===- ElfRelocation.cpp - applies one relocation -------------------------===//
 #include "runtime/hal/ElfRelocation.h"
+#include "formats/support/CountText.h"
 
 #include <cstring>
 #include <elf.h>
@@ -10,7 +11,7 @@ namespace {
 Status outOfRange(uint32_t type, int64_t value, unsigned bits) {
   return corruptError("relocation of type " + std::to_string(type) +
                       ": value " + std::to_string(value) + " does not fit in " +
-                      std::to_string(bits) + " bits");
+                      countOf(bits, "bit"));
 }
 
 bool fitsSigned(int64_t value, unsigned bits) {

@@ -142,33 +142,6 @@ void SegmentArena::unmapRing() {
   }
 }
 
-/// Whether every window may be unmapped once it and the windows after it have,
-/// together, more than `most` bytes. It may if, before that point, another
-/// window shows some of the same bytes of the ring, because then the first
-/// window is no longer in use.
-static bool areShortLived(std::span<const RingWindow> windows,
-                          uint64_t ringSize, uint64_t most) {
-  const auto overlap = [&](const RingWindow &a, const RingWindow &b) {
-    // Both may wrap. Distances within the ring are from the start of `a`.
-    const uint64_t distance =
-        (b.ringOffset + ringSize - a.ringOffset) % ringSize;
-    return distance < a.bytes || distance + b.bytes > ringSize;
-  };
-  for (size_t i = 0; i < windows.size(); ++i) {
-    uint64_t bytes = windows[i].bytes;
-    // In the next pass, the window itself shows the same bytes.
-    for (size_t next = (i + 1) % windows.size();
-         next != i && !overlap(windows[i], windows[next]);
-         next = (next + 1) % windows.size()) {
-      bytes += windows[next].bytes;
-      if (bytes > most) {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-
 /// Maps all windows, or none of them if they have too many bytes.
 Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
   current.assign(windows.begin(), windows.end());
@@ -182,11 +155,7 @@ Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
   }
   // The product cannot overflow, because memory has been allocated for the
   // ring.
-  const uint64_t most = mostMappings * ringSize;
-  // When a pass ends early, up to a ring of windows of the next pass are shown
-  // while its last windows are still in use.
-  showsOnDemand =
-      bytes > most && areShortLived(windows, ringSize, most - ringSize);
+  showsOnDemand = bytes > mostMappings * ringSize;
   if (!showsOnDemand) {
     for (const RingWindow &window : windows) {
       AIR_RETURN_IF_ERROR(mapWindow(window));
@@ -242,6 +211,10 @@ Status SegmentArena::show(const RingWindow &window) {
   if (!showsOnDemand) {
     return Status::ok();
   }
+  // A window that is still in use is not unmapped, because fewer than two rings
+  // of bytes have been shown after it: less than a ring up to the end of its
+  // pass, and less than a ring of the next pass, which begins anywhere in the
+  // ring. The new window has at most another ring.
   while (!shown.empty() &&
          shownBytes + window.bytes > mostMappings * ringSize) {
     const RingWindow oldest = shown.front();

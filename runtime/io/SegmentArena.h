@@ -93,10 +93,12 @@ public:
   static constexpr uint64_t kMostMappings = 16;
 
   /// `sizes` are the sizes of the segments in bytes, which are multiples of
-  /// kPageBytes. `windows` are in the order in which they are filled. If some
-  /// window is in use for so long that it could be unmapped too early, all
-  /// windows are always mapped. `mostMappings` is at least 2; only tests choose
-  /// another value than kMostMappings.
+  /// kPageBytes. `windows` are in the order in which they are filled, and each
+  /// but the first begins in the ring where the one before it ends (rule
+  /// plan.stream.fill of docs/plan-format.md). A window is therefore
+  /// overwritten, and no longer in use, before two more rings of bytes have
+  /// been shown. `mostMappings` is at least 3; only tests choose another value
+  /// than kMostMappings.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,
                                      uint64_t ringBytes,

@@ -49,10 +49,10 @@ Result<std::unique_ptr<StreamStore>> StreamStore::start(const PlanFile &plan,
   store->reader = std::move(opened.reader);
   store->methodNote = std::move(opened.note);
   StreamSchedule schedule = streamScheduleOf(plan.plan(), chosen.placement);
-  AIR_ASSIGN_OR_RETURN(store->arena,
-                       SegmentArena::create(schedule.segmentSizes(),
-                                            schedule.windows(),
-                                            schedule.ringBytes));
+  AIR_ASSIGN_OR_RETURN(
+      store->arena,
+      SegmentArena::create(schedule.segmentSizes(), schedule.windows(),
+                           schedule.ringBytes, chosen.mostMappings));
   store->placeResidentBytes(schedule);
   for (uint32_t i = 0; i < schedule.segments.size(); ++i) {
     store->places[schedule.segments[i].segment] = i;

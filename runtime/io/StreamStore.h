@@ -75,6 +75,9 @@ struct StreamOptions {
   /// Returns how much memory the process may use, or nullopt if no limit is
   /// known. Called before every pass. May be empty.
   std::function<std::optional<MemoryRoom>()> memoryRoom;
+  /// About how many windows may show the same byte of the ring. Only tests
+  /// choose another value.
+  uint64_t mostMappings = SegmentArena::kMostMappings;
 };
 
 /// The bytes of RAM that a placement takes for weights and everything else.

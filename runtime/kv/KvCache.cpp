@@ -2,6 +2,7 @@
 #include "runtime/kv/KvCache.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <string>
@@ -27,10 +28,10 @@ Result<KvCache> KvCache::create(std::span<const PageGroup> groups,
     if (shape.pageTokens == 0 || shape.pages == 0 || context == 0 ||
         shape.pages > UINT32_MAX) {
       return verificationError(
-          "kv: a cache of " + std::to_string(shape.pages) + " pages of " +
-          std::to_string(shape.pageTokens) + " tokens for a context of " +
-          std::to_string(context) +
-          " tokens is not valid; each of these numbers must be at least 1, and "
+          "kv: a cache of " + countOf(shape.pages, "page") + " of " +
+          countOf(shape.pageTokens, "token") + " for a context of " +
+          countOf(context, "token") +
+          " is not valid; each of these numbers must be at least 1, and "
           "the number of pages at most " +
           std::to_string(UINT32_MAX));
     }
@@ -39,9 +40,9 @@ Result<KvCache> KvCache::create(std::span<const PageGroup> groups,
     // Refuses a context for which a sequence would need more pages than the
     // cache has.
     if (stride > shape.pages || !entries) {
-      return verificationError("kv: a context of " + std::to_string(context) +
-                               " tokens needs " + std::to_string(stride) +
-                               " pages, but the cache has only " +
+      return verificationError("kv: a context of " + countOf(context, "token") +
+                               " needs " + countOf(stride, "page") +
+                               ", but the cache has only " +
                                std::to_string(shape.pages));
     }
     cache.groups.push_back({shape,
@@ -66,8 +67,9 @@ Status KvCache::checkLive(SequenceId sequence) const {
 Result<SequenceId> KvCache::newSequence() {
   auto free = std::find(live.begin(), live.end(), false);
   if (free == live.end()) {
-    return doesNotFitError("kv: all " + std::to_string(live.size()) +
-                           " sequences are in use; end one first");
+    return doesNotFitError("kv: no sequence is left; the limit is " +
+                           countOf(live.size(), "sequence") +
+                           " at a time; end one first");
   }
   *free = true;
   auto sequence = static_cast<SequenceId>(free - live.begin());
@@ -114,10 +116,10 @@ Status KvCache::append(SequenceId sequence, uint64_t tokens) {
   const uint64_t length = lengths[sequence];
   if (tokens > context - length) {
     return doesNotFitError(
-        "kv: a sequence of " + std::to_string(length) + " tokens and " +
+        "kv: a sequence of " + countOf(length, "token") + " and " +
         std::to_string(tokens) + " more exceed the plan's context of " +
-        std::to_string(context) +
-        " tokens; shorten the input, or set a larger --ctx (in airpack for a "
+        countOf(context, "token") +
+        "; shorten the input, or set a larger --ctx (in airpack for a "
         "plan, in airrun for a model file)");
   }
   if (tokens == 0) {
@@ -129,9 +131,9 @@ Status KvCache::append(SequenceId sequence, uint64_t tokens) {
                             (group.endsInSharedPage(sequence, length) ? 1 : 0);
     if (needed > group.pages.freePages()) {
       return doesNotFitError(
-          "kv: " + std::to_string(tokens) + " tokens need " +
-          std::to_string(needed) + " more pages, but only " +
-          std::to_string(group.pages.freePages()) + " of " +
+          "kv: " + countOf(tokens, "token") +
+          (tokens == 1 ? " needs " : " need ") + countOf(needed, "more page") +
+          ", but only " + std::to_string(group.pages.freePages()) + " of " +
           std::to_string(group.pages.pages()) +
           " are free; end a sequence or pack the model with more --slots");
     }
@@ -162,9 +164,8 @@ Status KvCache::truncate(SequenceId sequence, uint64_t length) {
   AIR_RETURN_IF_ERROR(checkLive(sequence));
   if (length > lengths[sequence]) {
     return usageError("kv: sequence " + std::to_string(sequence) + " has " +
-                      std::to_string(lengths[sequence]) +
-                      " tokens and cannot be truncated to " +
-                      std::to_string(length));
+                      countOf(lengths[sequence], "token") +
+                      " and cannot be truncated to " + std::to_string(length));
   }
   for (Group &group : groups) {
     for (uint64_t page = group.pagesFor(lengths[sequence]);
@@ -183,7 +184,7 @@ Result<SequenceId> KvCache::fork(SequenceId sequence, uint64_t length) {
   AIR_RETURN_IF_ERROR(checkLive(sequence));
   if (length > lengths[sequence]) {
     return usageError("kv: sequence " + std::to_string(sequence) + " has " +
-                      std::to_string(lengths[sequence]) + " tokens, so " +
+                      countOf(lengths[sequence], "token") + ", so " +
                       std::to_string(length) + " cannot be copied from it");
   }
   AIR_ASSIGN_OR_RETURN(const SequenceId fork, newSequence());

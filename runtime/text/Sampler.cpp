@@ -1,5 +1,6 @@
 //===- Sampler.cpp - chooses the next token from logits ---------*- C++ -*-===//
 #include "runtime/text/Sampler.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <cmath>
@@ -66,7 +67,7 @@ Result<int32_t> Sampler::sample(std::span<const float> logits,
   if (logits.size() != static_cast<size_t>(vocabulary)) {
     return usageError("sampler: " + std::to_string(logits.size()) +
                       " logits were passed, but the vocabulary has " +
-                      std::to_string(vocabulary) + " tokens");
+                      countOf(vocabulary, "token"));
   }
   AIR_ASSIGN_OR_RETURN(int32_t id, choose(logits));
   if (filter == nullptr || filter->allows(id)) {
@@ -76,7 +77,7 @@ Result<int32_t> Sampler::sample(std::span<const float> logits,
   filter->mask(masked);
   if (std::ranges::all_of(masked, [](float l) { return l == -HUGE_VALF; })) {
     return internalError("sampler: the token filter allows none of the " +
-                         std::to_string(vocabulary) + " tokens");
+                         countOf(vocabulary, "token"));
   }
   AIR_ASSIGN_OR_RETURN(id, choose(masked));
   return id;

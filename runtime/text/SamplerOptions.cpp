@@ -1,5 +1,6 @@
 //===- SamplerOptions.cpp - the ranges of the sampler's options -----------===//
 #include "runtime/text/SamplerOptions.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <cmath>
@@ -51,8 +52,8 @@ bool needsTokenTexts(const SamplerOptions &options) {
 Status checkSamplerOptions(const SamplerOptions &options, int32_t vocabSize) {
   if (vocabSize <= 0) {
     return usageError("sampler: the vocabulary has " +
-                      std::to_string(vocabSize) +
-                      " tokens, but must have at least 1");
+                      countOf(vocabSize, "token") +
+                      ", but must have at least 1");
   }
   const struct {
     const char *name;

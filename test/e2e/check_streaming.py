@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_streaming.py AIR-GEN WORKDIR: weights that are read in every pass change nothing but the speed.
+"""check_streaming.py AIR-GEN AIR-WINDOWS WORKDIR: weights that are read in every pass change nothing but the speed.
 
 Packs models for less and less memory. Every plan must give the logits of the plan
 that keeps all weights, bit for bit, with every way of reading, and must read
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import airtest as t
 
-gen, work = sys.argv[1], Path(sys.argv[2]).resolve()
+gen, windows, work = sys.argv[1], sys.argv[2], Path(sys.argv[3]).resolve()
 shutil.rmtree(work, ignore_errors=True)
 work.mkdir(parents=True)
 
@@ -87,6 +87,18 @@ for share in (0.0, 0.4, 0.8):
              f"a pass needs {streaming['bytes_per_pass']} bytes from the disk, but {disk['bytes_per_token']} were read")
     t.expect(streaming["resident_bytes"] + streaming["ring_bytes"] < ram, f"{streaming} in {ram} bytes")
     print(f"{ram >> 20} MiB: {streaming['bytes_per_pass']} bytes per pass, the same logits")
+
+# Windows onto the ring that are mapped on demand. airrun does so if a pass reads
+# more than 16 rings of bytes, which takes a larger model; here, 3 must suffice.
+plan = work / "0.0.air"
+placement = json.loads(t.run(t.AIRPACK, "inspect", plan, "--json"))["placements"][0]
+streamed, ring = sum(read["bytes"] for read in placement["reads"]), placement["ring_bytes"]
+t.expect(streamed > 4 * ring, f"{streamed} bytes in a ring of {ring} bytes; too few to map windows on demand")
+found = json.loads(t.run(windows, plan, int(least), 3, t.comma(tokens[:8]), work / "out.f32"))
+t.expect((work / "out.f32").read_bytes() == expected[1][:8 * 8000 * 4], "windows that are mapped on demand: the logits differ")
+# The ring itself is mapped, too.
+t.expect(found["ring_bytes"] == ring < found["mapped_bytes"] <= 4 * ring, f"{found}, {streamed} bytes are read")
+print("windows that are mapped on demand give the same logits")
 
 # The time to the first token includes the load of all weights, at 100 MiB per
 # second. Later phases only read what does not stay in memory.

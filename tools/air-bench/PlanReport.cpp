@@ -1,6 +1,7 @@
 //===- PlanReport.cpp - bounds, sums, text and JSON -----------------------===//
 #include "tools/air-bench/PlanReport.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "tools/cli/Output.h"
 
@@ -87,16 +88,17 @@ std::string adjacentJson(const AdjacentShare &adjacent) {
 
 std::string adjacentText(const AdjacentShare &adjacent, size_t passes) {
   if (!adjacent.shares) {
-    return format("adjacent share unknown: only %zu of %zu passes took as long "
+    return format("adjacent share unknown: only %zu of %s took as long "
                   "as the limits that were measured right before and after "
                   "them demand, so the limits change too fast\n",
-                  adjacent.passes, passes);
+                  adjacent.passes, countOf(passes, "pass", "passes").c_str());
   }
   return format("adjacent share %.2f, by the limits that were measured right "
                 "before and after each pass (quartiles %.2f and %.2f, %zu of "
-                "%zu passes)\n",
+                "%s)\n",
                 adjacent.shares->median, adjacent.shares->low,
-                adjacent.shares->high, adjacent.passes, passes);
+                adjacent.shares->high, adjacent.passes,
+                countOf(passes, "pass", "passes").c_str());
 }
 
 void add(PartReport &sum, const PartReport &part) {
@@ -260,20 +262,20 @@ std::string planText(const PlanMeasurement &measured,
   out += row("whole pass", "", report.whole);
   const double pass = report.whole.seconds;
   out += adjacentText(report.adjacent, measured.passes.size());
-  out += format("bounds   %.4f ms in total, share %.2f; %.2f tok/s with %llu "
-                "tokens per pass at context %llu, %llu with logits\n",
+  out += format("bounds   %.4f ms in total, share %.2f; %.2f tok/s with %s "
+                "per pass at context %llu, %llu with logits\n",
                 report.whole.bound * kMilli, report.whole.share(),
                 static_cast<double>(measured.shape.tokens) / pass,
-                static_cast<unsigned long long>(measured.shape.tokens),
+                countOf(measured.shape.tokens, "token").c_str(),
                 static_cast<unsigned long long>(measured.shape.context),
                 static_cast<unsigned long long>(measured.shape.outputs));
-  out +=
-      format("outside  %.4f ms (%.1f %%) of the pass lie outside its %zu "
-             "dispatches, which take %.4f ms when they run one by one, %.4f ms "
-             "of that to start and join threads\n",
-             report.outsideSeconds * kMilli, 100 * report.outsideSeconds / pass,
-             report.dispatches.size(), report.sum.seconds * kMilli,
-             measured.emptySingleSeconds * kMilli);
+  out += format(
+      "outside  %.4f ms (%.1f %%) of the pass lie outside its %s, "
+      "which take %.4f ms when they run one by one, %.4f ms "
+      "of that to start and join threads\n",
+      report.outsideSeconds * kMilli, 100 * report.outsideSeconds / pass,
+      countOf(report.dispatches.size(), "dispatch", "dispatches").c_str(),
+      report.sum.seconds * kMilli, measured.emptySingleSeconds * kMilli);
   out +=
       format("barriers %llu; a pass of empty kernels takes %.4f ms (%.2f %%)\n",
              static_cast<unsigned long long>(report.barriers),
@@ -292,10 +294,10 @@ std::string planText(const PlanMeasurement &measured,
     out += format(", bfloat16 dot products %.1f GFLOP/s",
                   measured.rates.arithmetic.bf16Dots / kGiga);
   }
-  out += format("; %u threads, %u rounds, medians of %llu passes and %llu "
-                "timed by dispatch\n",
-                measured.threads, measured.rounds,
-                static_cast<unsigned long long>(measured.passes.size()),
+  out += format("; %s, %s, medians of %s and %llu timed by dispatch\n",
+                countOf(measured.threads, "thread").c_str(),
+                countOf(measured.rounds, "round").c_str(),
+                countOf(measured.passes.size(), "pass", "passes").c_str(),
                 static_cast<unsigned long long>(measured.timedPasses));
   return out;
 }

@@ -1,6 +1,7 @@
 //===- PlanSteps.cpp - times passes and limits in rounds ------------------===//
 #include "tools/air-bench/PlanSteps.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Session.h"
@@ -307,15 +308,15 @@ Result<PassShape> passShape(const rt::Session &session,
   if (shape.tokens > session.maxTokens()) {
     return doesNotFitError("--tokens " + std::to_string(shape.tokens) +
                            ": a pass of this plan takes at most " +
-                           std::to_string(session.maxTokens()) + " tokens");
+                           countOf(session.maxTokens(), "token"));
   }
   const uint64_t left = room - std::min(room, shape.tokens);
   shape.context = options.context.value_or(std::min(kDefaultContext, left));
   if (shape.tokens > room || shape.context > left) {
     return doesNotFitError("--context " + std::to_string(shape.context) +
-                           " and " + std::to_string(shape.tokens) +
-                           " more tokens: the plan's context holds only " +
-                           std::to_string(room) + " tokens");
+                           " and " + countOf(shape.tokens, "more token") +
+                           ": the plan's context holds only " +
+                           countOf(room, "token"));
   }
   const uint64_t wanted = shape.tokens <= kFewTokens ? shape.tokens : 1;
   shape.outputs = std::min(wanted, session.plan().max_outputs());

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/matmul/MatMulTiling.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "tools/air-bench/PlanCosts.h"
 #include "tools/cli/Output.h"
 
@@ -169,14 +170,15 @@ std::string impossibleRate(const VariantTable &table) {
 
 std::string variantText(const VariantTable &table) {
   std::string out = format(
-      "%s\n%u thread%s at %.2f GHz, medians of %u rounds; plain reads %.1f "
+      "%s\n%s at %.2f GHz, medians of %s; plain reads %.1f "
       "GB/s (at most %.1f)\ncycles of a core per 256 columns and 16 rows, "
       "measured and predicted\n"
       "%-14s %-8s %6s %-5s %7s | %7s %7s | %7s %7s %7s %6s\n",
-      table.name.c_str(), table.threads, table.threads == 1 ? "" : "s",
-      table.clock / kGiga, table.rounds, table.readRate / kGiga,
-      table.bestReadRate / kGiga, "variant", "x", "tile", "hint", "ahead",
-      "cache", "model", "memory", "model", "GB/s", "share");
+      table.name.c_str(), countOf(table.threads, "thread").c_str(),
+      table.clock / kGiga, countOf(table.rounds, "round").c_str(),
+      table.readRate / kGiga, table.bestReadRate / kGiga, "variant", "x",
+      "tile", "hint", "ahead", "cache", "model", "memory", "model", "GB/s",
+      "share");
   for (const VariantRow &row : table.rows) {
     out += format(
         "%-14s %-8s %6llu %-5s %7llu | %7.0f %7.0f | %7.0f %7.0f %7.2f %6.2f\n",

@@ -1,6 +1,7 @@
 //===- RandomModel.cpp - models of any shape with random weights ----------===//
 #include "tools/air-gen/RandomModel.h"
 
+#include "formats/support/CountText.h"
 #include "tools/air-gen/GgufWriter.h"
 
 #include <bit>
@@ -240,8 +241,8 @@ static Result<GgufWriter> describeModel(const ModelShape &shape,
                                         const std::string &type) {
   AIR_ASSIGN_OR_RETURN(Mix mix, mixOf(type));
   if (shape.vocabulary < 257) {
-    return usageError("a vocabulary of " + std::to_string(shape.vocabulary) +
-                      " tokens is too small; 256 byte tokens and an end "
+    return usageError("a vocabulary of " + countOf(shape.vocabulary, "token") +
+                      " is too small; 256 byte tokens and an end "
                       "token need 257");
   }
   GgufWriter writer;

@@ -1,4 +1,5 @@
 //===- Main.cpp - air-gpu-bench: checks and times GPU kernels -------------===//
+#include "formats/support/CountText.h"
 #include "formats/support/MappedFile.h"
 #include "tools/air-gpu-bench/Measure.h"
 #include "tools/cli/CommandLine.h"
@@ -138,9 +139,9 @@ Status run(const cli::Invocation &call) {
                     [](const gpubench::Row &row) { return !row.isRight; });
   if (wrong != 0) {
     return verificationError(std::to_string(wrong) + " of " +
-                             std::to_string(report.rows.size()) +
-                             " results do not match the reference; the table "
-                             "marks them WRONG");
+                             countOf(report.rows.size(), "result") +
+                             " differ from the reference; the table marks "
+                             "them WRONG");
   }
   return Status::ok();
 }

@@ -4,6 +4,7 @@
 #include "codegen/cuda/Intrinsics.h"
 #include "formats/dtype/Half.h"
 #include "formats/plan/T16.h"
+#include "formats/support/CountText.h"
 #include "formats/support/MappedFile.h"
 #include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
@@ -408,7 +409,7 @@ Result<Report> measure(Driver &driver, const KernelFolder &folder,
   if (options.timings && device.multiprocessors != folder.multiprocessors) {
     return mismatchError(
         folder.path + " has kernels for " +
-        std::to_string(folder.multiprocessors) + " multiprocessors, but " +
+        countOf(folder.multiprocessors, "multiprocessor") + ", but " +
         device.name + " has " + std::to_string(device.multiprocessors) +
         ", so timings would be meaningless; use --checks-only, or make the "
         "folder again with --multiprocessors");

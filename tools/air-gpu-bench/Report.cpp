@@ -1,4 +1,5 @@
 //===- Report.cpp - the table and the JSON --------------------------------===//
+#include "formats/support/CountText.h"
 #include "tools/air-gpu-bench/Measure.h"
 #include "tools/cli/Output.h"
 
@@ -8,11 +9,12 @@ namespace air::gpubench {
 
 std::string reportTable(const Report &report) {
   std::string text = cli::format(
-      "%s, %u multiprocessors, %.0f MB of L2, driver for CUDA %s, NVRTC %s\n"
+      "%s, %s, %.0f MB of L2, driver for CUDA %s, NVRTC %s\n"
       "copy %.0f GB/s (read and written), read %.0f GB/s\n\n"
       "| group | kernel | us | GB/s | of copy | source GB/s | error | "
       "registers | |\n|---|---|---|---|---|---|---|---|---|\n",
-      report.device.name.c_str(), report.device.multiprocessors,
+      report.device.name.c_str(),
+      countOf(report.device.multiprocessors, "multiprocessor").c_str(),
       static_cast<double>(report.device.l2Bytes) / 1e6,
       report.device.driverVersion.c_str(), report.nvrtc.c_str(),
       report.copyGigabytes, report.readGigabytes);
@@ -30,10 +32,10 @@ std::string reportTable(const Report &report) {
                     row.isRight ? "right" : "WRONG");
     wrong += row.isRight ? 0 : 1;
   }
-  return text + cli::format("\n%zu rows, %llu wrong, %u kernels not reached\n",
-                            report.rows.size(),
+  return text + cli::format("\n%s, %llu wrong, %s not reached\n",
+                            countOf(report.rows.size(), "row").c_str(),
                             static_cast<unsigned long long>(wrong),
-                            report.notReached);
+                            countOf(report.notReached, "kernel").c_str());
 }
 
 std::string reportJson(const Report &report) {

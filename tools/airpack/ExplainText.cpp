@@ -5,6 +5,7 @@
 #include "formats/machine/GpuTable.h"
 #include "formats/plan/BudgetItemText.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "tools/airpack/Summary.h"
 #include "tools/cli/Output.h"
@@ -73,8 +74,8 @@ std::string limitText(const std::string &limit) {
 std::string targetLines(const ExplainSubject &subject) {
   const MachineProfile &machine = subject.machine;
   std::string lines = "target     " + shown(machine.name) + ", " +
-                      machine.arch + format(", %u cores, ", machine.cores) +
-                      capacityText(machine.memoryBytes) + " of RAM at " +
+                      machine.arch + ", " + countOf(machine.cores, "core") +
+                      ", " + capacityText(machine.memoryBytes) + " of RAM at " +
                       rateText(machine.memoryBandwidth) + ", disk at " +
                       rateText(machine.diskBandwidth) +
                       (machine.measured ? " (measured)\n" : " (nominal)\n");
@@ -186,7 +187,7 @@ std::string contextLines(const ExplainSubject &subject,
   };
   const compiler::ModelNeeds &needs = subject.needs;
   std::string line =
-      "context    " + count(needs.ram.context) + " tokens" +
+      "context    " + countOf(needs.ram.context, "token") +
       (needs.ram.slots == 1
            ? ""
            : " for each of " + count(needs.ram.slots) + " sequences") +
@@ -203,7 +204,7 @@ std::string contextLines(const ExplainSubject &subject,
          (needs.caches == 0
               ? ""
               : "caches     " + count(needs.caches) + " in pages of " +
-                    count(needs.ram.kvPageTokens) + " tokens and " +
+                    countOf(needs.ram.kvPageTokens, "token") + " and " +
                     byteText(needs.ram.kvPageBytes) + "\n");
 }
 
@@ -240,12 +241,12 @@ std::string explanationText(const ExplainSubject &subject,
   const std::string name = shown(subject.modelName);
   const auto parameters = static_cast<double>(subject.needs.parameters);
   const bool isLarge = parameters >= 1e9;
-  return format("model      %s%s, %.2f %s parameters in %s, %llu layers\n",
+  return format("model      %s%s, %.2f %s parameters in %s, %s\n",
                 name.empty() ? "" : (name + ", ").c_str(),
                 shown(subject.architecture).c_str(),
                 parameters / (isLarge ? 1e9 : 1e6), isLarge ? "G" : "M",
                 byteText(subject.needs.weightBytes).c_str(),
-                static_cast<unsigned long long>(subject.needs.layers)) +
+                countOf(subject.needs.layers, "layer").c_str()) +
          targetLines(subject) +
          layersLine(explanation.cpuLayers, subject.needs.layers) +
          placementTable(explanation, gpuOf(machine) != nullptr) +

@@ -2,6 +2,7 @@
 #include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanFile.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/TargetReports.h"
@@ -107,11 +108,11 @@ std::string modelText(const ModelSource &source) {
     bytes += tensor.data.size();
   }
   for (const auto &[dtype, sum] : dtypes) {
-    text += dtype + ": " + std::to_string(sum.first) + " tensors, " +
+    text += dtype + ": " + countOf(sum.first, "tensor") + ", " +
             byteText(sum.second) + "\n";
   }
-  return text + "total: " + std::to_string(source.tensors.size()) +
-         " tensors, " + byteText(bytes) + "\n";
+  return text + "total: " + countOf(source.tensors.size(), "tensor") + ", " +
+         byteText(bytes) + "\n";
 }
 
 } // namespace

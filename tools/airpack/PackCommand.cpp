@@ -2,6 +2,7 @@
 #include "compiler/driver/Compiler.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "formats/support/MonotonicClock.h"
 #include "formats/support/OutputPlace.h"
 #include "formats/support/Thread.h"
@@ -91,9 +92,10 @@ unsigned threadsToBeHad(unsigned wanted) {
   }
   const unsigned threads = std::max(1U, supply.threads);
   cli::printNotes(
-      {cli::format("using only %u of %u threads (%s); the plan is the same, "
-                   "but takes longer to make",
-                   threads, wanted, supply.refusal.message().c_str())});
+      {cli::format("using only %u of %s (%s); the plan is the same, but takes "
+                   "longer to make",
+                   threads, countOf(wanted, "thread").c_str(),
+                   supply.refusal.message().c_str())});
   return threads;
 }
 
@@ -355,22 +357,22 @@ Result<std::vector<std::string>> targetsOf(const cli::Invocation &invocation) {
                       "or a JSON file");
   }
   if (targets.size() > 1 && invocation.has("--explain")) {
-    return usageError("--target is given " + std::to_string(targets.size()) +
-                      " times, but --explain reports on one target; give "
+    return usageError("--target is given " + countOf(targets.size(), "time") +
+                      ", but --explain reports on one target; give "
                       "--target once");
   }
   const bool isOnePlan = !invocation.has("--separate");
   if (isOnePlan && targets.size() > kMaxTargets) {
-    return usageError("--target is given " + std::to_string(targets.size()) +
-                      " times, but a plan is for at most " +
+    return usageError("--target is given " + countOf(targets.size(), "time") +
+                      ", but a plan is for at most " +
                       std::to_string(kMaxTargets) +
                       " targets; give --separate, or leave out some of them");
   }
   const bool prints =
       invocation.has("--emit") || invocation.has("--stop-after");
   if (targets.size() > 1 && prints && isOnePlan) {
-    return usageError("--target is given " + std::to_string(targets.size()) +
-                      " times, but --emit and --stop-after print what is made "
+    return usageError("--target is given " + countOf(targets.size(), "time") +
+                      ", but --emit and --stop-after print what is made "
                       "for one target; give --target once");
   }
   return targets;

@@ -7,6 +7,7 @@
 #include "formats/plan/CopiedBytes.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "tools/cli/Output.h"
 
@@ -69,12 +70,12 @@ std::string dtypeMix(const plan::Plan &plan) {
 std::string modelLines(const plan::Plan &plan) {
   const plan::Hyperparameters &model = *plan.model();
   std::string name = textOf(model.name());
-  return format("model      %s%s, %s parameters, %llu layers of width %llu, "
+  return format("model      %s%s, %s parameters, %s of width %llu, "
                 "vocabulary %llu\n",
                 name.empty() ? "" : (name + ", ").c_str(),
                 textOf(model.architecture()).c_str(),
                 countText(model.parameters()).c_str(),
-                static_cast<unsigned long long>(model.layers()),
+                countOf(model.layers(), "layer").c_str(),
                 static_cast<unsigned long long>(model.width()),
                 static_cast<unsigned long long>(model.vocabulary())) +
          "weights    " + dtypeMix(plan) + "\n";
@@ -110,9 +111,8 @@ std::string cacheLines(const plan::Plan &plan) {
       if (cache->group() != i) {
         continue;
       }
-      std::string shape = format(
-          "%llu heads x %llu", static_cast<unsigned long long>(cache->heads()),
-          static_cast<unsigned long long>(cache->key_dim()));
+      std::string shape = countOf(cache->heads(), "head") + " x " +
+                          std::to_string(cache->key_dim());
       if (cache->key_dim() != cache->value_dim()) {
         shape += format(" (values %llu)",
                         static_cast<unsigned long long>(cache->value_dim()));
@@ -127,10 +127,9 @@ std::string cacheLines(const plan::Plan &plan) {
       list +=
           (list.empty() ? "" : ", ") + std::to_string(count) + " of " + shape;
     }
-    lines += format("%-10s %s; %llu pages of %llu tokens and %s\n",
-                    i == 0 ? "caches" : "", list.c_str(),
-                    static_cast<unsigned long long>(group.pages()),
-                    static_cast<unsigned long long>(group.page_tokens()),
+    lines += format("%-10s %s; %s of %s and %s\n", i == 0 ? "caches" : "",
+                    list.c_str(), countOf(group.pages(), "page").c_str(),
+                    countOf(group.page_tokens(), "token").c_str(),
                     byteText(group.page_bytes()).c_str());
   }
   return lines;
@@ -138,8 +137,7 @@ std::string cacheLines(const plan::Plan &plan) {
 
 std::string contextLine(const plan::Plan &plan) {
   std::string line = format(
-      "context    %llu tokens%s%s",
-      static_cast<unsigned long long>(plan.context()),
+      "context    %s%s%s", countOf(plan.context(), "token").c_str(),
       plan.slots() == 1 ? ""
                         : format(" for each of %llu sequences",
                                  static_cast<unsigned long long>(plan.slots()))
@@ -427,12 +425,11 @@ std::string gpuLines(const plan::Plan &plan) {
         bytes += plan.segments()->Get(executable->segment())->raw_bytes();
       }
     }
-    lines += format("gpu        %s, %s with %u multiprocessors, %llu kernels "
-                    "of %s\n",
-                    textOf(device.name()).c_str(),
-                    textOf(device.arch()).c_str(), device.multiprocessors(),
-                    static_cast<unsigned long long>(kernels),
-                    byteText(bytes).c_str());
+    lines +=
+        format("gpu        %s, %s with %s, %s of %s\n",
+               textOf(device.name()).c_str(), textOf(device.arch()).c_str(),
+               countOf(device.multiprocessors(), "multiprocessor").c_str(),
+               countOf(kernels, "kernel").c_str(), byteText(bytes).c_str());
     if (device.ptx_arch() != nullptr) {
       lines += "ptx        " + textOf(device.ptx_arch()) +
                ": GPUs of this compute capability and later ones can run the "
@@ -474,10 +471,8 @@ std::string referenceLine(const plan::Plan &plan) {
   const uint32_t more = plan.sources()->size() - 1;
   return "reference  " + byteText(left) + " of weights stay in " +
          textOf(plan.sources()->Get(0)->name()) +
-         (more == 0
-              ? ""
-              : format(" and %u other file%s", more, more == 1 ? "" : "s")) +
-         " (" + byteText(files) +
+         (more == 0 ? "" : " and " + countOf(more, "other file")) + " (" +
+         byteText(files) +
          "), which must be in the plan's folder or be named with --source\n";
 }
 
@@ -499,8 +494,8 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
   for (uint32_t i = 0; i < sizeOf(machine.features()); ++i) {
     target += (i == 0 ? ": " : " ") + textOf(machine.features()->Get(i));
   }
-  return modelLines(plan) + "target     " + target +
-         format(", %u cores\n", machine.cores()) + kernelLines(plan) +
+  return modelLines(plan) + "target     " + target + ", " +
+         countOf(machine.cores(), "core") + "\n" + kernelLines(plan) +
          gpuLines(plan) +
          layersLine(cpuLayersOf(plan), plan.model()->layers()) +
          contextLine(plan) + cacheLines(plan) + samplingLine(plan) +
@@ -511,8 +506,8 @@ std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
          weightlessLine(plan) + referenceLine(plan) +
          (fileBytes == 0
               ? ""
-              : format("file       %s in %u segments\n",
-                       byteText(fileBytes).c_str(), sizeOf(plan.segments())));
+              : "file       " + byteText(fileBytes) + " in " +
+                    countOf(sizeOf(plan.segments()), "segment") + "\n");
 }
 
 } // namespace air

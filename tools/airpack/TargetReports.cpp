@@ -2,6 +2,7 @@
 #include "tools/airpack/TargetReports.h"
 
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "tools/airpack/KernelTable.h"
 #include "tools/airpack/Summary.h"
@@ -88,9 +89,9 @@ reportText(PlanFile &file, ListKernels kernels,
     text += isFat ? "\n" : "";
   }
   if (isFat) {
-    text += cli::format("file       %s in %zu segments, for %u targets\n",
-                        byteText(file.bytes().size()).c_str(), uses.size(),
-                        file.targets());
+    text += "file       " + byteText(file.bytes().size()) + " in " +
+            countOf(uses.size(), "segment") + ", for " +
+            countOf(file.targets(), "target") + "\n";
   }
   return text;
 }

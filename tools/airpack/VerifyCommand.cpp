@@ -3,6 +3,7 @@
 #include "formats/plan/PlanFile.h"
 #include "formats/plan/SourceFiles.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/TargetReports.h"
 #include "tools/cli/Output.h"
@@ -79,11 +80,9 @@ Status runVerify(const cli::Invocation &invocation) {
     }));
   }
   return cli::writeOut(
-      "ok: " + std::to_string(segments) + " segments, " +
+      "ok: " + countOf(segments, "segment") + ", " +
       byteText(file.bytes().size()) +
-      (file.targets() == 1
-           ? ""
-           : ", " + std::to_string(file.targets()) + " targets") +
+      (file.targets() == 1 ? "" : ", " + countOf(file.targets(), "target")) +
       noteOf(file.plan()) + "\n");
 }
 

@@ -5,6 +5,7 @@
 #include "formats/plan/CopiedBytes.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/ProgramTable.h"
@@ -196,11 +197,10 @@ Result<std::pair<uint64_t, uint64_t>> lengths(const cli::Invocation &invocation,
   auto prefill = static_cast<uint64_t>(
       p.value_or(static_cast<int64_t>(std::min(kDefaultPrefill, room))));
   if (decode > context || prefill > room) {
-    return doesNotFitError("bench: a prompt of " + std::to_string(prefill) +
-                           " tokens and " + std::to_string(decode) +
-                           " tokens after it exceed the plan's context of " +
-                           std::to_string(context) +
-                           "; give a smaller -p or -n");
+    return doesNotFitError(
+        "bench: a prompt of " + countOf(prefill, "token") + " and " +
+        countOf(decode, "token") + " after it exceed the plan's context of " +
+        std::to_string(context) + "; give a smaller -p or -n");
   }
   return std::pair(prefill, decode);
 }

@@ -1,6 +1,7 @@
 //===- BenchReport.cpp - rates, shares and their bound ----------*- C++ -*-===//
 #include "tools/airrun/BenchReport.h"
 
+#include "formats/support/CountText.h"
 #include "tools/airrun/Common.h"
 
 #include <algorithm>
@@ -432,9 +433,9 @@ std::string benchText(const BenchMeasurement &measured,
   out += measured.gpu.empty() ? "" : "GPU " + measured.gpu;
   out += measured.gpu.empty() || measured.threads == 0 ? "" : " and ";
   out += measured.gpu.empty() || measured.threads != 0
-             ? format("%u threads", measured.threads)
+             ? countOf(measured.threads, "thread")
              : "";
-  out += format(", %u rounds\n", measured.rounds);
+  out += ", " + countOf(measured.rounds, "round") + "\n";
   return out;
 }
 

@@ -2,6 +2,7 @@
 #include "tools/airrun/CacheCommand.h"
 
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "tools/airrun/ChosenPlan.h"
 #include "tools/airrun/Common.h"
 
@@ -53,8 +54,7 @@ Status list(const PlanCache &cache, bool asJson) {
         json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
         "\n");
   }
-  return writeOut(text + std::to_string(entries.size()) +
-                  (entries.size() == 1 ? " plan, " : " plans, ") +
+  return writeOut(text + countOf(entries.size(), "plan") + ", " +
                   byteText(bytes) + "\n");
 }
 

@@ -1,6 +1,7 @@
 //===- Chat.cpp - a conversation with a model -----------------------------===//
 #include "tools/airrun/Chat.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/MonotonicClock.h"
 #include "formats/text/jinja/Json.h"
 #include "runtime/text/ChatTemplate.h"
@@ -24,16 +25,14 @@ std::string turnText(const Turn &turn) {
   const uint64_t computed = turn.promptTokens - turn.reusedTokens;
   const uint64_t passes = turn.tokens > 1 ? turn.tokens - 1 : 0;
   return format(
-      "prompt: %llu tokens, %llu of them new, in %.3f s, %.1f tok/s; "
-      "answer: %llu tokens in %.3f s, %.1f tok/s; "
-      "context: %llu of %llu tokens",
-      static_cast<unsigned long long>(turn.promptTokens),
+      "prompt: %s, %llu of them new, in %.3f s, %.1f tok/s; "
+      "answer: %s in %.3f s, %.1f tok/s; context: %llu of %s",
+      countOf(turn.promptTokens, "token").c_str(),
       static_cast<unsigned long long>(computed), turn.promptSeconds,
-      rate(computed, turn.promptSeconds),
-      static_cast<unsigned long long>(turn.tokens), turn.decodeSeconds,
-      rate(passes, turn.decodeSeconds),
+      rate(computed, turn.promptSeconds), countOf(turn.tokens, "token").c_str(),
+      turn.decodeSeconds, rate(passes, turn.decodeSeconds),
       static_cast<unsigned long long>(turn.promptTokens + turn.tokens),
-      static_cast<unsigned long long>(turn.context));
+      countOf(turn.context, "token").c_str());
 }
 
 Status checkNoTools(const ChatTools &tools) {

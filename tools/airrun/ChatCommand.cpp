@@ -3,6 +3,7 @@
 
 #include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
+#include "formats/support/CountText.h"
 #include "runtime/text/answer/TurnEnd.h"
 #include "tools/airrun/ChatLoop.h"
 #include "tools/airrun/Common.h"
@@ -130,18 +131,18 @@ Status answerOnce(Chat &chat, ChatMessages messages, const std::string &text,
   }
   if (turn.reason == rt::FinishReason::ContextFull) {
     return doesNotFitError("the answer is incomplete: the conversation of " +
-                           std::to_string(turn.promptTokens) + " tokens and " +
-                           std::to_string(turn.tokens) +
-                           " tokens of the answer fill the context "
+                           countOf(turn.promptTokens, "token") + " and " +
+                           countOf(turn.tokens, "token") +
+                           " of the answer fill the context "
                            "of " +
-                           std::to_string(turn.context) +
-                           " tokens; set a larger --ctx (in airpack for a "
+                           countOf(turn.context, "token") +
+                           "; set a larger --ctx (in airpack for a "
                            "plan, in airrun for a model file)");
   }
   if (turn.reason == rt::FinishReason::Length) {
     cli::printNotes({"the answer is incomplete: it has reached the limit of " +
-                     std::to_string(turn.tokens) +
-                     " tokens; give a larger --max-tokens"});
+                     countOf(turn.tokens, "token") +
+                     "; give a larger --max-tokens"});
   }
   return Status::ok();
 }

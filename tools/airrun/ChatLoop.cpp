@@ -1,6 +1,7 @@
 //===- ChatLoop.cpp - a conversation on a terminal ------------------------===//
 #include "tools/airrun/ChatLoop.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "tools/airrun/Common.h"
 #include "tools/airrun/Interrupts.h"
@@ -246,11 +247,11 @@ Status ChatLoop::answer() {
   }
   if (turn.reason == rt::FinishReason::ContextFull) {
     editor.print("airrun: the answer is incomplete: the context of " +
-                 std::to_string(turn.context) +
-                 " tokens is full; /clear or /undo makes room\n");
+                 countOf(turn.context, "token") +
+                 " is full; /clear or /undo makes room\n");
   } else if (turn.reason == rt::FinishReason::Length) {
-    editor.print("(stopped at the limit of " + std::to_string(turn.tokens) +
-                 " tokens)\n");
+    editor.print("(stopped at the limit of " + countOf(turn.tokens, "token") +
+                 ")\n");
   } else if (turn.reason == rt::FinishReason::Interrupted) {
     editor.print("(stopped)\n");
   }

@@ -3,6 +3,7 @@
 
 #include "formats/plan/PlanConvert.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "runtime/hal/cpu/ThreadPool.h"
 #include "runtime/hal/cuda/CudaGpu.h"
@@ -242,8 +243,8 @@ TextLimit promptLimit(const rt::Session &session,
     return textLimit();
   }
   return {*bytes, "but the plan's context holds only " +
-                      std::to_string(session.context()) +
-                      " tokens of at most " + std::to_string(each) +
+                      countOf(session.context(), "token") + " of at most " +
+                      std::to_string(each) +
                       " bytes each; shorten the text, or set a larger --ctx "
                       "(in airpack for a plan, in airrun for a model file)"};
 }
@@ -346,7 +347,7 @@ Status checkTokensOption(const cli::Invocation &invocation,
       return usageError("--tokens: token " + std::to_string(ids[i]) +
                         " at index " + std::to_string(i) +
                         " is outside the vocabulary of " +
-                        std::to_string(count) + " tokens");
+                        countOf(count, "token"));
     }
   }
   return Status::ok();

@@ -3,6 +3,7 @@
 
 #include "formats/gguf/GgufReader.h"
 #include "formats/plan/PlanConvert.h"
+#include "formats/support/CountText.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/exec/Generator.h"
 #include "runtime/text/answer/TurnEnd.h"
@@ -261,15 +262,12 @@ Status stream(rt::Generator &generator, bool ids, Progress &progress) {
 void report(const Progress &progress, const rt::SamplerOptions &sampler,
             rt::FinishReason reason, double started) {
   double promptSeconds = progress.promptEnd - progress.promptBegin;
-  std::fprintf(stderr, "airrun: prompt: %llu",
-               static_cast<unsigned long long>(progress.promptTokens));
   const bool isWhole = progress.promptTokens == progress.promptGiven;
-  if (!isWhole) {
-    std::fprintf(stderr, " of %llu",
-                 static_cast<unsigned long long>(progress.promptGiven));
-  }
-  std::fprintf(stderr, " tokens in %.3f s, %.1f tok/s", promptSeconds,
-               rate(progress.promptTokens, promptSeconds));
+  const std::string part =
+      isWhole ? "" : std::to_string(progress.promptTokens) + " of ";
+  std::fprintf(stderr, "airrun: prompt: %s%s in %.3f s, %.1f tok/s",
+               part.c_str(), countOf(progress.promptGiven, "token").c_str(),
+               promptSeconds, rate(progress.promptTokens, promptSeconds));
   if (isWhole) {
     std::fprintf(stderr, "; first token %.3f s after the start",
                  progress.promptEnd - started);
@@ -277,8 +275,8 @@ void report(const Progress &progress, const rt::SamplerOptions &sampler,
   std::fputs("\n", stderr);
   double decodeSeconds =
       progress.tokens > 1 ? progress.lastToken - progress.promptEnd : 0;
-  std::fprintf(stderr, "airrun: decode: %llu tokens",
-               static_cast<unsigned long long>(progress.tokens));
+  std::fprintf(stderr, "airrun: decode: %s",
+               countOf(progress.tokens, "token").c_str());
   if (decodeSeconds > 0) {
     // The pass over the prompt has computed the logits for the first token, so
     // decoding took one pass fewer than there are tokens.

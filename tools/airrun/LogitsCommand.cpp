@@ -2,6 +2,7 @@
 #include "tools/airrun/LogitsCommand.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "tools/airrun/Common.h"
 #include "tools/cli/OutputFile.h"
 
@@ -66,7 +67,7 @@ Status runLogits(const cli::Invocation &invocation) {
   std::optional<uint64_t> bytes = checkedMul(tokens.size(), rowBytes);
   if (!bytes) {
     return doesNotFitError("--output: the size of " +
-                           std::to_string(tokens.size()) + " rows of " +
+                           countOf(tokens.size(), "row") + " of " +
                            std::to_string(rowBytes) +
                            " bytes does not fit in 64 bits; give fewer tokens");
   }

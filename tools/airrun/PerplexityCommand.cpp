@@ -1,6 +1,7 @@
 //===- PerplexityCommand.cpp - how well a text is predicted -----*- C++ -*-===//
 #include "tools/airrun/PerplexityCommand.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/MonotonicClock.h"
 #include "tools/airrun/Common.h"
 
@@ -88,10 +89,10 @@ Status runPerplexity(const cli::Invocation &invocation) {
                        textTokens(*tokenizer, invocation));
   size_t windows = tokens.size() / window;
   if (windows == 0) {
-    return usageError(
-        "perplexity: the text has " + std::to_string(tokens.size()) +
-        " tokens, but one window takes " + std::to_string(window) +
-        "; give more text or a smaller --window");
+    return usageError("perplexity: the text has " +
+                      countOf(tokens.size(), "token") +
+                      ", but one window takes " + std::to_string(window) +
+                      "; give more text or a smaller --window");
   }
   AIR_ASSIGN_OR_RETURN(rt::SequenceId sequence, session.newSequence());
   std::vector<rt::SequenceId> sequences(window, sequence);
@@ -123,9 +124,9 @@ Status runPerplexity(const cli::Invocation &invocation) {
   double perplexity = std::exp(mean);
   if (!std::isfinite(perplexity)) {
     return internalError(
-        format("perplexity: the mean loss of %g nats per token over %zu tokens "
-               "gives no finite perplexity",
-               mean, scored));
+        format("perplexity: the mean loss of %g nats per token over %s gives "
+               "no finite perplexity",
+               mean, countOf(scored, "token").c_str()));
   }
   if (invocation.has("--json")) {
     return writeOut(format("{\"perplexity\": %.17g, \"nats_per_token\": %.17g, "
@@ -133,9 +134,9 @@ Status runPerplexity(const cli::Invocation &invocation) {
                            "\"window\": %zu}\n",
                            perplexity, mean, scored, windows, window));
   }
-  return writeOut(format("perplexity %.5f over %zu tokens (%zu windows of %zu) "
-                         "in %.2f s\n",
-                         perplexity, scored, windows, window,
+  return writeOut(format("perplexity %.5f over %s (%s of %zu) in %.2f s\n",
+                         perplexity, countOf(scored, "token").c_str(),
+                         countOf(windows, "window").c_str(), window,
                          monotonicSeconds() - started));
 }
 

@@ -3,6 +3,7 @@
 
 #include "formats/machine/HostFacts.h"
 #include "formats/support/ByteText.h"
+#include "formats/support/CountText.h"
 #include "tools/cli/Output.h"
 
 #include <algorithm>
@@ -147,8 +148,8 @@ std::string probeReport(const MachineProfile &profile,
                         const std::string &cpuModel) {
   const CpuRates &cpu = profile.cpu;
   std::string report =
-      format("CPU        %s, %u core%s\n", cli::oneLine(cpuModel).c_str(),
-             profile.cores, profile.cores == 1 ? "" : "s");
+      format("CPU        %s, %s\n", cli::oneLine(cpuModel).c_str(),
+             countOf(profile.cores, "core").c_str());
   report += "caches     L1d " + byteText(cpu.l1dBytes) + ", L2 " +
             byteText(cpu.l2Bytes) + ", L3 " + byteText(cpu.l3Bytes) + "\n";
   report += memoryLine(profile);

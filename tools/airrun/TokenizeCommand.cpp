@@ -5,6 +5,7 @@
 #include "formats/model/CheckTokenizer.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanReader.h"
+#include "formats/support/CountText.h"
 #include "formats/support/MonotonicClock.h"
 #include "formats/support/Printable.h"
 #include "formats/tokenizer/TokenizerConfig.h"
@@ -172,8 +173,8 @@ Status printRate(const rt::Tokenizer &tokenizer, const std::string &text,
   char rate[32];
   std::snprintf(rate, sizeof(rate), "%.1f",
                 static_cast<double>(text.size()) / std::max(best, 1e-9) / 1e6);
-  out.add(std::to_string(text.size()) + " bytes, " + std::to_string(count) +
-          " tokens, " + rate + " MB/s\n");
+  out.add(std::to_string(text.size()) + " bytes, " + countOf(count, "token") +
+          ", " + rate + " MB/s\n");
   return Status::ok();
 }
 

@@ -1,6 +1,7 @@
 //===- VerifyCurve.cpp - what a pass costs with more tokens ---------------===//
 #include "tools/airrun/VerifyCurve.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/io/DiskStream.h"
@@ -112,10 +113,9 @@ Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
                         "' must ascend");
     }
     if (value > limit && text != kCurveTokens) {
-      return usageError(
-          "--verify-curve: a pass of " + std::to_string(value) +
-          " tokens is requested, but this plan supports at most " +
-          std::to_string(limit) + " tokens of a sequence");
+      return usageError("--verify-curve: a pass of " + countOf(value, "token") +
+                        " is requested, but this plan supports at most " +
+                        countOf(limit, "token") + " of a sequence");
     }
     if (value != 1 && value <= limit) {
       tokens.push_back(value);
@@ -182,8 +182,7 @@ Status checkCurve(const std::vector<CurvePoint> &curve,
       verdict = check(*point.sequences);
     }
     if (!verdict.isOk()) {
-      return verdict.withContext("a pass of " + std::to_string(point.tokens) +
-                                 " tokens");
+      return verdict.withContext("a pass of " + countOf(point.tokens, "token"));
     }
   }
   return Status::ok();

@@ -50,10 +50,15 @@ std::string existingProbe() {
   return isThere ? path : "";
 }
 
-/// Returns `host` with the measurements in the file at `path`.
+/// Returns `host` with the measurements in the file at `path`. If `differences`
+/// is not null, sets it to what differentCores() returns.
 Result<MachineProfile> hostFrom(const std::string &path,
-                                const MachineProfile &host) {
+                                const MachineProfile &host,
+                                std::string *differences = nullptr) {
   AIR_ASSIGN_OR_RETURN(ProbeCache cache, cacheIn(path));
+  if (differences != nullptr) {
+    *differences = differentCores(host, cache);
+  }
   return withMeasurements(host, hostCpuModel(), cache);
 }
 
@@ -123,7 +128,8 @@ Result<MachineProfile> resolveTarget(const std::string &spec,
     }
     return profile;
   }
-  Result<MachineProfile> measured = hostFrom(path, profile);
+  std::string differences;
+  Result<MachineProfile> measured = hostFrom(path, profile, &differences);
   if (!measured) {
     printNotes({"the saved probe '" + oneLine(path) +
                 "' is not used: " + measured.status().message()});
@@ -136,6 +142,9 @@ Result<MachineProfile> resolveTarget(const std::string &spec,
   }
   printNotes({"the target host uses the measurements in '" + oneLine(path) +
               "'; profile digest " + digestText(toJson(*measured))});
+  if (!differences.empty()) {
+    printNotes({differences});
+  }
   return measured;
 }
 

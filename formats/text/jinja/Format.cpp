@@ -1,4 +1,5 @@
 //===- Format.cpp - Python's ways to format text ----------------*- C++ -*-===//
+#include "formats/support/CountText.h"
 #include "formats/text/jinja/Interpreter.h"
 
 #include <algorithm>
@@ -288,8 +289,8 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
     if (isTuple ? next < value.items().size() : next == 0) {
       return isTuple ? value.items()[next++] : (++next, value);
     }
-    return in.fail("the format needs more than the " + std::to_string(next) +
-                   " values that are given");
+    return in.fail("the format needs more than the " + countOf(next, "value") +
+                   " that are given");
   };
   for (size_t at = 0; at < format.size() && !in.failed(); ++at) {
     if (codeOf(format[at]) != U'%') {
@@ -384,8 +385,8 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
   if (!in.failed() && !usesAll) {
     const size_t given = isTuple ? value.items().size() : 1;
     return in.fail("the format uses " + std::to_string(next) + " of the " +
-                   std::to_string(given) +
-                   " values that are given; it must use all of them");
+                   countOf(given, "value") +
+                   " that are given; it must use all of them");
   }
   return in.failed() ? Value() : in.string(std::move(out), isMarkup);
 }

@@ -1,5 +1,6 @@
 //===- Interpreter.cpp - statements at run time -----------------*- C++ -*-===//
 #include "formats/text/jinja/Interpreter.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 
@@ -89,8 +90,8 @@ Text Interpreter::textOf(const Value &value) {
 
 Value Interpreter::string(Text text, bool isMarkup) {
   if (text.size() > kMaxWeight) {
-    return fail("a text has " + std::to_string(text.size()) +
-                    " characters; the limit is " + std::to_string(kMaxWeight),
+    return fail("a text has " + countOf(text.size(), "character") +
+                    "; the limit is " + std::to_string(kMaxWeight),
                 ErrorCode::DoesNotFit);
   }
   if (!charge(text.size())) {
@@ -369,7 +370,7 @@ void Interpreter::assign(const Target &target, const Value &value,
     if (parts.size() != target.parts.size()) {
       fail("a value of " + std::to_string(parts.size()) +
            " items cannot be assigned to " +
-           std::to_string(target.parts.size()) + " names");
+           countOf(target.parts.size(), "name"));
       return;
     }
     for (size_t i = 0; i < parts.size(); ++i) {
@@ -454,8 +455,8 @@ Value Interpreter::callMacro(const MacroObject &macro,
     }
     scope->set("varargs", Value::sequence(Kind::Tuple, std::move(rest)));
   } else if (given > count) {
-    fail(title + " takes at most " + std::to_string(count) +
-         " arguments, but " + std::to_string(given) + " were given");
+    fail(title + " takes at most " + countOf(count, "argument") + ", but " +
+         std::to_string(given) + " were given");
   }
   Value result;
   if (!failed()) {

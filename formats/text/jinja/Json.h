@@ -21,7 +21,9 @@ struct JsonStyle {
 /// type of a value that JSON does not have.
 Result<Text> toJson(const Value &value, const JsonStyle &style);
 
-/// How deeply the lists and objects of JSON may be nested.
+/// How deeply the lists and objects of JSON may be nested. What goes through a
+/// parsed value recurses, so each level takes stack space. Messages and
+/// the schemas of tools are nested far less deeply.
 inline constexpr int kMostJsonLevels = 200;
 
 /// The largest number of values in JSON, where lists and objects count, too. A

@@ -1,6 +1,7 @@
 //===- Lexer.cpp - a template as tokens -------------------------*- C++ -*-===//
 #include "formats/text/jinja/Lexer.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Utf8.h"
 
 #include <algorithm>
@@ -345,7 +346,7 @@ Status Lexer::lexString() {
         int digit = digitOf(peek());
         if (digit > 15) {
           return failAt(at, "an escape with \\" + toUtf8({&c, 1}) + " needs " +
-                                std::to_string(digits) + " hexadecimal digits");
+                                countOf(digits, "hexadecimal digit"));
         }
         code = code * 16 + static_cast<char32_t>(digit);
         ++at;

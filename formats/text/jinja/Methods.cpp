@@ -1,4 +1,5 @@
 //===- Methods.cpp - methods, global functions, arguments -------*- C++ -*-===//
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "formats/text/jinja/Interpreter.h"
 
@@ -227,8 +228,8 @@ Bound::Bound(Interpreter &interpreter, const std::string &what,
     : in(interpreter), callee(what), names(parameters),
       values(parameters.size()) {
   if (arguments.positional.size() > names.size()) {
-    in.fail(what + " takes at most " + std::to_string(names.size()) +
-            " arguments, but " + std::to_string(arguments.positional.size()) +
+    in.fail(what + " takes at most " + countOf(names.size(), "argument") +
+            ", but " + std::to_string(arguments.positional.size()) +
             " were given");
     return;
   }

@@ -1,4 +1,5 @@
 //===- Operators.cpp - arithmetic and comparison ----------------*- C++ -*-===//
+#include "formats/support/CountText.h"
 #include "formats/text/jinja/Interpreter.h"
 
 #include <algorithm>
@@ -100,10 +101,9 @@ Value repeat(Interpreter &in, const Value &value, int64_t times) {
   uint64_t size =
       value.is(Kind::String) ? value.text().size() : value.items().size();
   if (size != 0 && count > kMaxWeight / size) {
-    return in.fail("a value of " + std::to_string(size) +
-                       " items is repeated " + std::to_string(count) +
-                       " times; the limit is " + std::to_string(kMaxWeight) +
-                       " items",
+    return in.fail("a value of " + countOf(size, "item") + " is repeated " +
+                       countOf(count, "time") + "; the limit is " +
+                       std::to_string(kMaxWeight) + " items",
                    ErrorCode::DoesNotFit);
   }
   if (size == 0) {

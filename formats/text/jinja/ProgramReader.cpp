@@ -1,6 +1,7 @@
 //===- ProgramReader.cpp - words to a program -------------------*- C++ -*-===//
 #include "formats/text/jinja/ProgramReader.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Utf8.h"
 
 #include <algorithm>
@@ -132,7 +133,7 @@ uint32_t Reader::count(uint32_t least) {
   if (!failed() && value > left / least) {
     fail("the count is " + std::to_string(value) + ", but the " +
          std::to_string(left) + " words that follow are enough for at most " +
-         std::to_string(left / least) + " elements");
+         countOf(left / least, "element"));
     return 0;
   }
   return failed() ? 0 : value;
@@ -184,9 +185,9 @@ std::string Reader::readOneOf(std::initializer_list<std::string_view> names) {
 
 Result<Body> Reader::run() {
   if (code.words.size() > kMaxProgramWords) {
-    return corruptError("the program has " + std::to_string(code.words.size()) +
-                        " words; at most " + std::to_string(kMaxProgramWords) +
-                        " are allowed");
+    return corruptError("the program has " +
+                        countOf(code.words.size(), "word") + "; at most " +
+                        std::to_string(kMaxProgramWords) + " are allowed");
   }
   for (size_t i = 0; i < code.texts.size(); ++i) {
     if (!isWellFormed(code.texts[i])) {
@@ -333,8 +334,8 @@ void Reader::readExpression(Expression &out, Chain chain) {
   case Op::Dict: {
     const uint32_t operands = count(3);
     if (!failed() && operands % 2 != 0) {
-      fail("a dictionary has " + std::to_string(operands) +
-           " operands; it must have as many values as keys");
+      fail("a dictionary has " + countOf(operands, "operand") +
+           "; it must have as many values as keys");
     }
     readOperands(out, operands);
     break;

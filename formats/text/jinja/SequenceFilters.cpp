@@ -325,15 +325,21 @@ Value unique(Interpreter &in, const Value &value, const Arguments &given) {
   return generator(std::move(result));
 }
 
+/// The largest number of items in a batch, and of slices. However short the
+/// value is, a batch may be filled up to its size, and each slice is a list, so
+/// these numbers decide how much memory the result takes.
+constexpr int64_t kMostParts = 1'000'000;
+
 Value batch(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'batch'", given, {"linecount", "fill_with"});
   bound.need(0);
   int64_t size = bound.integer(0, 1);
   Items items;
   in.iterate(value, items);
-  if (size < 1 || size > 1'000'000) {
+  if (size < 1 || size > kMostParts) {
     return in.fail("filter 'batch': the number of items in a batch is " +
-                   std::to_string(size) + "; it must be 1 to 1000000");
+                   std::to_string(size) + "; it must be 1 to " +
+                   std::to_string(kMostParts));
   }
   Items result;
   Items part;
@@ -359,9 +365,10 @@ Value slice(Interpreter &in, const Value &value, const Arguments &given) {
   int64_t count = bound.integer(0, 1);
   Items items;
   in.iterate(value, items);
-  if (count < 1 || count > 1'000'000 || in.failed()) {
+  if (count < 1 || count > kMostParts || in.failed()) {
     return in.fail("filter 'slice': the number of slices is " +
-                   std::to_string(count) + "; it must be 1 to 1000000");
+                   std::to_string(count) + "; it must be 1 to " +
+                   std::to_string(kMostParts));
   }
   size_t slices = static_cast<size_t>(count);
   size_t each = items.size() / slices;

@@ -76,6 +76,9 @@ struct RegexInstruction {
 };
 
 struct RegexProgram {
+  /// The largest number of instructions. In the worst case, the matcher runs
+  /// each of them once for every position of the text, so this limits the time
+  /// per character.
   static constexpr uint32_t kMostInstructions = 20000;
   /// The largest number of sets of positions (see RegexInstruction::memo). The
   /// matcher has memory for all of them.

@@ -1,4 +1,5 @@
 //===- RegexReader.cpp - words to a compiled expression ---------*- C++ -*-===//
+#include "formats/support/CountText.h"
 #include "formats/text/regex/RegexCheck.h"
 #include "formats/text/regex/RegexCode.h"
 #include "formats/text/unicode/Unicode.h"
@@ -174,9 +175,8 @@ Status Reader::checkRows() const {
     }
     if (in.op == Op::Characters &&
         (in.count == 0 || in.count > RegexSyntax::kMostRepeats)) {
-      return bad(name + " matches " + str(in.count) +
-                 " characters; it must match 1 to " +
-                 str(RegexSyntax::kMostRepeats));
+      return bad(name + " matches " + countOf(in.count, "character") +
+                 "; it must match 1 to " + str(RegexSyntax::kMostRepeats));
     }
     const bool takes =
         in.op == Op::Characters || in.op == Op::Run || in.op == Op::Loop;
@@ -199,8 +199,8 @@ Result<RegexProgram> Reader::run() {
   }
   AIR_RETURN_IF_ERROR(readRows());
   if (left() < program.start.size() + 2) {
-    return bad("the " + str(program.start.size() + 2) +
-               " words after the rows are incomplete: " + str(left()) +
+    return bad("the " + countOf(program.start.size() + 2, "word") +
+               " after the rows are incomplete: " + str(left()) +
                " words follow");
   }
   for (size_t i = 0; i < program.start.size(); ++i) {

@@ -46,9 +46,12 @@ struct RegexNode {
 };
 
 struct RegexSyntax {
-  /// How deeply groups, and character classes, may be nested.
+  /// How deeply groups, and character classes, may be nested. The parser and
+  /// the compiler recurse for each level, and the matcher for each look-ahead,
+  /// so this limits the stack that they need.
   static constexpr uint32_t kMostNested = 50;
-  /// The largest count in a repetition such as {m} or {m,n}.
+  /// The largest count in a repetition such as {m} or {m,n}, as in RE2. What is
+  /// repeated is compiled once for each count.
   static constexpr uint32_t kMostRepeats = 1000;
 
   std::vector<RegexNode> nodes;

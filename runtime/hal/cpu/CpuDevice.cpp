@@ -2,6 +2,7 @@
 #include "runtime/hal/cpu/CpuDevice.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "runtime/hal/DispatchRange.h"
 
 #include <algorithm>
@@ -336,11 +337,11 @@ Status CpuDevice::download(std::span<uint8_t> to, DeviceAddress from) {
 }
 
 Status CpuDevice::wait(Queue, uint32_t event) {
-  return event < events ? Status::ok()
-                        : internalError("event " + std::to_string(event) +
-                                        " does not exist; the device has " +
-                                        std::to_string(events) +
-                                        " events, numbered from 0");
+  return event < events
+             ? Status::ok()
+             : internalError("event " + std::to_string(event) +
+                             " does not exist; the device has " +
+                             countOf(events, "event") + ", numbered from 0");
 }
 
 Result<const void *> CpuDevice::read(DeviceAddress from, uint64_t) {

@@ -18,7 +18,9 @@ namespace air::rt {
 
 class JsonScanner {
 public:
-  /// Arrays and objects may be nested to this depth.
+  /// Arrays and objects may be nested to this depth. What follows the scanner
+  /// parses with nlohmann's library, which needs stack for each level, and a
+  /// model may repeat an open bracket without end.
   static constexpr size_t kMostLevels = 64;
 
   enum class State : uint8_t {

@@ -1,6 +1,7 @@
 //===- GrammarBuilder.cpp - makes grammars ----------------------*- C++ -*-===//
 #include "runtime/text/grammar/GrammarBuilder.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Utf8.h"
 
 #include <algorithm>
@@ -296,8 +297,9 @@ GrammarBuilder::finish(uint32_t root) && {
   if (uint64_t{classes} * sets.size() > kMostSetBits || classes > UINT16_MAX) {
     return unsupportedError(
         "grammar: its " + std::to_string(sets.size()) +
-        " different sets of characters distinguish " + std::to_string(classes) +
-        " classes of characters; the product of these numbers must be at "
+        " different sets of characters distinguish " +
+        countOf(classes, "class of characters", "classes of characters") +
+        "; the product of these numbers must be at "
         "most " +
         std::to_string(kMostSetBits) + ", and the number of classes at most " +
         std::to_string(UINT16_MAX) + "; use fewer sets");

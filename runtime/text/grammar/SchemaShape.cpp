@@ -1,6 +1,7 @@
 //===- SchemaShape.cpp - what a schema says about a value -------*- C++ -*-===//
 #include "runtime/text/grammar/SchemaShape.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 #include "formats/support/Utf8.h"
 #include "runtime/text/grammar/SchemaFormats.h"
@@ -223,8 +224,8 @@ Status Reader::addValues(const SchemaJson &where, SchemaList values,
                          SchemaShape &shape) {
   if (values.size() > GrammarBuilder::kMostRepeats) {
     return document.unsupported(
-        where, "has " + std::to_string(values.size()) +
-                   " values; it must have at most " +
+        where, "has " + countOf(values.size(), "value") +
+                   "; it must have at most " +
                    std::to_string(GrammarBuilder::kMostRepeats));
   }
   if (shape.values) {
@@ -548,6 +549,14 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
       made.push_back(std::move(part));
     }
     for (const SchemaJson *choice : choices) {
+      // Checked before the parts are made, because a schema of a megabyte may
+      // have both an anyOf and a oneOf with thousands of alternatives.
+      if (made.size() * choice->size() + parts.size() + shapes.size() >
+          kMostShapes) {
+        return document.unsupported(
+            *schemas[0], "anyOf and oneOf have more than " +
+                             std::to_string(kMostShapes) + " combinations");
+      }
       std::vector<Part> more;
       for (const Part &each : made) {
         for (const SchemaJson &option : *choice) {
@@ -559,11 +568,6 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
     }
     std::ranges::reverse(made);
     std::ranges::move(made, std::back_inserter(parts));
-    if (parts.size() + shapes.size() > kMostShapes) {
-      return document.unsupported(
-          *schemas[0], "anyOf and oneOf have more than " +
-                           std::to_string(kMostShapes) + " combinations");
-    }
   }
   return shapes;
 }

@@ -503,7 +503,7 @@ const Refused kRefused[] = {
            .texts("tokenizer.ggml.tokens", {"x", "a", "x"});
      }},
     {"TypesTooFew", kCorrupt,
-     "token_type' has 1 entries, but the vocabulary has 2 tokens",
+     "token_type' has 1 entry, but the vocabulary has 2 tokens",
      [] {
        return bare("gpt2").array<int32_t>("tokenizer.ggml.token_type", {1});
      }},
@@ -524,7 +524,7 @@ const Refused kRefused[] = {
      [] { return bare("llama").texts("tokenizer.ggml.scores", {"a", "b"}); }},
     {"EomOutside", kCorrupt, "'tokenizer.ggml.eom_token_id' is 5",
      [] { return spm().value<uint32_t>("tokenizer.ggml.eom_token_id", 5); }},
-    {"ScoresTooFew", kCorrupt, "scores' has 1 entries",
+    {"ScoresTooFew", kCorrupt, "scores' has 1 entry",
      [] { return bare("llama").array<float>("tokenizer.ggml.scores", {1}); }},
     {"ScoreNan", kCorrupt, "gives token 1 the score NaN",
      [] {

@@ -311,7 +311,7 @@ TEST(ThreadRates, BadFilesNameTheField) {
                 "memory_curve[0].x' is not known");
   expectCorrupt(curve("[{\"threads\": 1, \"bandwidth\": 1},"
                       " {\"threads\": 1, \"bandwidth\": 2}]"),
-                "memory_curve' has two rates for 1 threads");
+                "memory_curve' has two rates for 1 thread;");
   std::string many = "[1";
   for (int i = 0; i < 256; ++i) {
     many += ",1";

@@ -110,16 +110,52 @@ TEST(ProbeCache, OtherMachinesAreRefused) {
       status.message(),
       HasSubstr("with the CPU 'a CPU', but this machine has 'another CPU'"));
   MachineProfile host = same;
-  host.cores = 4;
-  status = withMeasurements(host, "a CPU", example()).status();
-  EXPECT_EQ(status.code(), ErrorCode::Mismatch);
-  EXPECT_THAT(status.message(),
-              HasSubstr("with 2 cores, but this process may use 4 ("));
-  host = same;
   host.features = {"avx2"};
   status = withMeasurements(host, "a CPU", example()).status();
   EXPECT_EQ(status.code(), ErrorCode::Mismatch);
   EXPECT_THAT(status.message(), HasSubstr("whose CPU features differ"));
+}
+
+// As in a container with a CPU quota (docker run --cpus).
+TEST(ProbeCache, OtherNumbersOfCoresKeepWhatDoesNotDependOnThem) {
+  ProbeCache cache = example();
+  cache.profile.cpu.barrierNs = 900;
+  cache.profile.cpu.l2Bytes = 1000;
+  cache.profile.memoryCurve = {{1, 12}, {2, 20}};
+  MachineProfile host = example().profile;
+  host.cores = 4;
+  host.memoryBandwidth = 8;
+  host.measured = false;
+  host.diskBeside = host.memoryBeside = 0;
+  host.diskBandwidth = 0;
+  host.diskCurve = {};
+  host.gpus = {};
+  host.cpu = {};
+  host.cpu.barrierNs = 700;
+  MachineProfile expected = host;
+  expected.diskBandwidth = 30;
+  expected.gpus = cache.profile.gpus;
+  expected.cpu.byteDot = 40;
+  expected.cpu.l2Bytes = 1000;
+  Result<MachineProfile> found = withMeasurements(host, "a CPU", cache);
+  ASSERT_TRUE(found) << found.status().message();
+  EXPECT_EQ(*found, expected);
+  EXPECT_THAT(
+      differentCores(host, cache),
+      HasSubstr("with 2 cores, but this process may use 4 (the affinity mask "
+                "and the CPU quota of the cgroup count); its rates of GPUs"));
+  EXPECT_THAT(differentCores(host, cache), HasSubstr("are nominal; run"));
+
+  // The probe has measured how fast one thread reads memory.
+  host.cores = 1;
+  expected.cores = 1;
+  expected.memoryBandwidth = 12;
+  expected.measured = true;
+  found = withMeasurements(host, "a CPU", cache);
+  ASSERT_TRUE(found) << found.status().message();
+  EXPECT_EQ(*found, expected);
+  EXPECT_THAT(differentCores(host, cache), HasSubstr("as many threads; run"));
+  EXPECT_EQ(differentCores(cache.profile, cache), "");
 }
 
 TEST(ProbeCache, TheCpuSaysWhatItIs) {

@@ -95,15 +95,12 @@ void addTensorBinding(plan::DispatchT &dispatch, uint32_t tensor) {
 /// Gives the output head 40 rows of 1024 columns, which are 3 row blocks of
 /// 9216 bytes, and divides it into two steps. Step 4 reads the first two
 /// blocks, which end in the middle of page 4, and step 5 reads the third one.
-/// Chunks are as small as pages. The ring has 7 pages:
+/// Chunks are as small as pages. The ring has 8 pages:
 ///
 ///   read    segment  pages    page of the ring  before step  after step
 ///   0       0        0        0                 1            -2
-///   1       1        0 to 4   0                 4            3
-///   2       1        5 and 6  5                 5            3
-///
-/// Page 0 of the ring may be overwritten once step 4 of the previous pass has
-/// run.
+///   1       1        0 to 4   1                 4            3
+///   2       1        5 and 6  6                 5            3
 void headParts(SmallPlan &small) {
   P &p = small.plan;
   plan::TensorT &matrix = *p.tensors[3];
@@ -121,15 +118,36 @@ void headParts(SmallPlan &small) {
   p.placements[0]->items[0]->bytes += 7 * kPlanPageBytes;
   splitHead(p);
   Placement &streamed = *p.placements[1];
-  streamed.ring_bytes = streamed.items[5]->bytes = 7 * kPlanPageBytes;
+  streamed.ring_bytes = streamed.items[5]->bytes = 8 * kPlanPageBytes;
   streamed.predictions.clear();
   streamed.reads[0]->after_step = -2;
   streamed.reads[1]->bytes = 5 * kPlanPageBytes;
+  streamed.reads[1]->ring_offset = kPlanPageBytes;
   auto second = std::make_unique<plan::StreamReadT>(*streamed.reads[1]);
-  second->offset = second->ring_offset = 5 * kPlanPageBytes;
+  second->offset = 5 * kPlanPageBytes;
+  second->ring_offset = 6 * kPlanPageBytes;
   second->bytes = 2 * kPlanPageBytes;
   second->before_step = 5;
   streamed.reads.push_back(std::move(second));
+}
+
+/// Gives headParts() a ring of 5 pages:
+///
+///   read    segment  pages    page of the ring  before step  after step
+///   0       0        0        0                 1            `after`
+///   1       1        0 to 4   1 to 4, 0         4            3
+///   2       1        5 and 6  1 and 2           5            4
+///
+/// Page 0 of the ring may be overwritten once step 5, the last one, has run.
+Change headPartsInFivePages(int64_t after) {
+  return [after](SmallPlan &small) {
+    headParts(small);
+    Placement &streamed = *small.plan.placements[1];
+    streamed.ring_bytes = streamed.items[5]->bytes = 5 * kPlanPageBytes;
+    streamed.reads[0]->after_step = after;
+    streamed.reads[2]->ring_offset = kPlanPageBytes;
+    streamed.reads[2]->after_step = 4;
+  };
 }
 
 template <typename F> Change inHeadParts(F change) {
@@ -233,15 +251,27 @@ std::vector<Case> placementCases() {
       // needs.
       {"plan.stream.overrun",
        inStreamed([](Placement &p) { p.reads[1]->after_step = 2; })},
-      {"plan.stream.overrun",
-       inThreePages([](Placement &p) { p.reads[2]->ring_offset = 0; })},
+      {"plan.stream.overrun", inThreePages([](Placement &p) {
+         p.ring_bytes = p.items[5]->bytes = 2 * kPlanPageBytes;
+         p.reads[2]->ring_offset = 0;
+       })},
       // The first page of this read overwrites the page of the output head in
       // the ring.
       {"plan.stream.overrun", inThreePages([](Placement &p) {
+         p.ring_bytes = p.items[5]->bytes = 2 * kPlanPageBytes;
          p.reads[1]->bytes += kPlanPageBytes;
          p.reads.erase(p.reads.begin());
          p.reads[0]->offset -= kPlanPageBytes;
-         p.reads[0]->ring_offset = 2 * kPlanPageBytes;
+         p.reads[0]->ring_offset = p.reads[1]->ring_offset = kPlanPageBytes;
+         p.reads[1]->after_step = 3;
+       })},
+      // These reads overrun nothing, but they do not fill the ring in order.
+      {"plan.stream.fill", inThreePages([](Placement &p) {
+         std::swap(p.reads[0]->ring_offset, p.reads[1]->ring_offset);
+       })},
+      {"plan.stream.fill", inThreePages([](Placement &p) {
+         p.ring_bytes = p.items[5]->bytes = 4 * kPlanPageBytes;
+         p.reads[2]->ring_offset = 3 * kPlanPageBytes;
        })},
       {"plan.stream.programs", in([](P &p) {
          p.programs[1]->steps.push_back(
@@ -270,12 +300,9 @@ std::vector<Case> placementCases() {
        })},
       {"plan.stream.before",
        inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
-      // The read overwrites the last page of the output head's first step,
-      // which step 5, its second step, also needs.
-      {"plan.stream.overrun", inHeadParts([](Placement &p) {
-         p.reads[0]->ring_offset = 4 * kPlanPageBytes;
-         p.reads[0]->after_step = -2;
-       })},
+      // The layer's read overwrites the last page of the output head's first
+      // step, which step 5, its second step, also needs.
+      {"plan.stream.overrun", headPartsInFivePages(-2)},
       {"plan.budget.item", in([](P &p) { p.placements[0]->items.clear(); })},
       {"plan.budget.item",
        in([](P &p) { p.placements[0]->items[0]->name = "kv"; })},
@@ -360,12 +387,7 @@ std::vector<Change> validPlacements() {
       headParts,
       // In the ring, the weights of the output head's second step replace those
       // of its first step, except for the page that both steps need.
-      inHeadParts([](Placement &p) {
-        p.ring_bytes = p.items[5]->bytes = 6 * kPlanPageBytes;
-        p.reads[2]->ring_offset = 5 * kPlanPageBytes;
-        p.reads[2]->after_step = 4;
-        p.reads[0]->ring_offset = kPlanPageBytes;
-      }),
+      headPartsInFivePages(-1),
       // A read may wrap around the end of the ring.
       inThreePages([](Placement &p) {
         p.reads[0]->bytes += kPlanPageBytes;

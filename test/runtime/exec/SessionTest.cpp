@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <limits>
 #include <numeric>
@@ -402,6 +403,24 @@ TEST_F(SessionTest, ALongContextKeepsTheBlockTablesSmall) {
     ++sequences;
   }
   EXPECT_EQ(sequences, 16);
+}
+
+TEST_F(SessionTest, BatchesHaveALargestSize) {
+  // The buffer of the residual stream has a row for each of 2^24 + 1 tokens.
+  const auto grow = [](plan::PlanT &plan) {
+    constexpr uint64_t kTokens = (uint64_t{1} << 24) + 1;
+    plan.max_tokens = plan.programs.back()->max_tokens = kTokens;
+    plan.buffers[0]->bytes = kTokens * FAKE_WIDTH * sizeof(float);
+    const uint64_t more = plan.buffers[0]->bytes - plan.buffers[1]->offset;
+    plan.buffers[1]->offset += more;
+    plan.arena_bytes += more;
+    plan.placements[0]->items[0]->bytes += more;
+  };
+  const Status status = open({}, grow).status();
+  EXPECT_EQ(status.code(), ErrorCode::Unsupported);
+  EXPECT_THAT(status.message(),
+              testing::HasSubstr("allows batches of 16777217 tokens, but this "
+                                 "version supports at most 16777216"));
 }
 
 TEST_F(SessionTest, APlanLargerThanTheMachineDoesNotFit) {

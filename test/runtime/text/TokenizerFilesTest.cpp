@@ -10,6 +10,8 @@
 #include "formats/tokenizer/TokenizerFiles.h"
 
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -100,8 +102,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "/model/vocab", "[]"},
         Refusal{"'model.vocab['zz']' is not a token id", "llama3", kCorrupt,
                 "/model/vocab/zz", "-1"},
-        Refusal{"'model.vocab['zz']' is not a token id", "llama3", kCorrupt,
-                "/model/vocab/zz", "99999999999"},
+        Refusal{"'model.vocab['zz']' is not a token id but 16777216; token ids "
+                "are whole numbers below 16777216",
+                "llama3", kCorrupt, "/model/vocab/zz", "16777216"},
         Refusal{"id 3 belongs both to ", "llama3", kCorrupt, "/model/vocab/zz",
                 "3"},
         Refusal{"no token has the id 325; the vocabulary must have all ids "
@@ -465,6 +468,19 @@ TEST(TokenizerFilesTest, NestingHasALimit) {
   Result<TokenizerData> data = parseTokenizerJson(file.dump());
   ASSERT_FALSE(data.isOk());
   EXPECT_THAT(data.status().message(), HasSubstr("is nested more than 8 deep"));
+}
+
+TEST(TokenizerFilesTest, FilesHaveALargestSize) {
+  // The file is a hole of a byte more than 128 MiB.
+  const std::string path = testing::TempDir() + "tokenizer-too-large.json";
+  std::ofstream(path).put('{');
+  std::filesystem::resize_file(path, (uint64_t{128} << 20) + 1);
+  const Status status = readTokenizer(path, "").status();
+  EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
+  EXPECT_THAT(status.message(),
+              HasSubstr("has 134217729 bytes; a file of a vocabulary may have "
+                        "at most 134217728"));
+  std::filesystem::remove(path);
 }
 
 TEST(TokenizerFilesTest, VocabAndMerges) {

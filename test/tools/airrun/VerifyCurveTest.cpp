@@ -64,7 +64,7 @@ TEST(VerifyCurve, ARateAboveALimitIsRefused) {
   measured.links[1].limitPerSecond = 1.5e9;
   const Status status = checkCurve(example(), measured, again);
   EXPECT_EQ(status.code(), ErrorCode::Internal);
-  EXPECT_THAT(status.message(), HasSubstr("a pass of 1 tokens"));
+  EXPECT_THAT(status.message(), HasSubstr("a pass of 1 token"));
   EXPECT_THAT(status.message(), HasSubstr("2.00 GB/s from disk"));
   EXPECT_GT(calls, 0U);
   // If measuring the limit again gives a higher value, the higher value is

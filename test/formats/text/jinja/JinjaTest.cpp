@@ -273,7 +273,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       {{1, 1, 1, 1, 0, 1, 1, 4, 1}, "an integer is not written in decimal"},
       // a list that claims 100 items, and a dictionary with a key but no value
       {{1, 1, 1, 1, 2, 1, 1, 100}, "the count is 100"},
-      {{1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 0}, "a dictionary has 1 operands"},
+      {{1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 0}, "a dictionary has 1 operand;"},
       {{1, 1, 1, 1, 18, 1, 1, 3}, "'==' is not an operator"},
       {{1, 1, 1, 1, 19, 1, 1, 1, 0}, "'a' is not an operator"},
       {{1, 1, 1, 1, 19, 1, 1, 0}, "a comparison has no operator"},
@@ -301,8 +301,18 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   }
   EXPECT_EQ(Template::load({{0}, {"a", "\xff"}}).status().message(),
             "text 1 is not UTF-8");
-  EXPECT_FALSE(
-      Template::load({std::vector<uint32_t>(kMaxProgramWords + 1), {}}).isOk());
+  // A template of 40,000 outputs, which have seven words each. The first word
+  // is their number.
+  std::string outputs;
+  for (int i = 0; i < 40'000; ++i) {
+    outputs += "{{a}}";
+  }
+  const Result<Template> many = Template::parse(outputs);
+  ASSERT_TRUE(many.isOk()) << many.status().message();
+  const ProgramCode code = many->program();
+  EXPECT_EQ(code.words.size(), 280'001U);
+  EXPECT_EQ(Template::load(code).status().message(),
+            "the program has 280001 words; at most 262144 are allowed");
   // 20 texts of a million bytes each; the program stores the bytes only once
   std::vector<uint32_t> copies = {20};
   for (int i = 0; i < 20; ++i) {
@@ -416,6 +426,12 @@ TEST(JinjaTest, WhatNeverEndsIsStopped) {
         << got.status().message();
   }
   EXPECT_EQ(render("{{ ('%100000d' % 1) | length }}")->text, "100000");
+  for (const char *source : {"{{ [1] | batch(1000001, 0) | list }}",
+                             "{{ [1] | slice(1000001) | list }}"}) {
+    EXPECT_NE(render(source).status().message().find(
+                  "is 1000001; it must be 1 to 1000000"),
+              std::string::npos);
+  }
 }
 
 TEST(JinjaTest, DeepNestingIsRefused) {

@@ -9,6 +9,8 @@
 
 #include "GrammarTexts.h"
 
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <gmock/gmock.h>
 
@@ -109,6 +111,25 @@ TEST(GbnfParserTest, ManyNestedGroupsAreRefused) {
   auto grammar = parseGbnf(deep);
   ASSERT_FALSE(grammar.isOk());
   EXPECT_THAT(grammar.status().message(), HasSubstr("groups are nested"));
+}
+
+TEST(GbnfParserTest, ManySetsOfCharactersAreRefused) {
+  // Each of the characters from U+4E00 on is a set and a class of its own, and
+  // all others are one more class. 8,000 sets would need 8,000 x 8,001 bits.
+  const auto grammarOf = [](int count) {
+    std::string text = "root ::= [\\u4E00]";
+    for (int i = 1; i < count; ++i) {
+      std::array<char, 16> set{};
+      std::snprintf(set.data(), set.size(), " | [\\u%04X]", 0x4E00 + i);
+      text += set.data();
+    }
+    return text;
+  };
+  EXPECT_THAT(parseGbnf(grammarOf(8000)).status().message(),
+              HasSubstr("its 8000 different sets of characters distinguish "
+                        "8001 classes of characters; the product of these "
+                        "numbers must be at most 64000000"));
+  EXPECT_TRUE(parseGbnf(grammarOf(500)).isOk());
 }
 
 TEST(GbnfParserTest, ManyRulesInARow) {

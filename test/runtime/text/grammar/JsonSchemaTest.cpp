@@ -120,6 +120,57 @@ TEST(JsonSchemaTest, DeepNestingIsRefused) {
               HasSubstr("nested deeper than 200 levels"));
 }
 
+/// Whether `grammar` was refused for a reason that contains `why`.
+bool isUnsupported(const Result<std::shared_ptr<const Grammar>> &grammar,
+                   const char *why) {
+  return grammar.status().code() == ErrorCode::Unsupported &&
+         grammar.status().message().find(why) != std::string::npos;
+}
+
+TEST(JsonSchemaTest, ManyCombinationsAreRefused) {
+  // `count` choices of two, so there are 2^count combinations.
+  const auto choices = [](int count) {
+    json all = json::array();
+    for (int i = 0; i < count; ++i) {
+      all.push_back({{"anyOf", json::array({true, true})}});
+    }
+    return json{{"type", "null"}, {"allOf", all}}.dump();
+  };
+  EXPECT_TRUE(grammarOfSchema(choices(9)).isOk());
+  EXPECT_TRUE(isUnsupported(grammarOfSchema(choices(10)),
+                            "have more than 1000 combinations"));
+  // The two million combinations must not be made before they are counted.
+  json both = {{"anyOf", json(20'000, true)}, {"oneOf", json::array()}};
+  for (int i = 0; i < 100; ++i) {
+    both["oneOf"].push_back({{"const", i}});
+  }
+  EXPECT_TRUE(isUnsupported(grammarOfSchema(both.dump()),
+                            "have more than 1000 combinations"));
+}
+
+TEST(JsonSchemaTest, ManyRulesAreRefused) {
+  if (std::getenv("AIR_TEST_ALL") == nullptr) {
+    GTEST_SKIP() << "AIR_TEST_ALL is not set; the test takes seconds";
+  }
+  // In a level of nested arrays, each of five circles of definitions has
+  // reached another one of its members. Their lengths are prime numbers, so
+  // there are 11 * 13 * 17 * 19 * 23 combinations.
+  json schema = {{"allOf", json::array()}, {"$defs", json::object()}};
+  for (const int length : {11, 13, 17, 19, 23}) {
+    const auto name = [&](int i) {
+      return std::to_string(length) + "-" + std::to_string(i % length);
+    };
+    schema["allOf"].push_back({{"$ref", "#/$defs/" + name(0)}});
+    for (int i = 0; i < length; ++i) {
+      schema["$defs"][name(i)] = {
+          {"type", "array"}, {"items", {{"$ref", "#/$defs/" + name(i + 1)}}}};
+    }
+  }
+  EXPECT_TRUE(isUnsupported(grammarOfSchema(schema.dump()),
+                            "needs more than 200000 combinations of schemas"))
+      << grammarOfSchema(schema.dump()).status().message();
+}
+
 /// Whether the schema may allow a text although llama.cpp rejects it: llama.cpp
 /// limits the digits of numbers, forbids additional properties unless the
 /// schema mentions them, and takes every schema with "minItems" for an array.
