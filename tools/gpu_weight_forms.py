@@ -5,19 +5,15 @@
     python3 tools/gpu_weight_forms.py --check docs/gpu-kernels.md
     python3 tools/gpu_weight_forms.py --write docs/gpu-kernels.md
 
-The time of a weight on one multiprocessor, in clock cycles, is the longest of
-
-    memory  its bytes / (bytes that VRAM delivers per multiprocessor and cycle)
-    issue   its instructions / (128 * 0.7): four schedulers issue one
-            instruction for 32 threads per cycle, and real code reaches 70 %
-    shared  the cycles in which its warp occupies the shared memory
-
-The GPUs, with 85 % of the bandwidth of their data sheets, come from
-formats/machine/GpuTable.cpp, the bytes of layout t16 from
-formats/plan/T16.cpp, and the instructions of its kernels from
-test/codegen/cuda/CompileTest.cpp, whose limits are at most 4 % above what is counted in machine code. The
-other forms do not exist. Their instructions are those of the existing kernel
-without its decoding of codes, plus those of their own decoding.
+For IQ1, IQ2 and IQ3, the model is that of codegen/cuda/WeightForm.h, with which
+airpack chooses between layouts t16 and t16i; its test compares the table that
+is printed here with what airpack does. The numbers come from WeightForm.cpp and
+from the layouts in formats/plan. The GPUs, with 85 % of the bandwidth of their
+data sheets, come from formats/machine/GpuTable.cpp, and the instructions of
+other kernels from test/codegen/cuda/CompileTest.cpp, whose limits are at most
+4 % above what is counted in machine code. Codes of 4 bits for IQ2_XXS and int8
+activations do not exist. Their instructions are those of the existing kernel
+without its decoding, plus those of their own.
 """
 import argparse
 import pathlib
@@ -28,31 +24,35 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 UNIT = 256 * 16  # weights of a unit, which a warp multiplies
 LANE = UNIT / 32  # weights of a unit per lane
 
-# Floating-point operations of a multiprocessor per cycle, for dense float16
-# matrices with accumulation in float32 (the architecture white papers). The
-# clock follows from them and from the rate in the table of GPUs.
-OPERATIONS = {"sm_75": 512, "sm_80": 2048, "sm_86": 512, "sm_89": 512,
-              "sm_90a": 4096, "sm_100a": 8192, "sm_120": 512}
+FORM = (ROOT / "codegen/cuda/WeightForm.cpp").read_text()
+
+
+FASTER_THAN = float(re.search(
+    r"kFasterThan = ([\d.]+);",
+    (ROOT / "codegen/cuda/WeightForm.h").read_text()).group(1))
+
+
+def clocks():
+    """Clock frequencies in Hz by compute capability."""
+    table = FORM.split("kClocks[] = {{")[1].split("}};")[0]
+    return {name: float(mhz) * 1e6
+            for name, mhz in re.findall(r"(\d+), (\d+)", table)}
 
 
 class Gpu:
-    def __init__(self, row):
-        name, server, rate, tenths, arch, multiprocessors = row
+    def __init__(self, row, clock_of):
+        name, rate, arch, multiprocessors = row
         self.name = name
-        operations = OPERATIONS[arch]
-        # GeForce has half of the rate of the server GPUs of its generation.
-        if server == "Server" and operations == 512:
-            operations *= 2
-        clock = float(tenths) * 1e11 / (int(multiprocessors) * operations)
-        self.clock = clock
-        self.bytes = float(rate) * 0.85e9 / (int(multiprocessors) * clock)
+        self.clock = clock_of[arch]
+        self.bytes = float(rate) * 0.85e9 / (int(multiprocessors) * self.clock)
 
 
 def gpus():
     text = (ROOT / "formats/machine/GpuTable.cpp").read_text()
-    rows = re.findall(r'\{"([^"]+)", kCuda, k(\w+), \d+, (\d+), \d+, \d+, '
-                      r'(\d+), "(sm_\w+)", (\d+)\}', text)
-    return [Gpu(row) for row in rows]
+    rows = re.findall(r'\{"([^"]+)", kCuda, k\w+, \d+, (\d+), \d+, \d+, '
+                      r'\d+, "sm_(\d+)a?", (\d+)\}', text)
+    clock_of = clocks()
+    return [Gpu(row, clock_of) for row in rows]
 
 
 def unit_bytes():
@@ -68,57 +68,20 @@ def counts():
     return {name: float(one) for name, one, _ in rows}
 
 
-def most_in_a_bin(balls):
-    """The expected number of balls in the fullest of as many bins."""
-    # The number of ways to distribute the balls with at most `most` in a bin,
-    # each divided by balls!, by adding one bin after another.
-    factorial = [1.0]
-    for n in range(1, balls + 1):
-        factorial.append(factorial[-1] * n)
-    expected, before = 0.0, 0.0
-    for most in range(1, balls + 1):
-        ways = [1.0] + [0.0] * balls
-        for _ in range(balls):
-            ways = [sum(ways[n - k] / factorial[k]
-                        for k in range(min(n, most) + 1))
-                    for n in range(balls + 1)]
-        share = ways[balls] * factorial[balls] / float(balls) ** balls
-        expected += most * (share - before)
-        before = share
-    return expected
+def index_forms():
+    """For each dtype, the bytes, the instructions and the cycles of shared
+    memory of a weight in layout t16i."""
+    text = (ROOT / "formats/plan/T16Indices.cpp").read_text()
+    sizes = dict(re.findall(r"\{DType::(\w+),\s+\{\{256, (\d+),", text))
+    rows = re.findall(r"\{DType::(\w+), [\d.]+, ([\d.]+), (\d+), ([\d.]+)\}",
+                      FORM)
+    return {name: (int(sizes[name]) / UNIT, float(count),
+                   (int(sizes[name]) / 128 + 16 + int(lookups) * float(cycles))
+                   / UNIT)
+            for name, count, lookups, cycles in rows}
 
 
-# A lane's instructions for the codes of a unit in the kernels of t16: shifts,
-# masks and byte permutations.
-CODES = {"IQ1_S": 140, "IQ1_M": 140, "IQ2_XXS": 148, "IQ2_XS": 148,
-         "IQ2_S": 148, "IQ3_XXS": 224, "IQ3_S": 80}
-
-# A codebook in shared memory: bytes of 256 weights, elements of an entry,
-# instructions that extract an index, and whether the elements have signs. The
-# signs of IQ2_XXS, IQ2_XS and IQ3_XXS are stored as 8 bits per 8 elements
-# instead of 7.
-CODEBOOKS = {"IQ1_S": (50, 8, 3, False), "IQ1_M": (56, 8, 3, False),
-             "IQ2_XXS": (70, 8, 1.75, True), "IQ2_XS": (78, 8, 3, True),
-             "IQ2_S": (82, 8, 3, True), "IQ3_XXS": (102, 4, 1.75, True),
-             "IQ3_S": (110, 4, 3, True)}
-
-
-def codebook(dtype, count):
-    """Bytes, instructions and cycles of shared memory of a weight."""
-    size, elements, extract, signs = CODEBOOKS[dtype]
-    lookups = LANE / elements
-    instructions = count * LANE - CODES[dtype]
-    instructions += lookups * (extract + 1)
-    # A sign is moved to the top bit of its float16 and combined with it, two
-    # elements at a time; of 16 shifts, one is not needed.
-    instructions += LANE / 2 * (2 - 1 / 16) if signs else 0
-    # A lane reads 16 or 8 bytes of a random entry. So 8 or 16 lanes read at a
-    # time, and the banks form as many groups, from one of which each lane
-    # reads.
-    lanes = 64 // elements if elements == 8 else 16
-    cycles = lookups * 32 / lanes * most_in_a_bin(lanes)
-    cycles += 8 + size * 16 / 128  # activations, and the indices themselves
-    return size / 256, instructions / LANE, cycles / UNIT
+DTYPES = ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"]
 
 
 def time(gpu, form):
@@ -136,21 +99,25 @@ def t16(dtype, sizes, instructions):
 
 
 def forms_table(all_gpus, sizes, instructions):
-    dtypes = list(CODEBOOKS)
-    lines = ["| | " + " | ".join(dtypes) + " | IQ2_XXS, 4 bits |",
-             "|---" * (len(dtypes) + 2) + "|"]
+    lines = ["| | " + " | ".join(DTYPES) + " | IQ2_XXS, 4 bits |",
+             "|---" * (len(DTYPES) + 2) + "|"]
+    indices = index_forms()
     size, count, shared = t16("IQ2_XXS", sizes, instructions)
-    # Codes of 4 bits need no assembly. Eight codes take a shift, and each four
-    # codes take three instructions that look them up and separate them, so four
-    # codes take 3.5 instructions.
-    four = (134 / 256, count - CODES["IQ2_XXS"] / LANE + 3.5 * 32 / LANE,
+    # A lane has 148 instructions for the codes of a unit. Codes of 4 bits need no
+    # assembly. Eight codes take a shift, and each four codes take three
+    # instructions that look them up and separate them, so four codes take 3.5
+    # instructions.
+    four = (134 / 256, count - 148 / LANE + 3.5 * 32 / LANE,
             shared + 32 / 256 / 8)
     for gpu in all_gpus:
         cells = []
-        for dtype in dtypes:
+        for dtype in DTYPES:
             now, limit = time(gpu, t16(dtype, sizes, instructions))
-            then, other = time(gpu, codebook(dtype, instructions[dtype]))
-            cells.append(f"{then / now:.2f} {limit[0]}{other[0]}")
+            then, other = time(gpu, indices[dtype])
+            ratio = f"{then / now:.2f}"
+            if then < FASTER_THAN * now:
+                ratio = f"**{ratio}**"
+            cells.append(f"{ratio} {limit[0]}{other[0]}")
         now, limit = time(gpu, (size, count, shared))
         then, other = time(gpu, four)
         cells.append(f"{then / now:.2f} {limit[0]}{other[0]}")

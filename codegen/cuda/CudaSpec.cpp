@@ -40,11 +40,12 @@ public:
 
   void buffer(const char *name, BindingAccess access, uint64_t bytes) {
     set(name, {"", BindingKind::Buffer, access, BatchArray::TokenIds,
-               DType::F32, bytes});
+               DType::F32, Layout::Rows, bytes});
   }
-  void tensor(const char *name, uint64_t bytes, DType dtype = DType::F32) {
+  void tensor(const char *name, uint64_t bytes, DType dtype = DType::F32,
+              Layout layout = Layout::Rows) {
     set(name, {"", BindingKind::Tensor, BindingAccess::Read,
-               BatchArray::TokenIds, dtype, bytes});
+               BatchArray::TokenIds, dtype, layout, bytes});
   }
   void cache(BindingAccess access) {
     set("kv_cache", {"", BindingKind::Kv, access});
@@ -55,8 +56,8 @@ public:
   }
   /// The operands of a kernel that multiplies by a matrix and stores y.
   void product(MatMulOutput output, uint64_t rows, uint64_t tokens, DType dtype,
-               uint64_t weightBytes) {
-    tensor("weights", weightBytes, dtype);
+               Layout layout, uint64_t weightBytes) {
+    tensor("weights", weightBytes, dtype, layout);
     buffer("y",
            output == MatMulOutput::Add || output == MatMulOutput::SiluUp
                ? BindingAccess::ReadWrite
@@ -115,7 +116,7 @@ std::vector<CudaBinding> bindingsOf(const DecodeMatMul &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
   const uint64_t element = spec.input == MatMulInput::Half ? 2 : kFloat;
-  bindings.product(spec.output, spec.rows, spec.tokens, spec.dtype,
+  bindings.product(spec.output, spec.rows, spec.tokens, spec.dtype, spec.layout,
                    kernel.weightBytes);
   bindings.buffer("x", BindingAccess::Read,
                   element * spec.tokens * spec.columns);
@@ -157,7 +158,7 @@ std::vector<CudaBinding> bindingsOf(const PrefillMatMul &spec,
                                     const CudaKernel &kernel) {
   Bindings bindings(kernel);
   bindings.product(spec.output, spec.rows, spec.maxTokens, spec.dtype,
-                   kernel.weightBytes);
+                   spec.layout, kernel.weightBytes);
   bindings.buffer("operands", BindingAccess::Read,
                   *prefillOperandBytes(prefillInputOf(spec)));
   bindings.buffer("scales", BindingAccess::Read, scaleBytes(spec.maxTokens));

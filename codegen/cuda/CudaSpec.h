@@ -54,6 +54,7 @@ struct CudaBinding {
   BindingAccess access = BindingAccess::Read;
   BatchArray array = BatchArray::TokenIds; ///< for BindingKind::Batch
   DType dtype = DType::F32;                ///< of a tensor
+  Layout layout = Layout::Rows;            ///< of a tensor
   /// The size of a tensor, or how much of a buffer the kernel may access. 0 for
   /// a binding of another kind, and for a buffer that the kernel does not
   /// access.

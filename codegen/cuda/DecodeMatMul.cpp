@@ -21,7 +21,7 @@ struct Sizes {
   bool even;
   uint32_t slotBytes, barrierOffset, xOffset, xLow, xStride, sumOffset,
       unitSumBytes, reduceOffset, flagOffset, tokenScaleOffset, headFlagOffset,
-      sharedBytes;
+      codebookOffset, sharedBytes;
 };
 
 UnitLoop loopOf(const DecodeTiling &tiling) {
@@ -34,7 +34,7 @@ UnitLoop loopOf(const DecodeTiling &tiling) {
 Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
   Sizes s{};
-  AIR_ASSIGN_OR_RETURN(s.unit, t16Unit(spec.dtype));
+  AIR_ASSIGN_OR_RETURN(s.unit, unitOf(spec.dtype, spec.layout));
   AIR_ASSIGN_OR_RETURN(s.form,
                        activationForm(spec.dtype, target, loopOf(tiling)));
   s.form.split |= spec.splitActivations;
@@ -87,7 +87,8 @@ Result<Sizes> sizesOf(const DecodeMatMul &spec, const CudaTarget &target) {
                       4,
                   16);
   }
-  s.sharedBytes = at;
+  s.codebookOffset = at;
+  s.sharedBytes = at + codebookBytes(spec.dtype, spec.layout);
   return s;
 }
 
@@ -335,7 +336,7 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
 std::string decodeMatMulName(const DecodeMatMul &spec,
                              const CudaTarget &target) {
   const DecodeTiling &tiling = spec.tiling;
-  std::string name = "matmul_" + nameInKernels(spec.dtype);
+  std::string name = "matmul_" + nameInKernels(spec.dtype, spec.layout);
   auto add = [&](const char *prefix, uint32_t value) {
     name += std::string("_") + prefix + std::to_string(value);
   };
@@ -393,9 +394,9 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
         std::to_string(target.sharedBytesPerMultiprocessor) +
         " bytes; use fewer stages or more splits");
   }
-  AIR_ASSIGN_OR_RETURN(
-      kernel.weightBytes,
-      t16Bytes(spec.dtype, uint64_t{s.tiles} * kT16Rows, spec.columns));
+  AIR_ASSIGN_OR_RETURN(kernel.weightBytes,
+                       layoutBytes(spec.dtype, spec.layout,
+                                   uint64_t{s.tiles} * kT16Rows, spec.columns));
   kernel.gridX = s.blocks;
   kernel.gridY = tiling.splits;
   kernel.threads = tiling.warps * 32;
@@ -415,7 +416,8 @@ Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                 "#define KERNEL_NAME " + kernel.name + "\n" +
                 bindingsText(more) + std::string(intrinsics) +
                 std::string(takeText(tiling.fetch)) +
-                unitText(spec.dtype, s.form, loopOf(tiling)) +
+                codebookText(spec.dtype, spec.layout, s.codebookOffset) +
+                unitText(spec.dtype, spec.layout, s.form, loopOf(tiling)) +
                 ringText(tiling.fetch) + inputText(spec.input) +
                 std::string(roundingText()) + std::string(activationText()) +
                 outputText(spec.output) + kernelText(tiling.heldTiles > 1);

@@ -1,9 +1,10 @@
 //===- DecodeMatMul.h - matmuls for 1 to 8 tokens as CUDA text --*- C++ -*-===//
 //
 // The kernels compute y[token][row] = sum over columns of W[row][column] *
-// x[token][column], for up to 8 tokens. W is in layout T16
-// (formats/plan/T16.h), x is float16 or float32 and y is float32; x and y are
-// stored token by token. Every size is a literal in the generated text.
+// x[token][column], for up to 8 tokens. W is in layout t16
+// (formats/plan/T16.h) or t16i (formats/plan/T16Indices.h), x is float16 or
+// float32 and y is float32; x and y are stored token by token. Every size is a
+// literal in the generated text.
 //
 // A kernel can also do the work around the matmul: normalise x before it
 // (MatMulInput), and afterwards add a bias, add to a residual stream, apply a
@@ -43,7 +44,7 @@
 #include "codegen/KernelSpec.h"
 #include "codegen/cuda/CudaTarget.h"
 #include "codegen/cuda/KvPages.h"
-#include "formats/dtype/DType.h"
+#include "formats/plan/Layout.h"
 
 #include <string>
 #include <vector>
@@ -139,7 +140,8 @@ constexpr uint64_t gluRow(uint64_t row, bool up) {
 
 struct DecodeMatMul {
   DType dtype = DType::Q4_K;
-  uint32_t rows = 0;    ///< rows of the matrix; for a GLU, of the gate
+  Layout layout = Layout::T16; ///< t16 or t16i
+  uint32_t rows = 0;           ///< rows of the matrix; for a GLU, of the gate
   uint32_t columns = 0; ///< a multiple of 8 and of the dtype's block size
   uint32_t tokens = 1;  ///< 1 to 8
   uint32_t multiprocessors = 0;
@@ -171,7 +173,7 @@ struct CudaKernel {
   uint32_t gridY = 1;
   uint32_t threads = 0;
   uint32_t sharedBytes = 0; ///< dynamic shared memory of a block
-  uint64_t weightBytes = 0; ///< size of the matrix in T16
+  uint64_t weightBytes = 0; ///< size of the matrix in its layout
   /// The size of the scratch for partial sums, which need not be initialised.
   uint64_t partialBytes = 0;
   /// The size of the scratch for counters. It must be zero before a launch, and

@@ -9,7 +9,7 @@
 #define AIRPACK_CODEGEN_CUDA_DECODEMATMULTEXT_H
 
 #include "codegen/cuda/KernelParts.h"
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 
 namespace air::codegen::cuda {
 
@@ -44,6 +44,10 @@ struct ActivationForm {
   /// with neither a zero point nor one scale per 16 columns.
   uint32_t fieldBits = 8;
 };
+
+/// The shape of the units of a matrix in layout t16 or t16i. Unsupported if the
+/// layout is another one, or does not cover the dtype.
+Result<T16Unit> unitOf(DType dtype, Layout layout);
 
 /// Returns the form that the kernels of a dtype need on `target`, or
 /// Unsupported if `target` has no kernels for this dtype. `loop` is the loop of
@@ -82,7 +86,8 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 ///   kSplitColumns whether the rounding errors of activations are in columns 4
 ///                 to 7 of the right operand
 /// With wgmma, four warps multiply together, and kCoreMatrices must be set.
-std::string unitText(DType dtype, const ActivationForm &form, UnitLoop loop);
+std::string unitText(DType dtype, Layout layout, const ActivationForm &form,
+                     UnitLoop loop);
 
 /// The part of unitText for the dtypes that are multiplied by float32
 /// activations: F32, F64, and BF16 on targets whose tensor cores do not support
@@ -101,7 +106,21 @@ std::string signedScaleText(float zero);
 
 /// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, and the ternary and binary
 /// dtypes: struct Unit and the functions that read it.
-std::string smallUnitText(DType dtype);
+std::string smallUnitText(DType dtype, Layout layout);
+
+/// The text for units of layout t16i: struct Unit and the functions that load
+/// it, and the functions that look up its codes, which use scales.
+struct IndexUnitText {
+  std::string load, codes;
+};
+IndexUnitText indexUnitText(DType dtype);
+/// The size of the codebook in shared memory. It is 0 unless `layout` is t16i.
+uint32_t codebookBytes(DType dtype, Layout layout);
+/// Returns the text of copyCodebook, which copies the codebook to `offset` in
+/// shared memory, if the layout has one.
+std::string codebookText(DType dtype, Layout layout, uint32_t offset);
+/// Returns the text of offsetOf for IQ1_S.
+std::string_view offsetText();
 
 /// Returns the text of fieldFactor, which scales the sums of codes that are not
 /// in the lowest bits of their bytes.

@@ -203,6 +203,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, kBlocksPerMultiprocessor)
   ap_launch_dependents();
   ap_wait_for_previous();
 #endif
+  copyCodebook(thread);
   stageActivations(shared, x, more, part, warp, lane);
   ap_barrier();
 

@@ -32,6 +32,9 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.scales.load(p + 1024 + lane / 4 * 8);
   unit.super = take4(p + 1088 + lane / 4 * 4);
 }
+)";
+
+constexpr const char *kIQ1_SOffset = R"(
 // Returns all ones if the elements of row `row` in block i are 1/8 larger than
 // -1, 0 or 1, and 0 if they are 1/8 smaller. The top bit of the scale's nibble
 // says which. If a nibble of the selector is 8 or more, ap_permute fills the
@@ -263,7 +266,9 @@ AP_DEVICE Word2 superOf(const Unit &) { return {0x3c00, 0x3c00}; }
 
 std::string_view broadcastText() { return kBroadcast; }
 
-std::string smallUnitText(DType dtype) {
+std::string_view offsetText() { return kIQ1_SOffset; }
+
+std::string smallUnitText(DType dtype, Layout layout) {
   std::string text;
   // The products of codes and scales are multiplied by `factor` at the end. A
   // code c in the low bits of a float16 has the value c * 2^-24.
@@ -275,33 +280,44 @@ std::string smallUnitText(DType dtype) {
     text += signedScaleText(-0.5F) + std::string(fieldFactorText()) +
             std::string(fieldKindsText());
   };
+  IndexUnitText indices;
+  if (layout == Layout::T16Indices) {
+    indices = indexUnitText(dtype);
+  }
+  const auto units = [&](const std::string &load, const std::string &scales,
+                         const std::string &codes) {
+    return layout == Layout::T16Indices ? indices.load + scales + indices.codes
+                                        : load + scales + codes;
+  };
   switch (dtype) {
   case DType::IQ1_S:
     // An element is (operand - 4.5) / 4, and a scale is d * (2s + 1).
     begin(0x1p23F, false, 0x07070707);
-    return text + kIQ1_SLoad + kIQ1 + kNibbleScales + kTwoHalves;
+    return text + units(kIQ1_SLoad + std::string(kIQ1_SOffset) + kIQ1,
+                        kNibbleScales, kTwoHalves);
   case DType::IQ1_M:
     begin(0x1p23F, false, 0x07070707);
-    return text + kIQ1_MLoad + kIQ1 + kHalfNibbleScales;
+    return text + units(kIQ1_MLoad, kHalfNibbleScales, kIQ1);
   case DType::IQ2_XXS:
     // A scale is d * (s + 1/2) / 4.
     begin(0x1p22F, false, 0x0f0f0f0f);
-    return text + kIQ2_XXSLoad + kIQ2 + kNibbleScales + kTwoHalves +
+    return text +
+           units(kIQ2_XXSLoad, kNibbleScales, std::string(kIQ2) + kTwoHalves) +
            kNibbleOperands;
   case DType::IQ2_XS:
   case DType::IQ2_S:
     begin(0x1p22F, false, 0x0f0f0f0f);
-    return text + kIQ2_SLoad + kIQ2 + kHalfNibbleScales;
+    return text + units(kIQ2_SLoad, kHalfNibbleScales, kIQ2);
   case DType::IQ3_XXS:
     // A scale is d * (s + 1/2) / 2. The table holds half of each element of the
     // codebook.
     begin(0x1p24F, false, 0x0f0f0f0f);
-    return text + kIQ3Load + kNibbleScales + tableText(dtype) + kIQ3_XXS +
+    return text + units(kIQ3Load, kNibbleScales, tableText(dtype) + kIQ3_XXS) +
            kNibbleOperands;
   case DType::IQ3_S:
     // An element is 2 * (code - 7.5), and a scale is d * (2s + 1).
     begin(0x1p26F, true, 0x0f0f0f0f);
-    return text + kIQ3Load + kNibbleScales + fourBitText() + kIQ3_S +
+    return text + units(kIQ3Load, kNibbleScales, fourBitText() + kIQ3_S) +
            kNibbleOperands;
   case DType::TQ1_0:
   case DType::TQ2_0:

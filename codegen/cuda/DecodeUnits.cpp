@@ -654,7 +654,20 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
   return text;
 }
 
-std::string unitText(DType dtype, const ActivationForm &form, UnitLoop loop) {
+Result<T16Unit> unitOf(DType dtype, Layout layout) {
+  if (layout == Layout::T16) {
+    return t16Unit(dtype);
+  }
+  if (layout == Layout::T16Indices) {
+    AIR_ASSIGN_OR_RETURN(const T16IndexUnit shape, t16IndexUnit(dtype));
+    return shape.unit;
+  }
+  return unsupportedError("matmuls for GPUs do not read layout " +
+                          std::string(layoutName(layout)));
+}
+
+std::string unitText(DType dtype, Layout layout, const ActivationForm &form,
+                     UnitLoop loop) {
   if (form.floats) {
     return kParts + floatUnitText(dtype);
   }
@@ -711,15 +724,16 @@ std::string unitText(DType dtype, const ActivationForm &form, UnitLoop loop) {
   case DType::IQ1_M:
   case DType::IQ2_XS:
   case DType::IQ2_S:
-    return parts + smallUnitText(dtype) + wordScalesText() + kNoMinima + halves;
+    return parts + smallUnitText(dtype, layout) + wordScalesText() + kNoMinima +
+           halves;
   case DType::NVFP4:
-    return parts + smallUnitText(dtype) + kNoMinima + halves;
+    return parts + smallUnitText(dtype, layout) + kNoMinima + halves;
   case DType::IQ2_XXS:
   case DType::IQ3_XXS:
   case DType::IQ3_S:
-    return common + smallUnitText(dtype) + broadcast;
+    return common + smallUnitText(dtype, layout) + broadcast;
   default:
-    return common + smallUnitText(dtype) + plain;
+    return common + smallUnitText(dtype, layout) + plain;
   }
 }
 

@@ -7,12 +7,12 @@
 
 namespace air::codegen::cuda {
 
-std::string nameInKernels(DType dtype) {
+std::string nameInKernels(DType dtype, Layout layout) {
   std::string name;
   for (const char c : info(dtype).name) {
     name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
-  return name;
+  return name + (layout == Layout::T16Indices ? "_i" : "");
 }
 
 std::string inputName(MatMulInput input) {

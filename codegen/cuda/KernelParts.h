@@ -23,8 +23,8 @@ constexpr uint32_t roundUp(uint32_t a, uint32_t b) {
   return divideUp(a, b) * b;
 }
 
-/// The dtype's name in lower case.
-std::string nameInKernels(DType dtype);
+/// The dtype's name in lower case, and "_i" if the layout is t16i.
+std::string nameInKernels(DType dtype, Layout layout = Layout::T16);
 /// The parts of a kernel's name that state its input and its output.
 std::string inputName(MatMulInput input);
 std::string outputName(MatMulOutput output);

@@ -64,6 +64,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
     }
     endCopies();
   }
+  copyCodebook(thread);
   Sums sums[kRowTiles][kTokenGroups] = {};
   u32 slot = 0;
 #pragma unroll 1
@@ -135,8 +136,19 @@ AP_DEVICE void publishCopies() {}
 )";
 
 struct Sizes {
-  uint32_t tileOutputs, tiles, blockTiles, blockGroups, warps, slotBytes;
+  uint32_t tileOutputs, tiles, blockTiles, blockGroups, warps, slotBytes,
+      sharedBytes;
 };
+
+/// As prefillOperands, with the units of the matrix's layout.
+Result<PrefillOperands> operandsOf(const PrefillMatMul &spec,
+                                   const CudaTarget &target,
+                                   const std::string &where) {
+  AIR_ASSIGN_OR_RETURN(PrefillOperands operands,
+                       prefillOperands(prefillInputOf(spec), target, where));
+  AIR_ASSIGN_OR_RETURN(operands.unit, unitOf(spec.dtype, spec.layout));
+  return operands;
+}
 
 Sizes sizesOf(const PrefillMatMul &spec, const PrefillOperands &operands) {
   const PrefillTiling &tiling = spec.tiling;
@@ -148,6 +160,8 @@ Sizes sizesOf(const PrefillMatMul &spec, const PrefillOperands &operands) {
   s.warps = tiling.rowWarps * tiling.tokenWarps;
   s.slotBytes =
       s.blockTiles * operands.unit.bytes + s.blockGroups * operands.chunkBytes;
+  s.sharedBytes =
+      tiling.stages * s.slotBytes + codebookBytes(spec.dtype, spec.layout);
   return s;
 }
 
@@ -219,8 +233,7 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
                                    uint32_t multiprocessors) {
   PrefillMatMul trial = spec;
   PrefillTiling &tiling = trial.tiling;
-  const Result<PrefillOperands> operands =
-      prefillOperands(prefillInputOf(spec), target, "");
+  const Result<PrefillOperands> operands = operandsOf(spec, target, "");
   // A thread block multiplies up to 64 tokens, or up to 128 where shared memory
   // is large.
   const bool large = target.sharedBytesPerBlock > 128 * 1024;
@@ -251,8 +264,7 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     return tiling;
   }
   const auto fits = [&] {
-    return tiling.stages * sizesOf(trial, *operands).slotBytes <=
-           target.sharedBytesPerBlock;
+    return sizesOf(trial, *operands).sharedBytes <= target.sharedBytesPerBlock;
   };
   // Two slots must fit in shared memory. Weights take less room than
   // activations, so the number of tokens is halved first.
@@ -295,7 +307,7 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
 std::string prefillMatMulName(const PrefillMatMul &spec,
                               const CudaTarget &target) {
   const PrefillTiling &tiling = spec.tiling;
-  std::string name = "prefill_matmul_" + nameInKernels(spec.dtype);
+  std::string name = "prefill_matmul_" + nameInKernels(spec.dtype, spec.layout);
   auto add = [&](const char *prefix, uint32_t value) {
     name += std::string("_") + prefix + std::to_string(value);
   };
@@ -323,12 +335,12 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   const std::string where = "a prefill matmul for " + std::string(target.name);
   AIR_RETURN_IF_ERROR(checkSpec(spec, where));
   AIR_ASSIGN_OR_RETURN(const PrefillOperands operands,
-                       prefillOperands(prefillInputOf(spec), target, where));
+                       operandsOf(spec, target, where));
   const PrefillTiling &tiling = spec.tiling;
   const Sizes s = sizesOf(spec, operands);
   CudaKernel kernel;
   kernel.name = prefillMatMulName(spec, target);
-  kernel.sharedBytes = tiling.stages * s.slotBytes;
+  kernel.sharedBytes = s.sharedBytes;
   if (kernel.sharedBytes > target.sharedBytesPerBlock) {
     return doesNotFitError(
         "kernel " + kernel.name + " needs " +
@@ -345,9 +357,9 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
                             " thread blocks along its rows, but at most 65535 "
                             "are allowed; use larger tiles");
   }
-  AIR_ASSIGN_OR_RETURN(
-      kernel.weightBytes,
-      t16Bytes(spec.dtype, uint64_t{s.tiles} * kT16Rows, spec.columns));
+  AIR_ASSIGN_OR_RETURN(kernel.weightBytes,
+                       layoutBytes(spec.dtype, spec.layout,
+                                   uint64_t{s.tiles} * kT16Rows, spec.columns));
   kernel.threads = s.warps * 32;
   kernel.bindings = {"weights", "operands", "scales", "y",
                      spec.outputs ? "output_count" : "token_count"};
@@ -382,7 +394,8 @@ Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
   text += dependentLaunchText(spec.dependentLaunch) + "#define KERNEL_NAME " +
           kernel.name + "\n" + bindingsText(more) + std::string(intrinsics) +
           std::string(takeText(WeightFetch::AsyncCopy)) +
-          unitText(spec.dtype, operands.form,
+          codebookText(spec.dtype, spec.layout, tiling.stages * s.slotBytes) +
+          unitText(spec.dtype, spec.layout, operands.form,
                    spec.wgmma ? UnitLoop::Wgmma : UnitLoop::Prefill) +
           std::string(copyText(target)) +
           (spec.wgmma ? kPublishForWgmma : kPublishNothing) +

@@ -86,9 +86,10 @@ struct PrefillTiling {
 
 struct PrefillMatMul {
   DType dtype = DType::Q4_K;
-  uint32_t rows = 0;      ///< as in DecodeMatMul
-  uint32_t columns = 0;   ///< as in DecodeMatMul
-  uint32_t maxTokens = 0; ///< 1 to kMaxPrefillTokens
+  Layout layout = Layout::T16; ///< as in DecodeMatMul
+  uint32_t rows = 0;           ///< as in DecodeMatMul
+  uint32_t columns = 0;        ///< as in DecodeMatMul
+  uint32_t maxTokens = 0;      ///< 1 to kMaxPrefillTokens
   bool splitActivations = false;
   /// Whether warpgroups of four warps multiply with wgmma (sm_90a), which needs
   /// "operands" in an order of its own (see the top of this file). If so, a

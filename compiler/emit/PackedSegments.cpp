@@ -13,8 +13,8 @@ namespace air::compiler {
 
 namespace {
 
-/// The revision of layout t16 in a plan with this codegen_fingerprint, as a
-/// text. It is empty if the plan does not state it.
+/// The revision of layouts t16 and t16i in a plan with this
+/// codegen_fingerprint, as a text. It is empty if the plan does not state it.
 std::string t16RevisionOf(const std::string &fingerprint) {
   const std::string before = ", t16 ";
   const size_t at = fingerprint.find(before);
@@ -39,7 +39,7 @@ contentKeys(const std::vector<std::unique_ptr<plan::SegmentT>> &segments,
           tensor->columns, tensor->offset, tensor->bytes}) {
       text += ' ' + std::to_string(number);
     }
-    if (tensor->layout == static_cast<uint16_t>(Layout::T16)) {
+    if (isForGpus(static_cast<Layout>(tensor->layout))) {
       text += " revision " + t16RevisionOf(fingerprint);
     }
     tensorsOf[tensor->segment][tensor->offset] = std::move(text);

@@ -47,15 +47,17 @@ struct PackedPlace {
 /// plans.
 uint64_t bytesOf(std::span<const PackedPlace> places);
 
-/// Must be raised whenever packT16() (formats/plan/T16.h) writes other bytes
-/// for the same matrix. The codegen_fingerprint of plans for GPUs contains it,
-/// so that no matrices of another revision are copied. Plans that do not state
-/// it are older than revision 2.
+/// Must be raised whenever packT16() (formats/plan/T16.h) or packT16Indices()
+/// (formats/plan/T16Indices.h) writes other bytes for the same matrix. The
+/// codegen_fingerprint of plans for GPUs contains it, so that no matrices of
+/// another revision are copied. Plans that do not state it are older than
+/// revision 2.
 inline constexpr uint32_t kT16Revision = 3;
 
 /// For each segment of `plan`, looks for an equal segment in the plans `from`,
 /// in their order. Segments are equal if they have the same kind, tensors and
-/// sizes, and no codec, and if matrices in layout t16 have the same revision.
+/// sizes, and no codec, and if matrices in layout t16 or t16i have the same
+/// revision.
 /// `contents` describes the segments of weights and tables
 /// of `plan` in order. Errors: those of checkSamples(), with messages that
 /// begin with the name of the other plan, and those of

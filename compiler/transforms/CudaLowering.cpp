@@ -2,6 +2,7 @@
 #include "compiler/transforms/CudaLowering.h"
 
 #include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/WeightForm.h"
 #include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/transforms/CudaPrefill.h"
@@ -39,7 +40,8 @@ CudaLowering::CudaLowering(GraphOp graphOp, KvOp kvOp,
                            const CudaTarget &cudaTarget, uint32_t tokens,
                            uint32_t outputs, GraphPart graphPart)
     : LoweringContext(graphOp, kvOp, profile, graphPart), cuda(cudaTarget),
-      multiprocessors(profile.gpus.front().multiprocessors), maxTokens(tokens),
+      multiprocessors(profile.gpus.front().multiprocessors),
+      memoryBandwidth(profile.gpus.front().memoryBandwidth), maxTokens(tokens),
       maxOutputs(outputs) {}
 
 Status CudaLowering::run() {
@@ -353,18 +355,22 @@ Status CudaLowering::addMatMul(DecodeMatMul spec, Operands operands,
   for (WeightAttr weight : weights) {
     rows += static_cast<uint64_t>(weight.getRows());
   }
-  if (Result<uint64_t> bytes = t16Bytes(dtype, rows, columns); !bytes) {
+  const Layout layout =
+      weightLayout(dtype, cuda, multiprocessors, memoryBandwidth);
+  if (Result<uint64_t> bytes = layoutBytes(dtype, layout, rows, columns);
+      !bytes) {
     return unsupportedError("no kernel of a GPU reads " + nameOf(dtype) +
                             " matrices: " + bytes.status().message());
   }
   spec.dtype = dtype;
+  spec.layout = layout;
   spec.rows = narrow(isGlu ? rows / 2 : rows);
   spec.columns = narrow(columns);
   spec.multiprocessors = multiprocessors;
   spec.dependentLaunch = cuda.hasDependentLaunch;
   operands["weights"] = symbol(addTensor(
       recipe == Recipe::Concat && weights.size() == 1 ? Recipe::Copy : recipe,
-      weights, RopeAttr(), dtype, Layout::T16, rows, columns));
+      weights, RopeAttr(), dtype, layout, rows, columns));
   if (!biases.empty()) {
     spec.hasBias = true;
     operands["bias"] = vectorFor(biases);

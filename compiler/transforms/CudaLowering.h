@@ -20,9 +20,9 @@
 // gate and up take two dispatches if their dtypes differ, and `head` has a
 // second dispatch, which chooses the token with the largest logit. One dispatch
 // computes the embedding and the angles of RoPE, so there is no step
-// `positions`. Matrices have layout t16; gate and up are one matrix if their
-// dtypes are equal. A tied table is stored twice, because embeddings are read
-// by rows.
+// `positions`. Matrices have layout t16 or t16i (weightLayout() in
+// codegen/cuda/WeightForm.h); gate and up are one matrix if their dtypes are
+// equal. A tied table is stored twice, because embeddings are read by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.
 //
@@ -129,6 +129,7 @@ private:
 
   const codegen::cuda::CudaTarget &cuda;
   uint32_t multiprocessors;
+  uint64_t memoryBandwidth; ///< of VRAM, in bytes/s; 0: not known
   uint32_t maxTokens;
   uint32_t maxOutputs;
   ir::plan::RopeAttr rope;

@@ -23,6 +23,7 @@ std::vector<CudaSpec> kernelsOf(const BeginStep &decode, const Rows &rows) {
 std::vector<CudaSpec> kernelsOf(const DecodeMatMul &decode, const Rows &rows) {
   PrefillMatMul matmul;
   matmul.dtype = decode.dtype;
+  matmul.layout = decode.layout;
   matmul.rows = decode.rows;
   matmul.columns = decode.columns;
   matmul.maxTokens = rows.most;

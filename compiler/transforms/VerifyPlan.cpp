@@ -583,8 +583,7 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       auto tensor = symbols.lookup<TensorOp>(binding.getTarget().getAttr());
       return tensor && tensor.getBytes() == want.bytes &&
              tensor.getDtype().getValue() == want.dtype &&
-             (want.name == "weights") ==
-                 (tensor.getLayout().getValue() == Layout::T16);
+             tensor.getLayout().getValue() == want.layout;
     }
     case BindingKind::Buffer: {
       auto buffer = symbols.lookup<BufferOp>(binding.getTarget().getAttr());

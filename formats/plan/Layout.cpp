@@ -1,7 +1,7 @@
 //===- Layout.cpp - the order of a matrix's bytes -------------------------===//
 #include "formats/plan/Layout.h"
 
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 #include "formats/support/CheckedMath.h"
 #include "formats/support/CountText.h"
 
@@ -17,12 +17,15 @@ std::string_view layoutName(Layout layout) {
     return "x16";
   case Layout::T16:
     return "t16";
+  case Layout::T16Indices:
+    return "t16i";
   }
   return "";
 }
 
 std::optional<Layout> layoutFromName(std::string_view name) {
-  for (Layout layout : {Layout::Rows, Layout::X16, Layout::T16}) {
+  for (Layout layout :
+       {Layout::Rows, Layout::X16, Layout::T16, Layout::T16Indices}) {
     if (name == layoutName(layout)) {
       return layout;
     }
@@ -34,6 +37,9 @@ Result<uint64_t> layoutBytes(DType dtype, Layout layout, uint64_t rows,
                              uint64_t columns) {
   if (layout == Layout::T16) {
     return t16Bytes(dtype, rows, columns);
+  }
+  if (layout == Layout::T16Indices) {
+    return t16IndexBytes(dtype, rows, columns);
   }
   AIR_ASSIGN_OR_RETURN(const uint64_t row, rowBytes(dtype, columns));
   std::optional<uint64_t> storedRows = rows;

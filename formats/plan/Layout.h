@@ -12,6 +12,8 @@
 //         load fetches the same unit of 16 rows, one row per lane.
 //   t16   tiles of 16 rows in the order of tensor cores' operands, for some
 //         dtypes only (formats/plan/T16.h).
+//   t16i  as t16, for IQ1, IQ2 and IQ3 only, with the source's indices of a
+//         codebook (formats/plan/T16Indices.h).
 //
 // A matrix has `rows` outputs (N) and `columns` inputs (K).
 //
@@ -23,7 +25,12 @@
 
 namespace air {
 
-enum class Layout : uint16_t { Rows = 0, X16 = 1, T16 = 2 };
+enum class Layout : uint16_t { Rows = 0, X16 = 1, T16 = 2, T16Indices = 3 };
+
+/// Whether only kernels of a GPU read matrices in this layout.
+constexpr bool isForGpus(Layout layout) {
+  return layout == Layout::T16 || layout == Layout::T16Indices;
+}
 
 inline constexpr uint32_t kX16Rows = 16;
 

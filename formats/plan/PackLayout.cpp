@@ -12,7 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "formats/plan/PackLayout.h"
 
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 #include "formats/plan/X16Order.h"
 #include "formats/support/CheckedMath.h"
 
@@ -265,6 +265,10 @@ void packRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
     packT16(dtype, rowCount, columns, source, packed);
     return;
   }
+  if (layout == Layout::T16Indices) {
+    packT16Indices(dtype, rowCount, columns, source, packed);
+    return;
+  }
   convertRows<Direction::Pack>(dtype, layout, rowCount, columns, source,
                                packed);
 }
@@ -273,6 +277,10 @@ void unpackRows(DType dtype, Layout layout, uint64_t rowCount, uint64_t columns,
                 std::span<const uint8_t> packed, std::span<uint8_t> source) {
   if (layout == Layout::T16) {
     unpackT16(dtype, rowCount, columns, packed, source);
+    return;
+  }
+  if (layout == Layout::T16Indices) {
+    unpackT16Indices(dtype, rowCount, columns, packed, source);
     return;
   }
   convertRows<Direction::Unpack>(dtype, layout, rowCount, columns, source,

@@ -452,6 +452,11 @@ uint64_t t16UnitsPerTile(const T16Unit &unit, uint64_t columns) {
 
 Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns) {
   AIR_ASSIGN_OR_RETURN(const T16Unit unit, t16Unit(dtype));
+  return t16UnitBytes(unit, dtype, rows, columns);
+}
+
+Result<uint64_t> t16UnitBytes(const T16Unit &unit, DType dtype, uint64_t rows,
+                              uint64_t columns) {
   AIR_ASSIGN_OR_RETURN(const uint64_t sourceRow, rowBytes(dtype, columns));
   (void)sourceRow;
   const uint64_t tiles = rows / kT16Rows + (rows % kT16Rows != 0 ? 1 : 0);

@@ -204,6 +204,11 @@ uint64_t t16UnitsPerTile(const T16Unit &unit, uint64_t columns);
 /// whole number of blocks or the size overflows.
 Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns);
 
+/// Returns the size of a matrix in units of this shape. Errors are those of
+/// t16Bytes.
+Result<uint64_t> t16UnitBytes(const T16Unit &unit, DType dtype, uint64_t rows,
+                              uint64_t columns);
+
 /// Packs a whole matrix. `source` holds it row by row, and `packed` receives
 /// t16Bytes(dtype, rows, columns) bytes. The caller must pass matching sizes
 /// and a dtype that the layout covers (asserted).

@@ -32,6 +32,21 @@ struct T16Parts {
   uint8_t offsets[32] = {};
 };
 
+/// How the source stores 8 elements of IQ1, IQ2 or IQ3: as their signs and the
+/// index of a codebook entry, or two indices if an entry has 4 elements.
+struct T16Eight {
+  uint32_t index[2];
+  uint32_t signs; ///< bit j is set if element j is negative
+};
+
+/// A block of IQ1, IQ2 or IQ3. Scales and offsets are as in T16Parts.
+struct T16IndexParts {
+  T16Eight eights[32] = {};
+  uint8_t scales[16] = {};
+  uint8_t offsets[32] = {};
+  uint16_t d = 0;
+};
+
 /// A little-endian number of 16 bits at any address.
 inline uint16_t loadHalf(const uint8_t *bytes) {
   return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
@@ -54,6 +69,10 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
 
 void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
                    uint8_t *block);
+
+/// Reads GGUF's bytes of a block of IQ1, IQ2 or IQ3.
+void readIndexBlock(DType dtype, const uint8_t *block, T16IndexParts &parts);
+void writeIndexBlock(DType dtype, const T16IndexParts &parts, uint8_t *block);
 
 /// readT16Block and writeT16Block for IQ1, IQ2 and IQ3. Instead of indices of a
 /// codebook, `parts` has a code for each element: the index of its value in the

@@ -1,10 +1,10 @@
-//===- T16Codebooks.cpp - blocks with a codebook as codes of elements -----===//
+//===- T16Codebooks.cpp - blocks with a codebook --------------------------===//
 //
 // The blocks of IQ1, IQ2 and IQ3 hold indices into a codebook, whose entries
 // have 8 or 4 elements each. In IQ2 and IQ3, they also hold the signs of the
-// elements. Looking an entry up takes a kernel longer than reading the
-// elements, so layout t16 has a code for each element. An entry's elements
-// determine its index, so nothing is lost.
+// elements. Layout t16i keeps both, so a kernel has to look entries up. Layout
+// t16 has a code for each element instead, which takes more bytes and fewer
+// instructions. An entry's elements determine its index, so nothing is lost.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/IqGrids.h"
@@ -78,13 +78,6 @@ const Codebook &codebook(DType dtype) {
   }
 }
 
-/// How the source stores 8 elements: as their signs and the index of a codebook
-/// entry, or two indices if an entry has 4 elements.
-struct Eight {
-  uint32_t index[2];
-  uint32_t signs; ///< bit j is set if element j is negative
-};
-
 bool isIq1(DType dtype) {
   return dtype == DType::IQ1_S || dtype == DType::IQ1_M;
 }
@@ -92,7 +85,7 @@ bool isIq3(DType dtype) {
   return dtype == DType::IQ3_XXS || dtype == DType::IQ3_S;
 }
 
-void codesOf(DType dtype, const Eight &eight, uint16_t *codes) {
+void codesOf(DType dtype, const T16Eight &eight, uint16_t *codes) {
   const Codebook &book = codebook(dtype);
   const uint32_t values = isIq3(dtype) ? 8 : 3;
   uint32_t ranks = book.entries[eight.index[0]];
@@ -110,11 +103,11 @@ void codesOf(DType dtype, const Eight &eight, uint16_t *codes) {
 
 /// The inverse of codesOf. Codes that codesOf never returns, which only damaged
 /// plans have, result in index 0.
-Eight eightOf(DType dtype, const uint16_t *codes) {
+T16Eight eightOf(DType dtype, const uint16_t *codes) {
   const Codebook &book = codebook(dtype);
   const uint32_t values = isIq3(dtype) ? 8 : 3;
   uint32_t ranks = 0;
-  Eight eight = {};
+  T16Eight eight = {};
   for (uint32_t j = 0; j < 8; ++j) {
     const bool negative = !isIq1(dtype) && codes[j] < values;
     const uint32_t rank = isIq1(dtype) ? codes[j]
@@ -145,18 +138,18 @@ uint32_t t16ScaleCount(DType dtype) {
              : 8;
 }
 
-void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts) {
-  parts.d[0] = loadHalf(block);
+void readIndexBlock(DType dtype, const uint8_t *block, T16IndexParts &parts) {
+  parts.d = loadHalf(block);
   if (dtype == DType::IQ1_M) {
     // The upper 4 bits of each of the four words of scales are a nibble of the
     // float16 d.
-    parts.d[0] = 0;
+    parts.d = 0;
     for (uint32_t w = 0; w < 4; ++w) {
-      parts.d[0] |= static_cast<uint16_t>((block[49 + 2 * w] >> 4) << (4 * w));
+      parts.d |= static_cast<uint16_t>((block[49 + 2 * w] >> 4) << (4 * w));
     }
   }
   for (uint32_t k = 0; k < 32; ++k) {
-    Eight eight = {};
+    T16Eight &eight = parts.eights[k];
     switch (dtype) {
     case DType::IQ2_XXS: {
       const uint32_t rest = loadWord(block + 6 + k / 4 * 8);
@@ -210,18 +203,16 @@ void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts) {
       break;
     }
     }
-    codesOf(dtype, eight, parts.codes + 8 * k);
   }
 }
 
-void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block) {
+void writeIndexBlock(DType dtype, const T16IndexParts &parts, uint8_t *block) {
   std::memset(block, 0, info(dtype).blockBytes);
   if (dtype != DType::IQ1_M) {
-    putHalf(block, parts.d[0]);
+    putHalf(block, parts.d);
   } else {
     for (uint32_t w = 0; w < 4; ++w) {
-      block[49 + 2 * w] |=
-          static_cast<uint8_t>((parts.d[0] >> (4 * w) & 15) << 4);
+      block[49 + 2 * w] |= static_cast<uint8_t>((parts.d >> (4 * w) & 15) << 4);
     }
   }
   const auto addBits = [&](uint32_t at, uint32_t bits, uint32_t shift) {
@@ -234,7 +225,7 @@ void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block) {
     putWord(block + at, loadWord(block + at) | bits << shift);
   };
   for (uint32_t k = 0; k < 32; ++k) {
-    const Eight eight = eightOf(dtype, parts.codes + 8 * k);
+    const T16Eight &eight = parts.eights[k];
     const uint32_t index = eight.index[0];
     switch (dtype) {
     case DType::IQ2_XXS:
@@ -283,6 +274,28 @@ void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block) {
       break;
     }
   }
+}
+
+void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts) {
+  T16IndexParts read;
+  readIndexBlock(dtype, block, read);
+  parts.d[0] = read.d;
+  std::memcpy(parts.scales, read.scales, sizeof parts.scales);
+  std::memcpy(parts.offsets, read.offsets, sizeof parts.offsets);
+  for (uint32_t k = 0; k < 32; ++k) {
+    codesOf(dtype, read.eights[k], parts.codes + 8 * k);
+  }
+}
+
+void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block) {
+  T16IndexParts written;
+  written.d = parts.d[0];
+  std::memcpy(written.scales, parts.scales, sizeof parts.scales);
+  std::memcpy(written.offsets, parts.offsets, sizeof parts.offsets);
+  for (uint32_t k = 0; k < 32; ++k) {
+    written.eights[k] = eightOf(dtype, parts.codes + 8 * k);
+  }
+  writeIndexBlock(dtype, written, block);
 }
 
 } // namespace air

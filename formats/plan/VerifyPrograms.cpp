@@ -404,10 +404,12 @@ private:
     switch (binding.kind()) {
     case plan::BindingKind::Tensor: {
       const plan::Tensor &tensor = *plan.tensors()->Get(binding.index());
-      if (device == 0 && static_cast<Layout>(tensor.layout()) == Layout::T16) {
+      const auto layout = static_cast<Layout>(tensor.layout());
+      if (device == 0 && isForGpus(layout)) {
         return broken("plan.binding.device", where,
                       "binds tensor '" + shown(textOf(tensor.name())) +
-                          "' in layout t16, which the CPU cannot read");
+                          "' in layout " + std::string(layoutName(layout)) +
+                          ", which the CPU cannot read");
       }
       break;
     }

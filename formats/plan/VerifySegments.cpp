@@ -233,10 +233,11 @@ Status verifyTensors(const plan::Plan &plan) {
       return broken("plan.tensor.layout", where,
                     "layout " + str(tensor.layout()) + " is unknown");
     }
-    if (layout == Layout::T16 && deviceCount(plan) == 1) {
+    if (isForGpus(layout) && deviceCount(plan) == 1) {
       return broken("plan.tensor.layout", where,
-                    "has layout t16, which only kernels of a GPU read, but "
-                    "the plan uses no GPU");
+                    "has layout " + std::string(layoutName(layout)) +
+                        ", which only kernels of a GPU read, but "
+                        "the plan uses no GPU");
     }
     if (tensor.rows() == 0 || tensor.columns() == 0) {
       return broken("plan.tensor.bytes", where,

@@ -2,7 +2,7 @@
 #include "tools/air-gpu-bench/Cases.h"
 
 #include "codegen/cuda/Intrinsics.h"
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 
 namespace air::gpubench {
 
@@ -25,9 +25,11 @@ bool possible(const DecodeMatMul &spec, const CudaTarget &target) {
 
 Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
   Cases cases;
-  auto matmul = [&](DType dtype, Shape shape, uint32_t tokens) {
+  auto matmul = [&](DType dtype, Shape shape, uint32_t tokens,
+                    Layout layout = Layout::T16) {
     DecodeMatMul spec;
     spec.dtype = dtype;
+    spec.layout = layout;
     spec.rows = shape.rows;
     spec.columns = shape.columns;
     spec.tokens = tokens;
@@ -43,8 +45,8 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
   };
 
   // These cases cover partial tiles and units, fewer tiles than thread blocks,
-  // splits, and every WeightFetch.
-  for (const DType dtype : t16DTypes()) {
+  // splits, every WeightFetch, and tiles that share activations.
+  auto addOdd = [&](DType dtype, Layout layout) {
     const uint32_t block = info(dtype).blockElements;
     const uint32_t columns = block == 1 ? 1000 : block * 9;
     uint32_t variant = 0;
@@ -55,7 +57,8 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
         if ((tokens == 2 || tokens == 5) != (fetch == WeightFetch::AsyncCopy)) {
           continue;
         }
-        DecodeMatMul spec = matmul(dtype, {37 + 16 * tokens, columns}, tokens);
+        DecodeMatMul spec =
+            matmul(dtype, {37 + 16 * tokens, columns}, tokens, layout);
         spec.tiling = {.fetch = fetch,
                        .warps = 4,
                        .groupUnits = 1 + variant % 2,
@@ -65,8 +68,19 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
         spec.multiprocessors = 2;
         add(cases.odd, spec);
         ++variant;
+        // In most of these cases, fewer tiles share activations at the end of
+        // the matrix.
+        spec.tiling.heldTiles = 2 + variant % 3;
+        spec.multiprocessors = 1;
+        add(cases.odd, spec);
       }
     }
+  };
+  for (const DType dtype : t16DTypes()) {
+    addOdd(dtype, Layout::T16);
+  }
+  for (const DType dtype : t16IndexDTypes()) {
+    addOdd(dtype, Layout::T16Indices);
   }
 
   // These cases have the matrix shapes of Llama models with 8 and 1 billion

@@ -144,13 +144,15 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
       generateDecodeMatMul(spec, target, deviceIntrinsicsText()));
   const uint32_t ownRows = spec.rows > 2 * kOwnRows ? kOwnRows : spec.rows;
   const std::string key =
-      std::string(info(spec.dtype).name) + ' ' + std::to_string(ownRows) + ' ' +
-      std::to_string(spec.columns) + ' ' + std::to_string(spec.tokens);
+      std::string(info(spec.dtype).name) + ' ' +
+      std::string(layoutName(spec.layout)) + ' ' + std::to_string(ownRows) +
+      ' ' + std::to_string(spec.columns) + ' ' + std::to_string(spec.tokens);
   auto found = operandCache.find(key);
   if (found == operandCache.end()) {
     found = operandCache
-                .emplace(key, makeOperands(spec.dtype, ownRows, spec.columns,
-                                           spec.tokens, operandCache.size()))
+                .emplace(key, makeOperands(spec.dtype, spec.layout, ownRows,
+                                           spec.columns, spec.tokens,
+                                           operandCache.size()))
                 .first;
   }
   const Operands &operands = found->second;

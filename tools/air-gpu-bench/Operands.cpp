@@ -2,7 +2,7 @@
 #include "tools/air-gpu-bench/Operands.h"
 
 #include "formats/dtype/Half.h"
-#include "formats/plan/T16.h"
+#include "formats/plan/PackLayout.h"
 
 #include <cmath>
 #include <cstring>
@@ -63,8 +63,8 @@ void randomBlock(const DTypeInfo &type, uint8_t *block,
 
 } // namespace
 
-Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
-                      uint32_t tokens, uint64_t seed) {
+Operands makeOperands(DType dtype, Layout layout, uint32_t rows,
+                      uint32_t columns, uint32_t tokens, uint64_t seed) {
   std::mt19937_64 random(seed);
   const DTypeInfo &type = info(dtype);
   const uint64_t rowSize = columns / type.blockElements * type.blockBytes;
@@ -74,8 +74,8 @@ Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
   }
   Operands operands;
   operands.rows = rows;
-  operands.packed.resize(*t16Bytes(dtype, rows, columns));
-  packT16(dtype, rows, columns, source, operands.packed);
+  operands.packed.resize(*layoutBytes(dtype, layout, rows, columns));
+  packRows(dtype, layout, rows, columns, source, operands.packed);
   for (uint64_t i = 0; i < uint64_t{tokens} * columns; ++i) {
     operands.x.push_back(
         floatToHalf(static_cast<float>(uniform(random, -1, 1))));

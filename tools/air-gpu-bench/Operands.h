@@ -15,15 +15,15 @@ struct Operands {
   /// The number of distinct rows. If the whole matrix has more rows, this is a
   /// multiple of the number of rows in a tile.
   uint32_t rows = 0;
-  std::vector<uint8_t> packed;    ///< the matrix in layout T16
+  std::vector<uint8_t> packed;    ///< the matrix in the layout asked for
   std::vector<uint16_t> x;        ///< float16 [tokens][columns]
   std::vector<double> expected;   ///< [tokens][rows]
   std::vector<double> magnitudes; ///< sums of |w * x|, [tokens][rows]
 };
 
 /// The same seed produces the same operands.
-Operands makeOperands(DType dtype, uint32_t rows, uint32_t columns,
-                      uint32_t tokens, uint64_t seed);
+Operands makeOperands(DType dtype, Layout layout, uint32_t rows,
+                      uint32_t columns, uint32_t tokens, uint64_t seed);
 
 struct Difference {
   double relative = 0;   ///< norm of the error / norm of the result

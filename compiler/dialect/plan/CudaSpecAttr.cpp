@@ -52,6 +52,7 @@ struct CudaNames {
     return nameAt(value, static_cast<size_t>(value));
   }
   static std::string_view of(DType value) { return info(value).name; }
+  static std::string_view of(Layout value) { return layoutName(value); }
 
   template <typename E> static bool parse(std::string_view name, E &value) {
     for (size_t i = 0; !nameAt(value, i).empty(); ++i) {
@@ -66,6 +67,12 @@ struct CudaNames {
     std::optional<DType> dtype = dtypeFromName(name);
     value = dtype.value_or(value);
     return dtype.has_value();
+  }
+
+  static bool parse(std::string_view name, Layout &value) {
+    std::optional<Layout> layout = layoutFromName(name);
+    value = layout.value_or(value);
+    return layout.has_value();
   }
 
 private:
@@ -117,6 +124,7 @@ template <typename SpecT, typename Fn>
   requires std::is_same_v<std::remove_const_t<SpecT>, DecodeMatMul>
 void forEachField(SpecT &spec, Fn &fn) {
   fn("dtype", spec.dtype);
+  fn("layout", spec.layout);
   fn("rows", spec.rows);
   fn("columns", spec.columns);
   fn("tokens", spec.tokens);
@@ -171,6 +179,7 @@ template <typename SpecT, typename Fn>
   requires std::is_same_v<std::remove_const_t<SpecT>, PrefillMatMul>
 void forEachField(SpecT &spec, Fn &fn) {
   fn("dtype", spec.dtype);
+  fn("layout", spec.layout);
   fn("rows", spec.rows);
   fn("columns", spec.columns);
   fn("max_tokens", spec.maxTokens);

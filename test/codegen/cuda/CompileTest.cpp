@@ -4,7 +4,8 @@
 #include "codegen/cuda/Intrinsics.h"
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/Probes.h"
-#include "formats/plan/T16.h"
+#include "codegen/cuda/WeightForm.h"
+#include "formats/plan/T16Indices.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -16,9 +17,11 @@ namespace {
 
 constexpr uint32_t kMultiprocessors = 28;
 
-DecodeMatMul matmulOf(DType dtype, uint32_t tokens, const CudaTarget &target) {
+DecodeMatMul matmulOf(DType dtype, uint32_t tokens, const CudaTarget &target,
+                      Layout layout = Layout::T16) {
   DecodeMatMul spec;
   spec.dtype = dtype;
+  spec.layout = layout;
   spec.rows = 4096;
   spec.columns = 4096;
   spec.tokens = tokens;
@@ -42,18 +45,40 @@ protected:
 
 bool testsEverything() { return std::getenv("AIR_TEST_ALL") != nullptr; }
 
+/// A dtype in one of the layouts for GPUs.
+struct Form {
+  DType dtype;
+  Layout layout;
+};
+std::vector<Form> allForms() {
+  std::vector<Form> forms;
+  for (const DType dtype : t16DTypes()) {
+    forms.push_back({dtype, Layout::T16});
+  }
+  for (const DType dtype : t16IndexDTypes()) {
+    forms.push_back({dtype, Layout::T16Indices});
+  }
+  return forms;
+}
+
 TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
-  // Unless AIR_TEST_ALL is set, a third of the combinations is compiled.
+  // Unless AIR_TEST_ALL is set, a quarter of the combinations is compiled.
+  constexpr uint32_t kStep = 4;
+  const std::vector<Form> forms = allForms();
   const bool all = testsEverything();
   uint32_t index = 0;
   size_t compiled = 0;
   for (const CudaTarget &target : cudaTargets()) {
-    for (const DType dtype : t16DTypes()) {
+    // Each form is thus compiled for one token on some targets, and for 8
+    // tokens on others.
+    ++index;
+    for (const Form &form : forms) {
       for (const uint32_t tokens : {1U, 8U}) {
-        if (index++ % 3 != 0 && !all) {
+        if (index++ % kStep != 0 && !all) {
           continue;
         }
-        const DecodeMatMul spec = matmulOf(dtype, tokens, target);
+        const DecodeMatMul spec =
+            matmulOf(form.dtype, tokens, target, form.layout);
         const Result<CudaKernel> kernel =
             generateDecodeMatMul(spec, target, deviceIntrinsicsText());
         ASSERT_TRUE(kernel.isOk()) << kernel.status().message();
@@ -75,7 +100,7 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
       }
     }
   }
-  EXPECT_GE(compiled, cudaTargets().size() * t16DTypes().size() * 2 / 3 - 2);
+  EXPECT_GE(compiled, cudaTargets().size() * forms.size() * 2 / kStep - 2);
 }
 
 /// Returns the number of instructions per weight in the loop of a kernel.
@@ -83,13 +108,13 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
 /// The result is the difference of their numbers of instructions, divided by
 /// the number of weights that a lane multiplies in 2 units of each of the tiles
 /// that share activations.
-Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
+Result<double> instructionsPerWeight(const Nvrtc &nvrtc, const Form &form,
                                      uint32_t tokens,
                                      const CudaTarget &target) {
   uint64_t counts[2] = {};
   uint32_t heldTiles = 1;
   for (const uint32_t group : {2U, 4U}) {
-    DecodeMatMul spec = matmulOf(dtype, tokens, target);
+    DecodeMatMul spec = matmulOf(form.dtype, tokens, target, form.layout);
     // A row of this size has at least 8 T16 units, so the loop runs at least
     // twice and remains a loop.
     spec.columns = 2048;
@@ -110,7 +135,8 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, DType dtype,
       counts[group / 4] += count;
     }
   }
-  const double weights = 2.0 * t16Unit(dtype)->columns * 16 / 32 * heldTiles;
+  const double weights =
+      2.0 * t16Unit(form.dtype)->columns * 16 / 32 * heldTiles;
   return static_cast<double>(counts[1] - counts[0]) / weights;
 }
 
@@ -120,39 +146,67 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
   struct Figure {
     DType dtype;
     double one, eight; ///< instructions per weight, for 1 and 8 tokens
+    Layout layout = Layout::T16;
   };
+  constexpr Layout kIndices = Layout::T16Indices;
   const Figure figures[] = {
-      {DType::Q4_K, 1.55, 1.69},   {DType::Q5_K, 2.36, 2.50},
-      {DType::Q6_K, 1.87, 2.17},   {DType::Q4_0, 1.22, 1.35},
-      {DType::Q8_0, 1.10, 1.30},   {DType::BF16, 0.32, 0.42},
-      {DType::F16, 0.32, 0.32},    {DType::MXFP4, 2.62, 2.75},
-      {DType::Q4_1, 1.18, 1.34},   {DType::Q5_0, 2.03, 2.15},
-      {DType::Q5_1, 2.03, 2.18},   {DType::IQ4_NL, 2.20, 2.30},
-      {DType::IQ4_XS, 2.15, 2.38}, {DType::Q2_K, 1.66, 1.86},
-      {DType::Q3_K, 2.04, 2.35},   {DType::IQ1_S, 1.90, 2.04},
-      {DType::IQ1_M, 2.46, 2.75},  {DType::IQ2_XXS, 1.70, 1.84},
-      {DType::IQ2_XS, 2.61, 2.85}, {DType::IQ2_S, 2.61, 2.85},
-      {DType::IQ3_S, 1.19, 1.41},  {DType::TQ2_0, 1.13, 1.25},
-      {DType::NVFP4, 4.07, 4.17},  {DType::IQ3_XXS, 2.18, 2.35},
+      {DType::Q4_K, 1.55, 1.69},
+      {DType::Q5_K, 2.36, 2.50},
+      {DType::Q6_K, 1.87, 2.17},
+      {DType::Q4_0, 1.22, 1.35},
+      {DType::Q8_0, 1.10, 1.30},
+      {DType::BF16, 0.32, 0.42},
+      {DType::F16, 0.32, 0.32},
+      {DType::MXFP4, 2.62, 2.75},
+      {DType::Q4_1, 1.18, 1.34},
+      {DType::Q5_0, 2.03, 2.15},
+      {DType::Q5_1, 2.03, 2.18},
+      {DType::IQ4_NL, 2.20, 2.30},
+      {DType::IQ4_XS, 2.15, 2.38},
+      {DType::Q2_K, 1.66, 1.86},
+      {DType::Q3_K, 2.04, 2.35},
+      {DType::IQ1_S, 1.90, 2.04},
+      {DType::IQ1_M, 2.46, 2.75},
+      {DType::IQ2_XXS, 1.70, 1.84},
+      {DType::IQ2_XS, 2.61, 2.85},
+      {DType::IQ2_S, 2.61, 2.85},
+      {DType::IQ3_S, 1.19, 1.41},
+      {DType::TQ2_0, 1.13, 1.25},
+      {DType::NVFP4, 4.07, 4.17},
+      {DType::IQ3_XXS, 2.18, 2.35},
+      {DType::IQ1_S, 2.90, 3.07, kIndices},
+      {DType::IQ1_M, 5.04, 5.34, kIndices},
+      {DType::IQ2_XXS, 2.01, 2.25, kIndices},
+      {DType::IQ2_XS, 4.97, 5.24, kIndices},
+      {DType::IQ2_S, 4.75, 5.00, kIndices},
+      {DType::IQ3_XXS, 3.43, 3.94, kIndices},
+      {DType::IQ3_S, 3.57, 3.69, kIndices},
   };
-  // Unless AIR_TEST_ALL is set, this tests Q4_K in all four combinations of
-  // target and tokens, and each other dtype in one of them.
+  // The choice between the two layouts relies on these figures.
+  for (const Figure &figure : figures) {
+    if (const Result<WeightWork> work =
+            weightWork(figure.dtype, figure.layout)) {
+      EXPECT_EQ(work->instructions, figure.one) << info(figure.dtype).name;
+    }
+  }
+  // Unless AIR_TEST_ALL is set, this tests each form in one of the four
+  // combinations of target and tokens.
   size_t combination = 0;
   for (const char *name : {"sm_86", "sm_90a"}) {
     const CudaTarget target = *cudaTarget(name);
     for (const uint32_t tokens : {1U, 8U}) {
       size_t turn = combination++;
       for (const Figure &figure : figures) {
-        if (turn++ % 4 != 0 && figure.dtype != DType::Q4_K &&
-            !testsEverything()) {
+        if (turn++ % 4 != 0 && !testsEverything()) {
           continue;
         }
-        const Result<double> count =
-            instructionsPerWeight(*nvrtc, figure.dtype, tokens, target);
+        const Result<double> count = instructionsPerWeight(
+            *nvrtc, {figure.dtype, figure.layout}, tokens, target);
         ASSERT_TRUE(count.isOk()) << count.status().message();
         const double committed = tokens == 1 ? figure.one : figure.eight;
         EXPECT_LE(*count, committed)
-            << info(figure.dtype).name << ' ' << tokens << ' ' << name;
+            << info(figure.dtype).name << ' ' << layoutName(figure.layout)
+            << ' ' << tokens << ' ' << name;
       }
     }
   }

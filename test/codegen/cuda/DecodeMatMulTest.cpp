@@ -1,7 +1,7 @@
 //===- DecodeMatMulTest.cpp - decode matmuls on the emulated GPU ----------===//
 #include "codegen/cuda/DecodeMatMul.h"
 
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 #include "test/codegen/cuda/emulator/Emulator.h"
 #include "tools/air-gpu-bench/Operands.h"
 
@@ -62,26 +62,38 @@ std::vector<Case> casesOf(DType dtype) {
        false},
   };
   // Unless AIR_TEST_ALL is set, each shape is tested with only one number of
-  // tokens.
+  // tokens and one layout.
   const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
+  const bool hasIndices = t16IndexUnit(dtype).isOk();
   auto index = static_cast<uint32_t>(dtype);
   std::vector<Case> cases;
   for (const Shape &shape : shapes) {
     ++index;
+    // Dtypes with two layouts are tested with each of them in turn.
+    const bool isOdd =
+        (static_cast<uint32_t>(dtype) + (&shape - shapes.data())) % 2 != 0;
     for (const uint32_t tokens : {1U, 2U, 5U, 8U}) {
       if (index++ % 4 != 0 && !all) {
         continue;
       }
-      Case one;
-      one.spec = {.dtype = dtype,
-                  .rows = shape.rows,
-                  .columns = shape.columns,
-                  .tokens = tokens,
-                  .multiprocessors = shape.multiprocessors,
-                  .dependentLaunch = shape.dependent,
-                  .tiling = shape.tiling};
-      one.target = *cudaTarget("sm_90a");
-      cases.push_back(one);
+      for (const Layout layout : {Layout::T16, Layout::T16Indices}) {
+        const bool isIndices = layout == Layout::T16Indices;
+        if ((isIndices && !hasIndices) ||
+            (hasIndices && !all && isIndices != isOdd)) {
+          continue;
+        }
+        Case one;
+        one.spec = {.dtype = dtype,
+                    .layout = layout,
+                    .rows = shape.rows,
+                    .columns = shape.columns,
+                    .tokens = tokens,
+                    .multiprocessors = shape.multiprocessors,
+                    .dependentLaunch = shape.dependent,
+                    .tiling = shape.tiling};
+        one.target = *cudaTarget("sm_90a");
+        cases.push_back(one);
+      }
     }
   }
   if (dtype == DType::BF16 || dtype == DType::F16) {
@@ -169,7 +181,7 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     const CudaKernel &kernel = kernels[i];
     SCOPED_TRACE(kernel.name);
     gpubench::Operands operands = gpubench::makeOperands(
-        spec.dtype, spec.rows, spec.columns, spec.tokens, 11 + i);
+        spec.dtype, spec.layout, spec.rows, spec.columns, spec.tokens, 11 + i);
     // Kernels copy whole units and nothing beyond them, so the packed matrix
     // needs no slack at its end.
     ASSERT_EQ(operands.packed.size(), kernel.weightBytes);

@@ -97,8 +97,8 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
                      spec.output == MatMulOutput::GeluGlu;
     const uint32_t rows = glu ? (spec.rows + 7) / 8 * 16 : spec.rows;
     const uint64_t k = spec.columns;
-    const gpubench::Operands matrix =
-        gpubench::makeOperands(spec.dtype, rows, spec.columns, 1, 7 + i);
+    const gpubench::Operands matrix = gpubench::makeOperands(
+        spec.dtype, spec.layout, rows, spec.columns, 1, 7 + i);
     ASSERT_EQ(matrix.packed.size(), kernels[i].weightBytes);
     // The range of the activations grows by a factor of 3 per token.
     std::vector<float> x = randomFloats(random, spec.tokens * k, -1, 1);
@@ -221,8 +221,8 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
     const HeadRows &heads = spec.heads;
     const KvPages &pages = heads.pages;
     const uint32_t d = pages.headDim;
-    const gpubench::Operands matrix =
-        gpubench::makeOperands(spec.dtype, spec.rows, kColumns, 1, 70 + i);
+    const gpubench::Operands matrix = gpubench::makeOperands(
+        spec.dtype, spec.layout, spec.rows, kColumns, 1, 70 + i);
     const auto x =
         randomFloats(random, uint64_t{spec.tokens} * kColumns, -1, 1);
     const auto bias = randomFloats(random, spec.rows, -1, 1);

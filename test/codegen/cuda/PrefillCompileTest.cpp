@@ -11,7 +11,7 @@
 #include "codegen/cuda/PrefillAttention.h"
 #include "codegen/cuda/PrefillHeads.h"
 #include "codegen/cuda/PrefillMatMul.h"
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 
 #include <cstdlib>
 #include <gtest/gtest.h>
@@ -23,10 +23,15 @@ bool leavesOut(uint32_t index) {
   return std::getenv("AIR_TEST_ALL") == nullptr && index % 3 != 0;
 }
 
+/// With an odd index, a dtype that has two layouts has the second one, so each
+/// of them is compiled for some targets.
 PrefillMatMul matMulOf(DType dtype, uint32_t maxTokens,
-                       const CudaTarget &target) {
+                       const CudaTarget &target, uint32_t index = 0) {
   PrefillMatMul spec;
   spec.dtype = dtype;
+  if (index % 2 != 0 && t16IndexUnit(dtype).isOk()) {
+    spec.layout = Layout::T16Indices;
+  }
   spec.rows = 4096;
   spec.columns = 4096;
   spec.maxTokens = maxTokens;
@@ -89,8 +94,8 @@ TEST_F(PrefillStep, MatMulsOfEveryDTypeFitTheirTargetsWithoutSpills) {
       if (leavesOut(index++)) {
         continue;
       }
-      expectFits(generatePrefillMatMul(matMulOf(dtype, 512, target), target,
-                                       deviceIntrinsicsText()),
+      expectFits(generatePrefillMatMul(matMulOf(dtype, 512, target, index),
+                                       target, deviceIntrinsicsText()),
                  target);
     }
   }
@@ -105,7 +110,7 @@ TEST_F(PrefillStep, MatMulsWithWgmmaFitWithoutSpills) {
       if (leavesOut(index++) || !canUseWgmma(dtype, target)) {
         continue;
       }
-      PrefillMatMul spec = matMulOf(dtype, tokens, target);
+      PrefillMatMul spec = matMulOf(dtype, tokens, target, index);
       spec.wgmma = true;
       spec.splitActivations = dtype == DType::F16;
       spec.tiling = defaultPrefillTiling(spec, target, 108);

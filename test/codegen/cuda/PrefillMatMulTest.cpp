@@ -3,7 +3,7 @@
 
 #include "codegen/cuda/Intrinsics.h"
 #include "formats/dtype/Half.h"
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 #include "test/codegen/cuda/KernelRun.h"
 #include "test/codegen/cuda/MatMulFormulas.h"
 #include "tools/air-gpu-bench/Operands.h"
@@ -113,6 +113,11 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
     PrefillMatMul matMul;
     matMul.rows = shape.rows;
     matMul.tiling = shape.tiling;
+    // Dtypes with two layouts are tested with each of them in turn.
+    if (t16IndexUnit(dtype).isOk() &&
+        (static_cast<uint32_t>(dtype) + (&shape - shapes.data())) % 2 != 0) {
+      matMul.layout = Layout::T16Indices;
+    }
     Result<Case> one = makeCase(input, matMul, shape.tokens, target);
     if (shape.wgmma && (dtype == DType::F32 || dtype == DType::F64)) {
       EXPECT_EQ(one.status().code(), ErrorCode::Unsupported);
@@ -126,8 +131,9 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
   for (size_t i = 0; i < cases.size(); ++i) {
     const Case &one = cases[i];
     SCOPED_TRACE(one.second.name);
-    const gpubench::Operands operands = gpubench::makeOperands(
-        dtype, one.matMul.rows, one.input.columns, one.tokens, 31 + i);
+    const gpubench::Operands operands =
+        gpubench::makeOperands(dtype, one.matMul.layout, one.matMul.rows,
+                               one.input.columns, one.tokens, 31 + i);
     ASSERT_EQ(operands.packed.size(), one.second.weightBytes);
     std::vector<float> x;
     for (const uint16_t bits : operands.x) {
@@ -252,8 +258,8 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     const bool glu = operation.output == SiluGlu || operation.output == GeluGlu;
     const uint32_t rows = glu ? (spec.rows + 7) / 8 * 16 : spec.rows;
     const uint64_t k = spec.columns;
-    const gpubench::Operands matrix =
-        gpubench::makeOperands(spec.dtype, rows, spec.columns, 1, 90 + i);
+    const gpubench::Operands matrix = gpubench::makeOperands(
+        spec.dtype, spec.layout, rows, spec.columns, 1, 90 + i);
     ASSERT_EQ(matrix.packed.size(), cases[i].second.weightBytes);
     // The range of the activations grows by a factor of 1.5 per token.
     std::vector<float> x = randomFloats(random, spec.tokens * k, -1, 1);

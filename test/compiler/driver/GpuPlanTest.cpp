@@ -3,6 +3,8 @@
 
 #include "codegen/cuda/DecodeMatMul.h"
 #include "codegen/cuda/Intrinsics.h"
+#include "codegen/cuda/WeightForm.h"
+#include "formats/machine/GpuTable.h"
 #include "formats/plan/PackLayout.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanFile.h"
@@ -301,6 +303,8 @@ TEST_F(GpuPlan, DoesNotDependOnThreads) {
 // There are kernels for matrices and embeddings of every dtype of weights. F64
 // is left out, because air-gen does not write it.
 TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
+  const GpuProfile gpu = machineWithGpu(options.target)->gpus.front();
+  std::set<DType> smaller;
   for (const DTypeInfo &type : allDTypes()) {
     if (!type.isWeight || type.id == DType::F64) {
       continue;
@@ -314,20 +318,28 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
     Result<Compiler> model = Compiler::load(options);
     ASSERT_TRUE(model.isOk());
     size_t matrices = 0;
+    size_t packed = 0;
     for (const plan::Tensor *tensor : *file->plan().tensors()) {
       if (tensor->rows() == 1) {
         continue;
       }
       ++matrices;
       EXPECT_EQ(tensor->dtype(), static_cast<uint32_t>(type.id));
+      const auto layout = static_cast<Layout>(tensor->layout());
+      if (layout != Layout::Rows) {
+        EXPECT_EQ(layout, codegen::cuda::weightLayout(
+                              type.id, *codegen::cuda::cudaTarget(gpu.arch),
+                              gpu.multiprocessors, gpu.memoryBandwidth));
+        smaller.insert(layout == Layout::T16Indices ? type.id : DType::F32);
+        ++packed;
+      }
       const bool isGlu =
           tensor->name()->str().find("ffn_gate") != std::string::npos;
       const Bytes expected = sourceRows(model->source(), *tensor, isGlu);
       Bytes unpacked(expected.size());
       const plan::Segment &segment =
           *file->plan().segments()->Get(tensor->segment());
-      unpackRows(type.id, static_cast<Layout>(tensor->layout()), tensor->rows(),
-                 tensor->columns(),
+      unpackRows(type.id, layout, tensor->rows(), tensor->columns(),
                  file->bytes().subspan(segment.offset() + tensor->offset(),
                                        tensor->bytes()),
                  unpacked);
@@ -341,7 +353,10 @@ TEST_F(GpuPlan, PacksEveryDTypeOfWeights) {
       EXPECT_EQ(before, after) << tensor->name()->str();
     }
     EXPECT_GT(matrices, 4U);
+    EXPECT_EQ(packed + 1, matrices) << "all but the embeddings";
   }
+  EXPECT_TRUE(smaller.contains(DType::IQ2_XXS));
+  EXPECT_TRUE(smaller.contains(DType::IQ3_S));
 }
 
 /// A model of the Llama architecture with as many layers as there are dtypes of

@@ -13,7 +13,9 @@ TEST(Layout, NamesComeBack) {
   EXPECT_EQ(layoutFromName("t16"), Layout::T16);
   EXPECT_EQ(layoutFromName("rows"), Layout::Rows);
   EXPECT_FALSE(layoutFromName("X16").has_value());
-  EXPECT_EQ(layoutName(static_cast<Layout>(3)), "");
+  EXPECT_EQ(layoutName(Layout::T16Indices), "t16i");
+  EXPECT_EQ(layoutFromName("t16i"), Layout::T16Indices);
+  EXPECT_EQ(layoutName(static_cast<Layout>(4)), "");
 }
 
 // The worked example in docs/plan-format.md, section 4, has these sizes.

@@ -406,7 +406,7 @@ std::vector<Case> segmentCases() {
       {"plan.tensor.segment", in([](P &p) { p.tensors[1]->segment = 2; })},
       {"plan.tensor.dtype", in([](P &p) { p.tensors[1]->dtype = 4; })},
       {"plan.tensor.dtype", in([](P &p) { p.tensors[1]->dtype = 65535; })},
-      {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 3; })},
+      {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 4; })},
       {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->bytes -= 1; })},
       {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->rows += 16; })},
       {"plan.tensor.bytes", in([](P &p) { p.tensors[1]->columns += 1; })},

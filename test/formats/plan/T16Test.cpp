@@ -1,11 +1,12 @@
 //===- T16Test.cpp - packing for tensor cores, and unpacking --------------===//
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 
 #include "formats/dtype/Half.h"
 #include "test/formats/RandomBytes.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
+#include <map>
 #include <vector>
 
 namespace air {
@@ -376,6 +377,82 @@ TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
           << row << ' ' << column << ": " << value << ' ' << expected;
     }
   }
+}
+
+// Packs and unpacks matrices of random bits, of zeros and of ones in layout
+// t16i. The last tile may be incomplete.
+TEST(T16Indices, UnpacksToTheSourcesBytes) {
+  for (const DType dtype : t16IndexDTypes()) {
+    const DTypeInfo &type = info(dtype);
+    for (const uint64_t rows : {1, 16, 17, 40}) {
+      for (const uint64_t blocks : {1, 3}) {
+        const uint64_t columns = blocks * type.blockElements;
+        const uint64_t size = rows * blocks * type.blockBytes;
+        for (const Bytes &source : {randomBytes(size, rows * 100 + blocks),
+                                    Bytes(size, 0), Bytes(size, 0xFF)}) {
+          const Result<uint64_t> bytes = t16IndexBytes(dtype, rows, columns);
+          ASSERT_TRUE(bytes.isOk()) << bytes.status().message();
+          Bytes packed(*bytes, 0xEE);
+          packT16Indices(dtype, rows, columns, source, packed);
+          Bytes back(source.size(), 0x55);
+          unpackT16Indices(dtype, rows, columns, packed, back);
+          EXPECT_EQ(source, back) << type.name << ' ' << rows << 'x' << columns;
+        }
+      }
+    }
+  }
+}
+
+// Every single bit of a block must survive, and must change the packed unit in
+// the part that describes it: then no two fields share a place.
+TEST(T16Indices, EveryBitOfABlockHasAPlace) {
+  for (const DType dtype : t16IndexDTypes()) {
+    const uint64_t size = info(dtype).blockBytes;
+    const T16IndexUnit shape = *t16IndexUnit(dtype);
+    ASSERT_EQ(*t16IndexBytes(dtype, 16, 256), shape.unit.bytes);
+    EXPECT_EQ(shape.unit.bytes % 16, 0U) << "bulk copies move 16 bytes";
+    for (const uint64_t row : {0, 3, 11}) {
+      for (uint64_t bit = 0; bit < size * 8; ++bit) {
+        Bytes source(16 * size, 0);
+        source[row * size + bit / 8] = static_cast<uint8_t>(1 << bit % 8);
+        Bytes packed(shape.unit.bytes);
+        packT16Indices(dtype, 16, 256, source, packed);
+        Bytes back(source.size());
+        unpackT16Indices(dtype, 16, 256, packed, back);
+        ASSERT_EQ(source, back) << info(dtype).name << " bit " << bit;
+      }
+    }
+  }
+}
+
+// What a damaged plan has in bits that no field uses must not matter: unpacking
+// any bytes, packing the result and unpacking it again gives the same bytes.
+TEST(T16Indices, AnyBytesCanBeUnpacked) {
+  for (const DType dtype : t16IndexDTypes()) {
+    const Bytes packed = randomBytes(t16IndexUnit(dtype)->unit.bytes, 7);
+    Bytes source(16 * info(dtype).blockBytes);
+    unpackT16Indices(dtype, 16, 256, packed, source);
+    Bytes again(packed.size());
+    packT16Indices(dtype, 16, 256, source, again);
+    Bytes back(source.size());
+    unpackT16Indices(dtype, 16, 256, again, back);
+    EXPECT_EQ(source, back) << info(dtype).name;
+  }
+}
+
+TEST(T16Indices, SizesAreTheDocumentedOnes) {
+  const std::map<DType, uint32_t> sizes = {
+      {DType::IQ1_S, 54},  {DType::IQ1_M, 58}, {DType::IQ2_XXS, 70},
+      {DType::IQ2_XS, 78}, {DType::IQ2_S, 82}, {DType::IQ3_XXS, 102},
+      {DType::IQ3_S, 110},
+  };
+  ASSERT_EQ(t16IndexDTypes().size(), sizes.size());
+  for (const auto &[dtype, size] : sizes) {
+    EXPECT_EQ(t16IndexUnit(dtype)->unit.bytes, 16 * size) << info(dtype).name;
+  }
+  EXPECT_EQ(t16IndexUnit(DType::Q4_K).status().code(), ErrorCode::Unsupported);
+  EXPECT_EQ(t16IndexBytes(DType::IQ2_S, 16, 100).status().code(),
+            ErrorCode::Corrupt);
 }
 
 TEST(T16, RefusesWhatItHasNoRecordOf) {

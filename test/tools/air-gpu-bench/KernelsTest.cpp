@@ -1,7 +1,7 @@
 //===- KernelsTest.cpp - the description of a kernel folder ---------------===//
 #include "tools/air-gpu-bench/Kernels.h"
 
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 #include "tools/air-gpu-bench/Operands.h"
 
 #include <gtest/gtest.h>
@@ -63,19 +63,38 @@ TEST(Cases, EveryNameIsOneKernelAndEveryDTypeHasOddShapes) {
   const Cases cases = casesFor(target, 132);
   const auto kernels = kernelsOf(cases, target);
   ASSERT_TRUE(kernels.isOk()) << kernels.status().message();
-  for (const DType dtype : t16DTypes()) {
-    int broken = 0;
+  const auto oddOf = [&](DType dtype, auto matches) {
+    int count = 0;
     for (const codegen::cuda::DecodeMatMul &spec : cases.odd) {
-      broken += spec.dtype == dtype && spec.rows % 16 != 0 ? 1 : 0;
+      count += spec.dtype == dtype && spec.rows % 16 != 0 && matches(spec);
     }
-    EXPECT_GE(broken, 4) << info(dtype).name;
+    return count;
+  };
+  for (const DType dtype : t16DTypes()) {
+    EXPECT_GE(
+        oddOf(dtype, [](const auto &s) { return s.layout == Layout::T16; }), 4)
+        << info(dtype).name;
   }
+  for (const DType dtype : t16IndexDTypes()) {
+    EXPECT_EQ(
+        oddOf(dtype,
+              [](const auto &s) { return s.layout == Layout::T16Indices; }),
+        6)
+        << info(dtype).name;
+  }
+  // Only dtypes that can have tiles that share activations, on this target with
+  // each way to copy weights to shared memory.
+  const auto isHeld = [](const auto &s) { return s.tiling.heldTiles > 1; };
+  EXPECT_EQ(oddOf(DType::BF16, isHeld), 4);
+  EXPECT_EQ(oddOf(DType::F16, isHeld), 4);
+  EXPECT_EQ(oddOf(DType::Q4_K, isHeld), 0);
 }
 
 // The comparison that checks the results of a GPU must find a single wrong
 // element.
 TEST(Operands, ASingleMissingTermOrNaNIsSeen) {
-  const Operands operands = makeOperands(DType::Q8_0, 32, 4096, 1, 3);
+  const Operands operands =
+      makeOperands(DType::Q8_0, Layout::T16, 32, 4096, 1, 3);
   std::vector<float> y(operands.expected.begin(), operands.expected.end());
   EXPECT_LT(compare(operands, y, 32, 1).worstShare, 0.1);
   y[7] += static_cast<float>(operands.magnitudes[7] / 4096);
