@@ -57,8 +57,7 @@ config.substitutions += [
     ("%fakecuda", os.path.join(config.air_build_dir, "test-bin", "fake-cuda")),
     ("%python", sys.executable),
 ]
-# tools/test.sh always builds this preset, but a developer may not have built
-# it.
+# tools/test.sh builds this preset only if AIR_TEST_ALL is set.
 if os.path.exists(os.path.join(root, "build", "runtime-only", "bin", "airrun")):
     config.available_features.add("runtime-only-build")
 if config.air_sanitize:

@@ -11,6 +11,7 @@
 #include "runtime/io/DiskStream.h"
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 #include "test/compiler/driver/GpuModel.h"
+#include "test/compiler/driver/SharedKernels.h"
 
 #include <cstdlib>
 #include <gmock/gmock.h>
@@ -66,6 +67,9 @@ protected:
     options.kvType = "f16";
     options.threads = 2;
     options.slots = 3;
+    if (!options.background) {
+      options.kernelCache = compiler::sharedKernels();
+    }
     const Status packed = packModel(options, folder().path(plan)).status();
     ASSERT_TRUE(packed.isOk()) << packed.message();
   }
@@ -377,6 +381,7 @@ TEST_F(GpuSplitTest, AirrunChoosesATargetWhoseCpuIsThatOfThisMachine) {
     options.activations = "f32";
     options.kvType = "f16";
     options.threads = 2;
+    options.kernelCache = compiler::sharedKernels();
     compilers.push_back(compilers.empty() ? *compiler::Compiler::load(options)
                                           : *compilers.back().again(options));
     const Status status = compilers.back().run("");

@@ -4,6 +4,7 @@
 #include "codegen/cuda/Intrinsics.h"
 #include "formats/plan/PlanFile.h"
 #include "formats/support/CheckedMath.h"
+#include "test/compiler/driver/SharedKernels.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -45,6 +46,7 @@ protected:
     options.model = folder.model();
     options.cuda = std::make_shared<NameCompiler>();
     options.threads = 2;
+    options.kernelCache = sharedKernels();
   }
 
   Result<PlanFile> pack(const std::string &name, const Names &targets) {

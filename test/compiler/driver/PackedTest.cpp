@@ -2,6 +2,7 @@
 #include "compiler/driver/Compiler.h"
 
 #include "formats/plan/PlanFile.h"
+#include "test/compiler/driver/SharedKernels.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,6 +26,7 @@ protected:
     options.model = tiny("llama3");
     options.target = "x86-64-v3";
     options.threads = 2;
+    options.kernelCache = sharedKernels();
   }
   ~Packed() override { std::filesystem::remove_all(folder); }
 

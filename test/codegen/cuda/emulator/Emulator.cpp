@@ -16,10 +16,12 @@
 #include <optional>
 #include <ucontext.h>
 
+extern "C" bool air_emu_notes_accesses;
+
 namespace air::emulator {
 namespace {
 
-constexpr size_t kStackBytes = 64 * 1024;
+constexpr size_t kStackBytes = 256 * 1024;
 
 /// The event for which a fiber waits.
 enum class Wait : uint8_t {
@@ -59,7 +61,7 @@ struct Fiber {
   jmp_buf place;      ///< where it continues once it has started
   bool hasStarted = false;
   std::unique_ptr<char[]> stack;
-  Wait wait = Wait::Nothing;
+  Wait wait = Wait::Done;
   // The operands of the collective in which the fiber waits.
   uint32_t value = 0;
   uint32_t mask = 0;
@@ -85,8 +87,8 @@ struct TransferBarrier {
 
 struct Machine {
   const EmulatedLaunch *launch = nullptr;
-  std::vector<Fiber> fibers;
-  jmp_buf scheduler; ///< where fibers return when they wait or end
+  std::span<Fiber> fibers; ///< one for each thread of a block
+  jmp_buf scheduler;       ///< where fibers return when they wait or end
   uint32_t current = 0;
   uint32_t blockX = 0;
   uint32_t blockY = 0;
@@ -205,7 +207,8 @@ void noteWgmma(const uint8_t *b, uint32_t stride, uint32_t groups) {
   }
 }
 
-void fiberMain() {
+/// Runs the kernel as one thread of a block.
+void runThread() {
   const EmulatedLaunch &launch = *machine->launch;
   void *b[kMaxBindings] = {};
   for (size_t i = 0; i < launch.bindings.size(); ++i) {
@@ -230,7 +233,14 @@ void fiberMain() {
       fail("it ends while an asynchronous copy is in flight");
     }
   }
-  yieldFor(Wait::Done);
+}
+
+/// A fiber that has ended a thread runs another one when it is resumed.
+void fiberMain() {
+  while (true) {
+    runThread();
+    yieldFor(Wait::Done);
+  }
 }
 
 double half(uint32_t word, uint32_t which, bool bfloat) {
@@ -524,6 +534,29 @@ void runBlock() {
   }
 }
 
+/// Lets a fiber run the kernel from its beginning.
+void startThread(Fiber &fiber) {
+  // A fiber that has not ended its last thread, because an error ended the
+  // launch, starts again.
+  if (!fiber.hasStarted || fiber.wait != Wait::Done) {
+    if (!fiber.stack) {
+      fiber.stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
+    }
+    fiber.hasStarted = false;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = nullptr;
+    makecontext(&fiber.context, fiberMain, 0);
+  }
+  fiber.wait = Wait::Nothing;
+  fiber.open.clear();
+  fiber.groups.clear();
+  fiber.wgmmas.clear();
+  fiber.complete.clear();
+  fiber.sums.clear();
+}
+
 } // namespace
 
 Status run(const EmulatedLaunch &launch) {
@@ -540,9 +573,16 @@ Status run(const EmulatedLaunch &launch) {
   state.shared = state.sharedStorage.data();
   state.shared +=
       (1024 - reinterpret_cast<uintptr_t>(state.shared) % 1024) % 1024;
-  state.fibers.resize(launch.threads);
+  // Starting a fiber takes system calls, so fibers and their stacks are kept for
+  // later blocks and launches.
+  static std::vector<Fiber> kept;
+  if (kept.size() < launch.threads) {
+    kept.resize(launch.threads);
+  }
+  state.fibers = std::span(kept).first(launch.threads);
   if (launch.findRaces) {
     state.races.emplace(launch.threads, state.shared, launch.sharedBytes);
+    air_emu_notes_accesses = true;
   }
   for (const std::span<uint8_t> bytes : launch.dependent) {
     state.dependentBytes.emplace_back(bytes.begin(), bytes.end());
@@ -559,25 +599,12 @@ Status run(const EmulatedLaunch &launch) {
       state.races->beginBlock(state.blockX, state.blockY);
     }
     for (Fiber &fiber : state.fibers) {
-      if (!fiber.stack) {
-        fiber.stack = std::make_unique<char[]>(kStackBytes);
-      }
-      fiber.wait = Wait::Nothing;
-      fiber.open.clear();
-      fiber.groups.clear();
-      fiber.wgmmas.clear();
-      fiber.complete.clear();
-      fiber.sums.clear();
-      fiber.hasStarted = false;
-      getcontext(&fiber.context);
-      fiber.context.uc_stack.ss_sp = fiber.stack.get();
-      fiber.context.uc_stack.ss_size = kStackBytes;
-      fiber.context.uc_link = nullptr;
-      makecontext(&fiber.context, fiberMain, 0);
+      startThread(fiber);
     }
     runBlock();
   }
   machine = nullptr;
+  air_emu_notes_accesses = false;
   return state.error.empty() ? Status::ok() : verificationError(state.error);
 }
 
@@ -590,6 +617,9 @@ bool shouldFindRaces(uint64_t index) {
 using namespace air::emulator;
 
 extern "C" {
+
+/// Whether kernels must report accesses to memory.
+bool air_emu_notes_accesses = false;
 
 uint8_t *air_emu_shared() { return machine->shared; }
 uint32_t air_emu_thread() { return machine->current; }

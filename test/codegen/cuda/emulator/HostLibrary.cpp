@@ -31,13 +31,14 @@ namespace {
 /// so that they do not collide with it in a program that uses it.
 constexpr const char *kPrelude = R"(
 extern "C" void air_emu_access(const void *at, unsigned long bytes, bool writes);
+extern "C" bool air_emu_notes_accesses;
 #define AIR_HOOK extern "C" __attribute__((visibility("hidden"), \
     disable_sanitizer_instrumentation)) void
+#define AIR_HOOK_AT(name, bytes, writes) \
+  AIR_HOOK name##bytes(void *p) { if (air_emu_notes_accesses) { air_emu_access(p, bytes, writes); } }
 #define AIR_HOOKS(bytes) \
-  AIR_HOOK __tsan_read##bytes(void *p) { air_emu_access(p, bytes, false); } \
-  AIR_HOOK __tsan_write##bytes(void *p) { air_emu_access(p, bytes, true); } \
-  AIR_HOOK __tsan_unaligned_read##bytes(void *p) { air_emu_access(p, bytes, false); } \
-  AIR_HOOK __tsan_unaligned_write##bytes(void *p) { air_emu_access(p, bytes, true); }
+  AIR_HOOK_AT(__tsan_read, bytes, false) AIR_HOOK_AT(__tsan_unaligned_read, bytes, false) \
+  AIR_HOOK_AT(__tsan_write, bytes, true) AIR_HOOK_AT(__tsan_unaligned_write, bytes, true)
 AIR_HOOKS(1) AIR_HOOKS(2) AIR_HOOKS(4) AIR_HOOKS(8) AIR_HOOKS(16)
 AIR_HOOK __tsan_init() {}
 AIR_HOOK __tsan_func_entry(void *) {}
@@ -60,6 +61,15 @@ constexpr unsigned airParametersOf(void (*)(T...)) { return sizeof...(T); }
       airParametersOf(&name);
 #define AIR_PARAMETERS(name) AIR_PARAMETERS_OF(name)
 )";
+
+/// For kernels that run once. Optimising them would take ten times as long as
+/// compiling and running them does.
+constexpr const char *kForOneRun = "-O0";
+/// For kernels of a model. With functions inlined and loops unrolled, compiling
+/// them would take four times as long.
+constexpr const char *kForManyRuns = "-O1 -fno-inline-functions "
+                                     "-mllvm -inline-threshold=0 "
+                                     "-fno-unroll-loops";
 
 /// A temporary folder for one compilation.
 struct Workshop {
@@ -84,7 +94,8 @@ struct Workshop {
   Workshop(const Workshop &) = delete;
   Workshop &operator=(const Workshop &) = delete;
 
-  Status compile(const std::vector<std::string> &texts) const {
+  Status compile(const std::vector<std::string> &texts,
+                 const std::string &optimisation) const {
     if (!made) {
       return ioError("a temporary folder could not be created in /tmp");
     }
@@ -99,14 +110,15 @@ struct Workshop {
            << "\n#ifdef KERNEL_NAME\nAIR_PARAMETERS(KERNEL_NAME)\n#endif\n}\n";
     }
     file.close();
-    // The second command does not link the sanitizer's library.
-    const std::string compiler = AIR_HOST_COMPILER;
+    // The linker is called directly, so that it does not search the standard
+    // libraries, which the program that loads the kernels already has, and does
+    // not link the sanitizer's library.
     const std::string command =
-        compiler +
-        " -std=c++17 -O1 -w -fPIC -c -fno-strict-aliasing -ffp-contract=off "
-        "-fsanitize=thread -o " +
-        part + " " + source + " && " + compiler + " -shared -o " + object +
-        " " + part;
+        AIR_HOST_COMPILER " -std=c++17 -w -fPIC -c -fno-strict-aliasing "
+                          "-ffp-contract=off -fsanitize=thread "
+                          "-mllvm -tsan-instrument-func-entry-exit=0 " +
+        optimisation + " -o " + part + " " + source +
+        " && " AIR_HOST_LINKER " -shared -o " + object + " " + part;
     if (std::system(command.c_str()) != 0) {
       return verificationError("the host compiler does not accept a kernel's "
                                "text; see its messages");
@@ -120,14 +132,14 @@ struct Workshop {
 Result<std::vector<uint8_t>>
 compileObject(const std::vector<std::string> &texts) {
   const Workshop workshop;
-  AIR_RETURN_IF_ERROR(workshop.compile(texts));
+  AIR_RETURN_IF_ERROR(workshop.compile(texts, kForManyRuns));
   std::ifstream file(workshop.object, std::ios::binary);
   return std::vector<uint8_t>(std::istreambuf_iterator<char>(file), {});
 }
 
 Result<Library> Library::compile(const std::vector<std::string> &texts) {
   const Workshop workshop;
-  AIR_RETURN_IF_ERROR(workshop.compile(texts));
+  AIR_RETURN_IF_ERROR(workshop.compile(texts, kForOneRun));
   Library library;
   library.handle = dlopen(workshop.object.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library.handle) {
