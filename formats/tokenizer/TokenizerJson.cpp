@@ -41,9 +41,16 @@ public:
                      root.find("pre_tokenizer") != nullptr &&
                      namesByteLevel(*root.find("pre_tokenizer"), 0) &&
                      !spellsAllBytes();
+    // Words have the text of an added token if it is made from another text, or
+    // if 'single_word' excludes a match.
+    const bool occursInWords =
+        changesMoreThanSpaces(root.find("normalizer"), 0) ||
+        std::ranges::any_of(added, [](const Added &each) {
+          return (each.flags & match_flags::kSingleWord) != 0;
+        });
     needsPipeline |= hasPieceWithSpace() ||
                      std::ranges::any_of(added, [&](const Added &each) {
-                       return isPieceOfWords(each);
+                       return isPieceOfWords(each, occursInWords);
                      });
     AIR_RETURN_IF_ERROR(readTextRules(
         root, needsPipeline,
@@ -587,25 +594,21 @@ private:
 
   /// Whether a user-defined token, which the library finds in a text, must also
   /// be found as a piece of a word. Without a pipeline, this is only the case
-  /// for tokens that merges make.
-  bool isPieceOfWords(const Added &token) const {
-    if (token.isSpecial || !token.isPiece) {
+  /// for tokens that merges make. `occursInWords` says whether words may have
+  /// the text of any added token.
+  bool isPieceOfWords(const Added &token, bool occursInWords) const {
+    const std::string &text = data.tokens[token.id];
+    if (token.isSpecial || !token.isPiece || text.empty()) {
       return false;
     }
-    const std::string &text = data.tokens[token.id];
     if (data.kind == TokenizerKind::Bpe && !data.rules.ignoreMerges &&
         decodeUtf8(text).length != text.size()) {
       return false;
     }
-    // Words have the text of the token only if it is made from another text, or
-    // if 'single_word' excludes a match.
-    return changesMoreThanSpaces(root.find("normalizer"), 0) ||
-           text.starts_with(kContinuation) ||
+    // Spaces, bytes, and the rest of a word are spelled in these ways.
+    return occursInWords || text.starts_with(kContinuation) ||
            std::ranges::any_of(
-               text, [](char c) { return c == ' ' || (c & 0x80) != 0; }) ||
-           std::ranges::any_of(added, [](const Added &each) {
-             return (each.flags & match_flags::kSingleWord) != 0;
-           });
+               text, [](char c) { return c == ' ' || (c & 0x80) != 0; });
   }
   /// Whether a normalizer may change anything but spaces, and put anything but
   /// spaces before a text.
@@ -666,6 +669,7 @@ private:
   /// for every id up to the largest one, even if the file has only one token.
   /// The largest published vocabularies have fewer than 2^19 tokens.
   static constexpr uint64_t kMostTokens = uint64_t{1} << 24;
+
   const JsonFields &root;
   TokenizerData data;
   std::vector<bool> isPresent; ///< for each id, whether a token has it
