@@ -67,7 +67,9 @@ public:
 
   T &operator*() & { return *held; }
   const T &operator*() const & { return *held; }
-  T &&operator*() && { return std::move(*held); }
+  // A value and not a reference, so that `for (... : *function())` does not
+  // iterate over a result that has already been destroyed.
+  T operator*() && { return std::move(*held); }
   T *operator->() { return &*held; }
   const T *operator->() const { return &*held; }
 
