@@ -80,8 +80,10 @@ function(air_tool name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} ${ARG_LINKS})
 endfunction()
 
-# Adds a GoogleTest binary, which CTest runs as one test. With MLIR, its sources
-# may include MLIR's headers:
+# Adds a GoogleTest binary, which CTest runs as one test. Its own sources are
+# not optimised, because compiling them takes longer than running them. With
+# MLIR, its sources may include MLIR's headers, and are optimised like all others
+# that share their precompiled header:
 #   air_unit_test(NAME [MLIR] SOURCES a.cpp... [DEPENDS AirX...]
 #                 [LINKS external...])
 function(air_unit_test name)
@@ -97,6 +99,7 @@ function(air_unit_test name)
   if(ARG_MLIR)
     air_link_mlir(${name})
   else()
+    target_compile_options(${name} PRIVATE -O0)
     target_precompile_headers(${name} REUSE_FROM AirTestPch)
   endif()
   add_test(NAME ${name} COMMAND ${name})

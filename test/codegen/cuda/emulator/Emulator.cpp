@@ -21,6 +21,7 @@ extern "C" bool air_emu_notes_accesses;
 namespace air::emulator {
 namespace {
 
+/// Kernels that are not optimised keep all of their variables on the stack.
 constexpr size_t kStackBytes = 256 * 1024;
 
 /// The event for which a fiber waits.
@@ -573,8 +574,8 @@ Status run(const EmulatedLaunch &launch) {
   state.shared = state.sharedStorage.data();
   state.shared +=
       (1024 - reinterpret_cast<uintptr_t>(state.shared) % 1024) % 1024;
-  // Starting a fiber takes system calls, so fibers and their stacks are kept for
-  // later blocks and launches.
+  // Starting a fiber takes system calls, so fibers and their stacks are kept
+  // for later blocks and launches.
   static std::vector<Fiber> kept;
   if (kept.size() < launch.threads) {
     kept.resize(launch.threads);
