@@ -56,6 +56,10 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
   return bound;
 }
 
+double adjacentBound(const PlanMeasurement &measured, const PassSample &pass) {
+  return (boundOf(measured, pass.before) + boundOf(measured, pass.after)) / 2;
+}
+
 /// The share of a pass is its bound, the least time that it can take, divided
 /// by its measured time. The bound is the mean of two bounds: one from the
 /// rates measured right before the pass, and one from those measured right
@@ -64,8 +68,7 @@ double boundOf(const PlanMeasurement &measured, const MachineRates &rates) {
 AdjacentShare adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;
   for (const PassSample &pass : measured.passes) {
-    const double bound =
-        (boundOf(measured, pass.before) + boundOf(measured, pass.after)) / 2;
+    const double bound = adjacentBound(measured, pass);
     if (bound <= kMostShare * pass.seconds) {
       shares.push_back(bound / pass.seconds);
     }
@@ -158,6 +161,12 @@ std::string quoted(const std::string &text) {
 
 } // namespace
 
+bool isSteady(const PlanMeasurement &measured, const PassSample &pass) {
+  const auto [low, high] = std::minmax(pass.before.bytes, pass.after.bytes);
+  return high <= kSteadyRatio * low &&
+         adjacentBound(measured, pass) <= kMostShare * pass.seconds;
+}
+
 PlanReport evaluate(const PlanMeasurement &measured) {
   PlanReport report;
   size_t next = 0;
@@ -197,12 +206,14 @@ std::string planJson(const PlanMeasurement &measured,
   const PassShape &shape = measured.shape;
   std::string out = format(
       "{\"threads\": %u, \"context\": %llu, \"tokens\": %llu, \"outputs\": "
-      "%llu,\n \"rounds\": %u, \"passes\": %llu, \"timed_passes\": %llu,\n ",
+      "%llu,\n \"rounds\": %u, \"passes\": %llu, \"timed_passes\": %llu, "
+      "\"unsteady_passes\": %llu,\n ",
       measured.threads, static_cast<unsigned long long>(shape.context),
       static_cast<unsigned long long>(shape.tokens),
       static_cast<unsigned long long>(shape.outputs), measured.rounds,
       static_cast<unsigned long long>(measured.passes.size()),
-      static_cast<unsigned long long>(measured.timedPasses));
+      static_cast<unsigned long long>(measured.timedPasses),
+      static_cast<unsigned long long>(measured.unsteadyPasses));
   out += format("\"limits\": {\"link\": \"%s\", \"gb_s\": %.6g, "
                 "\"median_gb_s\": %.6g, \"fma_gflop_s\": %.6g, "
                 "\"byte_dot_gop_s\": %.6g, \"bf16_dot_gflop_s\": %.6g},\n ",
@@ -294,11 +305,13 @@ std::string planText(const PlanMeasurement &measured,
     out += format(", bfloat16 dot products %.1f GFLOP/s",
                   measured.rates.arithmetic.bf16Dots / kGiga);
   }
-  out += format("; %s, %s, medians of %s and %llu timed by dispatch\n",
+  out += format("; %s, %s, medians of %s and %llu timed by dispatch (%llu left "
+                "out, because memory changed its rate)\n",
                 countOf(measured.threads, "thread").c_str(),
                 countOf(measured.rounds, "round").c_str(),
                 countOf(measured.passes.size(), "pass", "passes").c_str(),
-                static_cast<unsigned long long>(measured.timedPasses));
+                static_cast<unsigned long long>(measured.timedPasses),
+                static_cast<unsigned long long>(measured.unsteadyPasses));
   return out;
 }
 

@@ -11,6 +11,11 @@
 // one from the rates measured right before the pass, and one from those
 // measured right after it.
 //
+// The times of dispatches come from passes between measurements of the limits,
+// too. Passes that are not steady (isSteady()) are left out, since memory may
+// have been faster during such a pass than in any measurement of its rate. If
+// too few would remain, none is left out.
+//
 // Dispatches are timed one by one, each with a wake-up of all threads, and the
 // whole pass is timed separately. `outsideSeconds` is the time of the whole
 // pass minus the sum of the times of its dispatches, not counting their
@@ -57,7 +62,10 @@ struct Quartiles {
 struct PlanMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
-  uint64_t timedPasses = 0; ///< passes that were timed dispatch by dispatch
+  /// How many passes that were timed dispatch by dispatch are in
+  /// dispatchSeconds, and how many were left out because isSteady() is false.
+  uint64_t timedPasses = 0;
+  uint64_t unsteadyPasses = 0;
   PassShape shape;
   /// "cache" if the weights and KV that a pass reads fit in the last-level
   /// cache, otherwise "dram".
@@ -122,6 +130,14 @@ struct PlanReport {
   /// allows, with both values. Empty if none did.
   std::string impossible;
 };
+
+/// The largest ratio of the read bandwidths before and after a steady pass.
+inline constexpr double kSteadyRatio = 1.2;
+
+/// Whether the limits measured around a pass hold during the pass. If memory
+/// had another rate before the pass than after it, or if the pass took less
+/// time than these limits allow, memory changed its rate at an unknown time.
+bool isSteady(const PlanMeasurement &measured, const PassSample &pass);
 
 PlanReport evaluate(const PlanMeasurement &measured);
 

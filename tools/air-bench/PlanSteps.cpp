@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <numeric>
 
 namespace air::bench {
 namespace {
@@ -24,6 +25,10 @@ constexpr double kEnoughSeconds = 60;
 /// How many seconds of each round are spent on passes that are timed dispatch
 /// by dispatch. Passes with empty kernels get a tenth of this time.
 constexpr double kSingleSeconds = 0.25;
+/// A round times more passes dispatch by dispatch, up to kMostSingles in all,
+/// until this many are steady (PlanReport.h).
+constexpr size_t kSteadyPasses = 3;
+constexpr size_t kMostSingles = 24;
 /// A round times whole passes, each between two measurements of the limits,
 /// until kWholeSeconds have passed or kWholePasses passes have been timed.
 constexpr double kWholeSeconds = 2;
@@ -206,13 +211,19 @@ public:
     return monotonicSeconds() - start;
   }
 
-  /// Runs a pass and adds the nanoseconds that each dispatch took to its
-  /// element of `times`.
-  Status timed(std::span<uint64_t> times) {
-    session->executor().timeDispatches(times);
+  /// Runs a pass and returns the seconds that each of its `count` dispatches
+  /// took.
+  Result<std::vector<double>> timed(size_t count) {
+    std::vector<uint64_t> nanoseconds(count);
+    session->executor().timeDispatches(nanoseconds);
     Status status = whole().status();
     session->executor().timeDispatches({});
-    return status;
+    AIR_RETURN_IF_ERROR(status);
+    std::vector<double> seconds;
+    for (const uint64_t time : nanoseconds) {
+      seconds.push_back(1e-9 * static_cast<double>(time));
+    }
+    return seconds;
   }
 
 private:
@@ -235,12 +246,18 @@ private:
   std::vector<uint32_t> outputs;
 };
 
+/// A pass that was timed dispatch by dispatch.
+struct TimedPass {
+  std::vector<double> dispatches; ///< seconds
+  bool isSteady = false;
+};
+
 /// The samples of all rounds. Their medians are taken at the end.
 struct Samples {
   std::vector<PassSample> whole;
   std::vector<double> emptyTogether;
   std::vector<double> emptySingly;
-  std::vector<std::vector<double>> dispatches;
+  std::vector<TimedPass> timed;
 };
 
 /// Runs `body` at least once, and then again until `seconds` have passed or it
@@ -257,7 +274,8 @@ Status repeat(double seconds, Fn body, int mostRuns = INT_MAX) {
 }
 
 Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
-                MachineRates &best, Samples &samples) {
+                PlanMeasurement &measured, Samples &samples) {
+  MachineRates &best = measured.rates;
   AIR_ASSIGN_OR_RETURN(MachineRates before, limits.now(best));
   auto passBetweenLimits = [&]() -> Status {
     // The limits were measured on another thread pool, so the threads of the
@@ -270,16 +288,30 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
     return Status::ok();
   };
   AIR_RETURN_IF_ERROR(repeat(kWholeSeconds, passBetweenLimits, kWholePasses));
-  AIR_RETURN_IF_ERROR(passes.whole().status());
-  std::vector<uint64_t> times(samples.dispatches.size());
-  AIR_RETURN_IF_ERROR(repeat(kSingleSeconds, [&]() -> Status {
-    std::fill(times.begin(), times.end(), 0);
-    AIR_RETURN_IF_ERROR(passes.timed(times));
-    for (size_t i = 0; i < times.size(); ++i) {
-      samples.dispatches[i].push_back(1e-9 * static_cast<double>(times[i]));
-    }
+  size_t count = 0;
+  for (const StepCost &step : measured.steps) {
+    count += step.dispatches.size();
+  }
+  size_t steady = 0;
+  size_t all = 0;
+  auto timeDispatches = [&]() -> Status {
+    AIR_RETURN_IF_ERROR(passes.whole().status());
+    TimedPass timed;
+    AIR_ASSIGN_OR_RETURN(timed.dispatches, passes.timed(count));
+    AIR_ASSIGN_OR_RETURN(MachineRates after, limits.now(best));
+    const double seconds =
+        std::reduce(timed.dispatches.begin(), timed.dispatches.end());
+    timed.isSteady = isSteady(measured, {seconds, before, after});
+    before = after;
+    ++all;
+    steady += timed.isSteady ? 1 : 0;
+    samples.timed.push_back(std::move(timed));
     return Status::ok();
-  }));
+  };
+  AIR_RETURN_IF_ERROR(repeat(kSingleSeconds, timeDispatches));
+  while (steady < kSteadyPasses && all < kMostSingles) {
+    AIR_RETURN_IF_ERROR(timeDispatches());
+  }
   AIR_RETURN_IF_ERROR(empty.together().status());
   return repeat(kSingleSeconds / 10, [&]() -> Status {
     AIR_ASSIGN_OR_RETURN(double together, empty.together());
@@ -294,9 +326,19 @@ void takeMedians(const Samples &samples, PlanMeasurement &measured) {
   measured.passes = samples.whole;
   measured.emptyPassSeconds = medianOf(samples.emptyTogether);
   measured.emptySingleSeconds = medianOf(samples.emptySingly);
-  for (const std::vector<double> &times : samples.dispatches) {
-    measured.timedPasses = times.size();
-    measured.dispatchSeconds.push_back(medianOf(times));
+  const auto steady = static_cast<size_t>(
+      std::ranges::count(samples.timed, true, &TimedPass::isSteady));
+  const bool isEnough = steady >= kSteadyPasses;
+  measured.timedPasses = isEnough ? steady : samples.timed.size();
+  measured.unsteadyPasses = samples.timed.size() - measured.timedPasses;
+  for (size_t i = 0; i < samples.timed.front().dispatches.size(); ++i) {
+    std::vector<double> times;
+    for (const TimedPass &timed : samples.timed) {
+      if (timed.isSteady || !isEnough) {
+        times.push_back(timed.dispatches[i]);
+      }
+    }
+    measured.dispatchSeconds.push_back(medianOf(std::move(times)));
   }
 }
 
@@ -349,17 +391,12 @@ Result<PlanBench> benchPlan(const PlanOptions &options) {
       EmptyPass empty,
       EmptyPass::create(measured.steps, measured.shape, measured.threads));
   Samples samples;
-  for (const StepCost &step : measured.steps) {
-    samples.dispatches.resize(samples.dispatches.size() +
-                              step.dispatches.size());
-  }
   for (const double begin = monotonicSeconds();
        measured.rounds < options.rounds &&
        (measured.rounds == 0 || monotonicSeconds() - begin < kEnoughSeconds);
        ++measured.rounds) {
     AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
-    AIR_RETURN_IF_ERROR(
-        runRound(passes, empty, limits, measured.rates, samples));
+    AIR_RETURN_IF_ERROR(runRound(passes, empty, limits, measured, samples));
   }
   AIR_RETURN_IF_ERROR(limits.measure(measured.rates));
   takeMedians(samples, measured);

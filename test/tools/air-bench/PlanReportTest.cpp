@@ -173,6 +173,33 @@ TEST(PlanReport, PassesFasterThanTheLimitsAroundThemAreLeftOut) {
               HasSubstr("adjacent share unknown: only 1 of 3 passes"));
 }
 
+TEST(PlanReport, APassIsSteadyIfTheLimitsAroundItAgree) {
+  const PlanMeasurement measured = measurement();
+  const MachineRates rates = measured.rates;
+  // At these rates, the dispatches take at least 1 + 3 + 2 + 1 + 3 = 10 s.
+  EXPECT_TRUE(isSteady(measured, {10, rates, rates}));
+  EXPECT_FALSE(isSteady(measured, {9, rates, rates}));
+  MachineRates faster = rates;
+  faster.bytes = 119;
+  EXPECT_TRUE(isSteady(measured, {16, rates, faster}));
+  EXPECT_TRUE(isSteady(measured, {16, faster, rates}));
+  faster.bytes = 121;
+  EXPECT_FALSE(isSteady(measured, {16, rates, faster}));
+  EXPECT_FALSE(isSteady(measured, {16, faster, rates}));
+}
+
+TEST(PlanReport, PassesThatAreLeftOutAreCounted) {
+  PlanMeasurement measured = measurement();
+  measured.timedPasses = 5;
+  measured.unsteadyPasses = 2;
+  const PlanReport report = evaluate(measured);
+  EXPECT_THAT(planText(measured, report),
+              HasSubstr("5 timed by dispatch (2 left out, because memory "
+                        "changed its rate)"));
+  EXPECT_THAT(planJson(measured, report),
+              HasSubstr("\"timed_passes\": 5, \"unsteady_passes\": 2,"));
+}
+
 TEST(PlanReport, NamesAreQuoted) {
   PlanMeasurement measured = measurement();
   measured.steps[0].name = "a\"b\\c\n\u202e";

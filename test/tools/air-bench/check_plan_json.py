@@ -23,6 +23,7 @@ def near(a, b, what, tolerance=1e-4):
 
 assert (report["tokens"], report["context"], report["outputs"]) == (tokens, context, outputs), report
 assert report["rounds"] >= 1 and report["passes"] >= report["rounds"] and report["timed_passes"] >= 1
+assert report["unsteady_passes"] >= 0
 limits = report["limits"]
 assert limits["link"] in ("dram", "cache") and 0 < limits["median_gb_s"] <= limits["gb_s"], limits
 
