@@ -2,6 +2,7 @@
 #include "compiler/driver/BestCpuLayers.h"
 
 #include "compiler/planner/CpuLayers.h"
+#include "formats/support/CountText.h"
 
 #include <optional>
 #include <utility>
@@ -100,8 +101,8 @@ Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
   // the GPU. The sizes on the CPU are computed here, and decide whether the
   // chosen number is used.
   const Result<ModelNeeds> chosen = needsWith(loaded, options, choice->layers);
-  const std::string number = std::to_string(choice->layers) +
-                             " layers on the CPU would be fastest, but ";
+  const std::string number =
+      countOf(choice->layers, "layer") + " on the CPU would be fastest, but ";
   if (chosen.status().code() == ErrorCode::Unsupported) {
     return allOnGpu(
         number + "the CPU cannot compute them: " + chosen.status().message());

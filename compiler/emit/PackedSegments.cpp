@@ -3,6 +3,7 @@
 
 #include "formats/plan/Layout.h"
 #include "formats/plan/PlanEncode.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Digest.h"
 #include "formats/support/Printable.h"
 
@@ -98,9 +99,9 @@ Status checkSameFiles(const PlanFile &file, const ModelSource &source) {
   const std::string advice =
       "; name a plan of this model, or pack all weights anew";
   if (count != wanted.size()) {
-    return usageError("the plan was made from " + std::to_string(count) +
-                      " files, but the model has " +
-                      std::to_string(wanted.size()) + advice);
+    return usageError("the plan was made from " + countOf(count, "file") +
+                      ", but the model has " + std::to_string(wanted.size()) +
+                      advice);
   }
   for (uint32_t i = 0; i < count; ++i) {
     const std::unique_ptr<plan::SourceT> other(found->Get(i)->UnPack());

@@ -5,6 +5,7 @@
 #include "compiler/import/NeutralKeys.h"
 #include "compiler/import/RopeScaling.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "formats/support/NumberText.h"
 
 #include "mlir/IR/Builders.h"
@@ -43,8 +44,8 @@ Status refuseWindow(SourceReader &reader, uint64_t context) {
     return unsupportedError(
         "key '" + reader.fullKey("attention.sliding_window") + "' is " +
         std::to_string(*window) + ", but the model's context has " +
-        std::to_string(context) +
-        " tokens; attention with a window shorter than the context is not "
+        countOf(context, "token") +
+        "; attention with a window shorter than the context is not "
         "supported");
   }
   return Status::ok();
@@ -59,17 +60,18 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
     return unsupportedError(
         "key '" + reader.fullKey("embedding_length_out") + "' is " +
         std::to_string(*width) + ", but the embeddings have " +
-        std::to_string(shape.width) + " elements; the two must be equal");
+        countOf(shape.width, "element") + "; the two must be equal");
   }
   AIR_ASSIGN_OR_RETURN(auto scale, reader.optionalNumber("attention.scale"));
   const double usual = 1.0 / std::sqrt(static_cast<double>(shape.headDim));
   // The tolerance allows for a scale that the file stores as float32.
   if (scale.value_or(0) != 0 && !(std::abs(*scale / usual - 1) < 1e-6)) {
-    return unsupportedError(
-        "key '" + reader.fullKey("attention.scale") + "' is " +
-        numberText(*scale) + "; for heads of " + std::to_string(shape.headDim) +
-        " elements, it must be " + numberText(usual) + " (1 / sqrt(" +
-        std::to_string(shape.headDim) + "))");
+    return unsupportedError("key '" + reader.fullKey("attention.scale") +
+                            "' is " + numberText(*scale) + "; for heads of " +
+                            countOf(shape.headDim, "element") +
+                            ", it must be " + numberText(usual) +
+                            " (1 / sqrt(" + std::to_string(shape.headDim) +
+                            "))");
   }
   return Status::ok();
 }
@@ -78,8 +80,8 @@ Status refuseOtherValues(SourceReader &reader, const DecoderShape &shape) {
 Status checkHeads(SourceReader &reader, const DecoderShape &shape) {
   if (shape.headDim > codegen::kMaxHeadElements) {
     return unsupportedError(
-        "attention heads have " + std::to_string(shape.headDim) +
-        " elements (key '" + reader.fullKey("attention.key_length") +
+        "attention heads have " + countOf(shape.headDim, "element") +
+        " (key '" + reader.fullKey("attention.key_length") +
         "', or the width divided by the number of heads); at most " +
         std::to_string(codegen::kMaxHeadElements) + " are supported");
   }
@@ -101,8 +103,8 @@ Status readRope(SourceReader &reader, DecoderShape &shape) {
   shape.ropeDim = dim.value_or(shape.headDim);
   if (!dim && shape.headDim % 2 != 0) {
     return corruptError(
-        "attention heads have " + std::to_string(shape.headDim) +
-        " elements, an odd number, so rope cannot rotate all of them in pairs; "
+        "attention heads have " + countOf(shape.headDim, "element") +
+        ", an odd number, so rope cannot rotate all of them in pairs; "
         "key '" +
         reader.fullKey("rope.dimension_count") +
         "', the number of elements to rotate, is missing");
@@ -158,8 +160,8 @@ Result<DecoderShape> readShape(SourceReader &reader) {
                        reader.optionalCount("attention.value_length"));
   if (valueLength.value_or(shape.headDim) != shape.headDim) {
     return unsupportedError(
-        "attention heads with keys of " + std::to_string(shape.headDim) +
-        " elements and values of " + std::to_string(*valueLength) +
+        "attention heads with keys of " + countOf(shape.headDim, "element") +
+        " and values of " + std::to_string(*valueLength) +
         " elements are not supported; keys and values must have the same "
         "number of elements");
   }
@@ -171,7 +173,7 @@ Result<DecoderShape> readShape(SourceReader &reader) {
   // the code that follows.
   if (std::optional<uint64_t> row = checkedMul(shape.heads, shape.headDim);
       !row || *row > kMaxCount) {
-    return corruptError(std::to_string(shape.heads) + " attention heads of " +
+    return corruptError(countOf(shape.heads, "attention head") + " of " +
                         std::to_string(shape.headDim) +
                         " elements are too large; all heads together may have "
                         "at most " +
@@ -202,17 +204,16 @@ Status checkVocabulary(SourceReader &reader, uint64_t rows) {
           : std::get_if<std::vector<std::string>>(&tokens->second);
   if (list && list->size() != rows) {
     return corruptError("tensor 'token_embd.weight' has " +
-                        std::to_string(rows) + " rows, but the tokenizer has " +
-                        std::to_string(list->size()) + " tokens");
+                        countOf(rows, "row") + ", but the tokenizer has " +
+                        countOf(list->size(), "token"));
   }
   AIR_ASSIGN_OR_RETURN(auto size, reader.optionalCount("vocab_size"));
   if (!size || *size == rows) {
     return Status::ok();
   }
-  std::string difference = "tensor 'token_embd.weight' has " +
-                           std::to_string(rows) + " rows, but key '" +
-                           reader.fullKey("vocab_size") + "' is " +
-                           std::to_string(*size);
+  std::string difference =
+      "tensor 'token_embd.weight' has " + countOf(rows, "row") + ", but key '" +
+      reader.fullKey("vocab_size") + "' is " + std::to_string(*size);
   if (!list) {
     return corruptError(std::move(difference));
   }

@@ -1,6 +1,7 @@
 //===- SourceReader.cpp - tracks what is read from a source -----*- C++ -*-===//
 #include "compiler/import/SourceReader.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
 
 #include <algorithm>
@@ -120,8 +121,8 @@ SourceReader::optionalNumber(const std::string &key) {
     AIR_ASSIGN_OR_RETURN(std::vector<double> values, numbers(key));
     if (values.size() != 1) {
       return corruptError("key '" + fullKey(key) + "' has " +
-                          std::to_string(values.size()) +
-                          " numbers; it must have exactly one");
+                          countOf(values.size(), "number") +
+                          "; it must have exactly one");
     }
     number = values.front();
   }
@@ -244,10 +245,9 @@ SourceReader::matrixOfColumns(const std::string &name, uint64_t columns) {
   std::span<const uint64_t> extents = extentsOf(*tensor, 2);
   if (extents.size() != 2 || extents[1] != columns || extents[0] == 0 ||
       extents[0] > kMaxCount) {
-    return corruptError("the shape of tensor '" + name + "' is " +
-                        shapeText(tensor->shape) +
-                        ", but the metadata requires rows of " +
-                        std::to_string(columns) + " elements");
+    return corruptError(
+        "the shape of tensor '" + name + "' is " + shapeText(tensor->shape) +
+        ", but the metadata requires rows of " + countOf(columns, "element"));
   }
   AIR_RETURN_IF_ERROR(checkDType(*tensor));
   return tensor;

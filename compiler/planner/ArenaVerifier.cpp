@@ -8,6 +8,7 @@
 #include "compiler/planner/MemoryPlanner.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <iterator>
 #include <map>
@@ -53,7 +54,7 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
         return verificationError("step " + std::to_string(step) +
                                  " binds buffer " + std::to_string(use.buffer) +
                                  ", but there are only " +
-                                 std::to_string(needed.size()) + " buffers");
+                                 countOf(needed.size(), "buffer"));
       }
       if (!needed[use.buffer]) {
         over[step].push_back(use.buffer);
@@ -127,8 +128,8 @@ private:
 Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan) {
   if (plan.offsets.size() != problem.buffers.size()) {
     return verificationError(
-        "the arena has offsets for " + std::to_string(plan.offsets.size()) +
-        " buffers, but there are " + std::to_string(problem.buffers.size()));
+        "the arena has offsets for " + countOf(plan.offsets.size(), "buffer") +
+        ", but there are " + std::to_string(problem.buffers.size()));
   }
   for (size_t i = 0; i < problem.buffers.size(); ++i) {
     AIR_RETURN_IF_ERROR(

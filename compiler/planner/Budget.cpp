@@ -5,6 +5,7 @@
 #include "formats/plan/BudgetItemText.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <optional>
@@ -66,13 +67,14 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
   if (!kv) {
     return doesNotFitError(
         "a KV cache of " + std::to_string(demand.slots) + " x " +
-        std::to_string(demand.context) +
-        " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
+        countOf(demand.context, "token") +
+        " is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
   if (!scratch) {
     return doesNotFitError(
-        "the working memory of the kernels, " + std::to_string(demand.threads) +
-        " threads x " + std::to_string(demand.scratchPerThread) +
+        "the working memory of the kernels, " +
+        countOf(demand.threads, "thread") + " x " +
+        std::to_string(demand.scratchPerThread) +
         " bytes, is larger than 2^64 bytes; choose a target with fewer cores");
   }
   Ledger ledger;
@@ -266,8 +268,8 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
   if (!kv || !tables) {
     return doesNotFitError(
         "a KV cache of " + std::to_string(demand.slots) + " x " +
-        std::to_string(demand.context) +
-        " tokens is larger than 2^64 bytes; choose a smaller --ctx or --slots");
+        countOf(demand.context, "token") +
+        " is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
   // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of this
   // number of bytes. The arrays hold three counts, the indices of the output

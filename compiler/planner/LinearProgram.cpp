@@ -1,5 +1,6 @@
 //===- LinearProgram.cpp - the interface to COIN-OR CLP -------------------===//
 #include "compiler/planner/LinearProgram.h"
+#include "formats/support/CountText.h"
 
 #include <coin/Clp_C_Interface.h>
 
@@ -80,8 +81,8 @@ Result<std::optional<std::vector<double>>> LinearProgram::minimise() const {
   if (status != kOptimal) {
     return internalError("the solver CLP ended with status " +
                          std::to_string(status) + " for a linear program of " +
-                         std::to_string(costs.size()) + " variables and " +
-                         std::to_string(rows.size()) + " rows");
+                         countOf(costs.size(), "variable") + " and " +
+                         countOf(rows.size(), "row"));
   }
   const double *values = Clp_primalColumnSolution(model.get());
   return std::optional(std::vector<double>(values, values + costs.size()));

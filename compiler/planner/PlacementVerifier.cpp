@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/Placement.h"
 #include "formats/plan/PlanHeader.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <string>
@@ -45,11 +46,13 @@ Status verifyCoverage(const WeightProblem &problem,
                       const WeightPlacement &placement) {
   if (placement.weights.size() != problem.weights.size() ||
       placement.tables.size() != problem.tables.size()) {
-    return refuse(
-        "the placement has " + std::to_string(placement.weights.size()) +
-        " segments of weights and " + std::to_string(placement.tables.size()) +
-        " tables, but the plan has " + std::to_string(problem.weights.size()) +
-        " and " + std::to_string(problem.tables.size()));
+    return refuse("the placement has " +
+                  countOf(placement.weights.size(), "segment of weights",
+                          "segments of weights") +
+                  " and " + countOf(placement.tables.size(), "table") +
+                  ", but the plan has " +
+                  std::to_string(problem.weights.size()) + " and " +
+                  std::to_string(problem.tables.size()));
   }
   for (size_t i = 0; i < problem.tables.size(); ++i) {
     if (placement.tables[i] != 0 && placement.tables[i] != problem.tables[i]) {
@@ -222,8 +225,8 @@ Status verifyWeights(const WeightProblem &problem,
   const uint64_t ring = placement.ringBytes;
   if (ring % kPlanPageBytes != 0 || (ring == 0) != placement.reads.empty()) {
     return refuse("the ring has " + std::to_string(ring) + " bytes for " +
-                  std::to_string(placement.reads.size()) +
-                  " reads; it must consist of whole pages if there are reads, "
+                  countOf(placement.reads.size(), "read") +
+                  "; it must consist of whole pages if there are reads, "
                   "and have 0 bytes otherwise");
   }
   int64_t before = -int64_t{problem.steps};

@@ -1,5 +1,6 @@
 //===- Schedule.cpp - the read order, and its check -----------------------===//
 #include "compiler/planner/Schedule.h"
+#include "formats/support/CountText.h"
 
 namespace air::compiler {
 
@@ -14,7 +15,7 @@ scheduleReads(const std::vector<std::vector<uint32_t>> &stepSegments,
         return internalError("step " + std::to_string(step) +
                              " reads segment " + std::to_string(segment) +
                              ", but there are only " +
-                             std::to_string(seen.size()) + " segments");
+                             countOf(seen.size(), "segment"));
       }
       if (!seen[segment]) {
         seen[segment] = true;

@@ -7,6 +7,7 @@
 #include "formats/plan/PlanHeader.h"
 #include "formats/plan/PlanVerifier.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Digest.h"
 
 #include <algorithm>
@@ -112,7 +113,7 @@ Result<std::string> PlanWriter::beginSegment(uint32_t index) {
   if (index >= written.size()) {
     return usageError("segment " + std::to_string(index) +
                       " does not exist; the plan has " +
-                      std::to_string(written.size()) + " segments");
+                      countOf(written.size(), "segment"));
   }
   plan::SegmentT &segment = *plan.segments[index];
   std::string name =
@@ -191,8 +192,8 @@ Status PlanWriter::copySegment(uint32_t index, const PlanFile &from,
   plan::SegmentT &segment = *plan.segments[index];
   if (fromIndex >= from.plan().segments()->size()) {
     return usageError("'" + from.name() + "' has " +
-                      std::to_string(from.plan().segments()->size()) +
-                      " segments, and no segment " + std::to_string(fromIndex));
+                      countOf(from.plan().segments()->size(), "segment") +
+                      ", and no segment " + std::to_string(fromIndex));
   }
   const plan::Segment &other = *from.plan().segments()->Get(fromIndex);
   const bool isStored = segment.codec == plan::Codec::None &&

@@ -3,6 +3,7 @@
 
 #include "formats/plan/T16Blocks.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <array>
 #include <cassert>
@@ -465,9 +466,9 @@ Result<uint64_t> t16UnitBytes(const T16Unit &unit, DType dtype, uint64_t rows,
   const std::optional<uint64_t> bytes =
       units ? checkedMul(*units, unit.bytes) : std::nullopt;
   if (!bytes) {
-    return corruptError("a matrix of " + std::to_string(rows) + " rows and " +
-                        std::to_string(columns) +
-                        " columns is larger than 2^64 bytes");
+    return corruptError("a matrix of " + countOf(rows, "row") + " and " +
+                        countOf(columns, "column") +
+                        " is larger than 2^64 bytes");
   }
   return *bytes;
 }

@@ -3,6 +3,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <optional>
@@ -28,8 +29,8 @@ static Status verifyGroup(const plan::Plan &plan, uint32_t index) {
       checkDevice("plan.cache_group.device", plan, group.device(), where));
   if (group.page_tokens() != AIR_KV_PAGE_TOKENS) {
     return broken("plan.cache_group.page_tokens", where,
-                  "a page has " + str(group.page_tokens()) +
-                      " tokens; kernels require " + str(AIR_KV_PAGE_TOKENS));
+                  "a page has " + countOf(group.page_tokens(), "token") +
+                      "; kernels require " + str(AIR_KV_PAGE_TOKENS));
   }
   if (group.page_bytes() == 0 ||
       group.page_bytes() % AIR_BINDING_ALIGNMENT != 0) {
@@ -46,9 +47,10 @@ static Status verifyGroup(const plan::Plan &plan, uint32_t index) {
       !checkedMul(pages, group.page_bytes())) {
     return broken("plan.cache_group.pages", where,
                   "there are " + str(group.pages()) + " pages of " +
-                      str(group.page_bytes()) + " bytes; " + str(plan.slots()) +
-                      " slots of " + str(plan.context()) + " tokens need " +
-                      str(pages) + ", and at most " + str(UINT32_MAX) +
+                      str(group.page_bytes()) + " bytes; " +
+                      countOf(plan.slots(), "slot") + " of " +
+                      str(plan.context()) + " tokens need " + str(pages) +
+                      ", and at most " + str(UINT32_MAX) +
                       " pages and 2^64 bytes are allowed");
   }
   return Status::ok();

@@ -1,6 +1,7 @@
 //===- VerifyChoices.cpp - rules of dispatches that choose tokens ---------===//
 #include "formats/plan/Choice.h"
 #include "formats/plan/PlanRules.h"
+#include "formats/support/CountText.h"
 
 #include <array>
 
@@ -60,8 +61,8 @@ Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
       return broken("plan.dispatch.choice", where,
                     std::string("binds the batch's array ") +
                         plan::EnumNameBatchArray(bound.array) + " " +
-                        str(bound.times) +
-                        " times; a dispatch that chooses tokens must bind it "
+                        countOf(bound.times, "time") +
+                        "; a dispatch that chooses tokens must bind it "
                         "once");
     }
   }

@@ -3,6 +3,7 @@
 #include "formats/model/SamplingDefaults.h"
 #include "formats/model/TokenizerData.h"
 #include "formats/plan/PlanRules.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Digest.h"
 #include "formats/support/NumberText.h"
 
@@ -69,11 +70,10 @@ Status verifyModel(const plan::Plan &plan) {
   }
   if (model.kv_heads() == 0 ? model.heads() != 0
                             : model.heads() % model.kv_heads() != 0) {
-    return broken(
-        "plan.model.heads", "model",
-        "there are " + str(model.heads()) + " heads and " +
-            str(model.kv_heads()) +
-            " KV heads; the heads must be a multiple of the KV heads");
+    return broken("plan.model.heads", "model",
+                  "there are " + str(model.heads()) + " heads and " +
+                      countOf(model.kv_heads(), "KV head") +
+                      "; the heads must be a multiple of the KV heads");
   }
   return Status::ok();
 }
@@ -259,8 +259,9 @@ Status verifyTokenizer(const plan::Plan &plan) {
   }
   if (types != tokens) {
     return broken("plan.tokenizer.types", "tokenizer",
-                  "there are " + str(types) + " types for " + str(tokens) +
-                      " tokens; there must be one for each token");
+                  "there are " + str(types) + " types for " +
+                      countOf(tokens, "token") +
+                      "; there must be one for each token");
   }
   for (uint32_t i = 0; i < types; ++i) {
     if (tokenizer.types()->Get(i) > static_cast<uint8_t>(TokenType::Byte)) {
@@ -275,8 +276,9 @@ Status verifyTokenizer(const plan::Plan &plan) {
                            tokenizer.kind() == plan::TokenizerKind::Unigram;
   if (scores != tokens && (needsScores || scores != 0)) {
     return broken("plan.tokenizer.scores", "tokenizer",
-                  "there are " + str(scores) + " scores for " + str(tokens) +
-                      " tokens; there must be one for each token");
+                  "there are " + str(scores) + " scores for " +
+                      countOf(tokens, "token") +
+                      "; there must be one for each token");
   }
   for (uint32_t i = 0; i < scores; ++i) {
     if (std::isnan(tokenizer.scores()->Get(i))) {
@@ -290,8 +292,8 @@ Status verifyTokenizer(const plan::Plan &plan) {
   if (matching != 0 && matching != tokens) {
     return broken("plan.tokenizer.matching", "tokenizer",
                   "there are match flags for " + str(matching) + " of " +
-                      str(tokens) +
-                      " tokens; there must be flags for all or none");
+                      countOf(tokens, "token") +
+                      "; there must be flags for all or none");
   }
   for (uint32_t i = 0; i < matching; ++i) {
     const bool mayFuse = tokenizer.kind() == plan::TokenizerKind::Bpe &&

@@ -1,6 +1,7 @@
 //===- VerifyPatterns.cpp - rules of compiled expressions -----------------===//
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/ProgramLimits.h"
+#include "formats/support/CountText.h"
 #include "formats/text/regex/Regex.h"
 
 namespace air::rules {
@@ -40,9 +41,8 @@ Status verifySplitters(const plan::Tokenizer &tokenizer) {
   }
   if (words > kMaxPlanRegexWords) {
     return broken("plan.tokenizer.splitters", "tokenizer",
-                  "the compiled expressions have " + str(words) +
-                      " words; at most " + str(kMaxPlanRegexWords) +
-                      " are allowed");
+                  "the compiled expressions have " + countOf(words, "word") +
+                      "; at most " + str(kMaxPlanRegexWords) + " are allowed");
   }
   for (uint32_t i = 0; i < count; ++i) {
     const auto *list = splitters->Get(i)->words();

@@ -1,5 +1,6 @@
 //===- VerifyPipeline.cpp - rules of a tokenizer's pipeline ---------------===//
 #include "formats/plan/PlanRules.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Utf8.h"
 
 #include <algorithm>
@@ -123,8 +124,8 @@ Status verifyGrowth(const plan::Tokenizer &tokenizer) {
   }
   if (growth > kMostGrowth) {
     return broken("plan.tokenizer.pipeline", "steps",
-                  "could make a text at least " + str(growth) +
-                      " times longer; at most " + str(kMostGrowth) +
+                  "could make a text at least " + countOf(growth, "time") +
+                      " longer; at most " + str(kMostGrowth) +
                       " times are allowed");
   }
   if (charsmaps > 1) {

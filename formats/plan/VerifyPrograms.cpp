@@ -4,6 +4,7 @@
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <optional>
@@ -83,7 +84,7 @@ Status verifyBuffers(const plan::Plan &plan) {
       return broken("plan.buffer.rows", where,
                     "has " + str(buffer.bytes()) +
                         " bytes; it must hold exactly " +
-                        str(plan.max_tokens()) + " rows of logits of " +
+                        countOf(plan.max_tokens(), "row") + " of logits of " +
                         str(rowBytes) + " bytes each");
     }
     const uint64_t arena = arenaOf(plan, buffer.device());
@@ -181,7 +182,8 @@ private:
       return broken("plan.dispatch.entry", where,
                     "refers to entry " + str(dispatch.entry()) +
                         " of executable " + str(dispatch.executable()) +
-                        ", which has only " + str(entries) + " entries");
+                        ", which has only " +
+                        countOf(entries, "entry", "entries"));
     }
     return Status::ok();
   }
@@ -203,11 +205,11 @@ private:
         launch->threads() == 0 || launch->threads() > kMaxThreads) {
       return broken("plan.dispatch.launch", where,
                     "launches " + str(launch->grid_x()) + " x " +
-                        str(launch->grid_y()) + " blocks of " +
-                        str(launch->threads()) + " threads; a grid has 1 to " +
-                        str(INT32_MAX) + " x 1 to " + str(kMaxGridY) +
-                        " blocks, and a block 1 to " + str(kMaxThreads) +
-                        " threads");
+                        countOf(launch->grid_y(), "block") + " of " +
+                        countOf(launch->threads(), "thread") +
+                        "; a grid has 1 to " + str(INT32_MAX) + " x 1 to " +
+                        str(kMaxGridY) + " blocks, and a block 1 to " +
+                        str(kMaxThreads) + " threads");
     }
     return verifyRows(*launch, where);
   }
@@ -240,10 +242,11 @@ private:
     }
     if (isOfHead && program.max_tokens() > plan.max_outputs()) {
       return broken("plan.dispatch.launch", where,
-                    "computes the logits of all " + str(program.max_tokens()) +
-                        " tokens of the largest batch, but the plan's "
+                    "computes the logits of all " +
+                        countOf(program.max_tokens(), "token") +
+                        " of the largest batch, but the plan's "
                         "max_outputs allows the logits of only " +
-                        str(plan.max_outputs()) + " tokens");
+                        countOf(plan.max_outputs(), "token"));
     }
     return Status::ok();
   }
@@ -277,14 +280,14 @@ private:
                                     rangeFits(grid->first_tile(), grid->tiles(),
                                               grid->base_tiles());
     if (!isInside) {
-      return broken(
-          "plan.dispatch.part", where,
-          "runs " + str(grid->tiles()) + " row tiles from number " +
-              str(grid->first_tile()) + " on, but the kernel has " +
-              str(grid->base_tiles()) + " row tiles of " +
-              str(grid->rows_per_tile()) +
-              " rows; a part must run only tiles that the kernel has, and "
-              "these must have at least 1 row");
+      return broken("plan.dispatch.part", where,
+                    "runs " + countOf(grid->tiles(), "row tile") +
+                        " from number " + str(grid->first_tile()) +
+                        " on, but the kernel has " +
+                        countOf(grid->base_tiles(), "row tile") + " of " +
+                        countOf(grid->rows_per_tile(), "row") +
+                        "; a part must run only tiles that the kernel has, and "
+                        "these must have at least 1 row");
     }
     return Status::ok();
   }
@@ -300,14 +303,15 @@ private:
             grid.base_tiles() ||
         perTile % rowsPerBlock(layout) != 0) {
       return broken("plan.dispatch.tile_rows", where,
-                    "divides the " + str(tensor.rows()) + " rows of tensor '" +
-                        shown(textOf(tensor.name())) + "', which are stored " +
-                        str(rowsPerBlock(layout)) + " at a time, into " +
-                        str(grid.base_tiles()) + " row tiles of " +
-                        str(perTile) +
-                        " rows; the tiles must cover exactly these rows, and "
+                    "divides the " + countOf(tensor.rows(), "row") +
+                        " of tensor '" + shown(textOf(tensor.name())) +
+                        "', which are stored " + str(rowsPerBlock(layout)) +
+                        " at a time, into " +
+                        countOf(grid.base_tiles(), "row tile") + " of " +
+                        countOf(perTile, "row") +
+                        "; the tiles must cover exactly these rows, and "
                         "each must have a multiple of " +
-                        str(rowsPerBlock(layout)) + " rows");
+                        countOf(rowsPerBlock(layout), "row"));
     }
     return Status::ok();
   }
@@ -530,8 +534,8 @@ public:
     }
     return broken("plan.dispatch.parts", where,
                   "ends after only " + str(end(*last->grid())) + " of the " +
-                      str(last->grid()->base_tiles()) +
-                      " row tiles of its last dispatch; all of them must run");
+                      countOf(last->grid()->base_tiles(), "row tile") +
+                      " of its last dispatch; all of them must run");
   }
 
 private:
@@ -549,8 +553,8 @@ private:
       return broken(
           "plan.dispatch.parts", where,
           "must continue the dispatch before it, which has run only " +
-              str(end(before)) + " of its " + str(before.base_tiles()) +
-              " row tiles");
+              str(end(before)) + " of its " +
+              countOf(before.base_tiles(), "row tile"));
     }
     // Only the last part of a dispatch may have a barrier. After a barrier, the
     // next part would count as a separate dispatch that uses the same buffers.
@@ -678,10 +682,10 @@ private:
     if (copy.row_bytes() == 0 || !bytes ||
         *bytes > std::min(from.bytes(), to.bytes())) {
       return broken("plan.copy.rows", where,
-                    "copies up to " + str(program.max_tokens()) + " rows of " +
-                        str(copy.row_bytes()) + " bytes from a buffer of " +
-                        str(from.bytes()) + " bytes to one of " +
-                        str(to.bytes()) +
+                    "copies up to " + countOf(program.max_tokens(), "row") +
+                        " of " + str(copy.row_bytes()) +
+                        " bytes from a buffer of " + str(from.bytes()) +
+                        " bytes to one of " + str(to.bytes()) +
                         "; a row must not be empty, and all of them must fit "
                         "in both");
     }
@@ -765,12 +769,12 @@ Status verifyPrograms(const plan::Plan &plan) {
     }
     if (program.min_tokens() != next || program.max_tokens() < next ||
         program.max_tokens() > maxTokens) {
-      return broken(
-          "plan.program.range", where,
-          "covers " + str(program.min_tokens()) + " to " +
-              str(program.max_tokens()) +
-              " tokens; the programs must cover 1 to " + str(maxTokens) +
-              " without gaps, so this one must start at " + str(next));
+      return broken("plan.program.range", where,
+                    "covers " + str(program.min_tokens()) + " to " +
+                        countOf(program.max_tokens(), "token") +
+                        "; the programs must cover 1 to " + str(maxTokens) +
+                        " without gaps, so this one must start at " +
+                        str(next));
     }
     const bool onGpu = sizeOf(plan.machine()->devices()) != 0;
     if (program.tile_tokens() > (onGpu ? program.max_tokens() : 0)) {
@@ -785,8 +789,8 @@ Status verifyPrograms(const plan::Plan &plan) {
   }
   if (next != maxTokens + 1) {
     return broken("plan.program.range", "programs",
-                  "they cover 1 to " + str(next - 1) +
-                      " tokens, but max_tokens is " + str(maxTokens));
+                  "they cover 1 to " + countOf(next - 1, "token") +
+                      ", but max_tokens is " + str(maxTokens));
   }
   return Status::ok();
 }

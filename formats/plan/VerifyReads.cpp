@@ -1,5 +1,6 @@
 //===- VerifyReads.cpp - recomputes liveness and read order ---------------===//
 #include "formats/plan/PlanRules.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <iterator>
@@ -380,10 +381,11 @@ Status verifyReads(const plan::Plan &plan) {
     ++weights;
   }
   if (sizeOf(plan.reads()) != weights) {
-    return broken("plan.read.complete", "reads",
-                  "there are " + str(sizeOf(plan.reads())) + " reads for " +
-                      str(weights) +
-                      " segments of weights; each needs exactly one");
+    return broken(
+        "plan.read.complete", "reads",
+        "there are " + str(sizeOf(plan.reads())) + " reads for " +
+            countOf(weights, "segment of weights", "segments of weights") +
+            "; each needs exactly one");
   }
   uint32_t before = 0;
   for (uint32_t i = 0; i < weights; ++i) {

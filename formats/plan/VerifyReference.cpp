@@ -2,6 +2,7 @@
 #include "formats/dtype/DType.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -81,10 +82,10 @@ static Status verifyRows(const plan::Plan &plan, const plan::Tensor &tensor,
     }
     if (run.rows() == 0 || run.rows() > tensor.rows() - rows) {
       return broken(kRule, part,
-                    "has " + str(run.rows()) + " rows; it must have 1 to " +
-                        str(tensor.rows() - rows) +
-                        ", the rest of the tensor's " + str(tensor.rows()) +
-                        " rows");
+                    "has " + countOf(run.rows(), "row") +
+                        "; it must have 1 to " + str(tensor.rows() - rows) +
+                        ", the rest of the tensor's " +
+                        countOf(tensor.rows(), "row"));
     }
     const plan::Source &source = *plan.sources()->Get(run.source());
     // All rows of the tensor together have less than 2^64 bytes, as has been
@@ -102,7 +103,8 @@ static Status verifyRows(const plan::Plan &plan, const plan::Tensor &tensor,
   if (rows != tensor.rows()) {
     return broken(kRule, where,
                   "has source_rows for " + str(rows) + " of its " +
-                      str(tensor.rows()) + " rows; it must have them for all");
+                      countOf(tensor.rows(), "row") +
+                      "; it must have them for all");
   }
   return Status::ok();
 }

@@ -4,6 +4,7 @@
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "formats/support/Digest.h"
 
 #include <algorithm>
@@ -34,11 +35,10 @@ static Status verifyCodedChunks(const plan::Segment &segment,
     const uint64_t end = segment.chunk_ends()->Get(i);
     if (end <= before || end - before > pages) {
       return broken("plan.segment.chunk_ends", where,
-                    "chunk " + str(i) + " of " + str(pages) +
-                        " pages is stored from page " + str(before) +
-                        " to page " + str(end) +
-                        "; its stored form must take 1 to " + str(pages) +
-                        " pages");
+                    "chunk " + str(i) + " of " + countOf(pages, "page") +
+                        " is stored from page " + str(before) + " to page " +
+                        str(end) + "; its stored form must take 1 to " +
+                        countOf(pages, "page"));
     }
     left -= pages;
     before = end;
@@ -46,8 +46,8 @@ static Status verifyCodedChunks(const plan::Segment &segment,
   if (segment.stored_bytes() != before * pageBytes) {
     return broken("plan.segment.chunk_ends", where,
                   "stores " + str(segment.stored_bytes()) +
-                      " bytes, but its chunks take " + str(before) +
-                      " pages of " + str(pageBytes) + " bytes");
+                      " bytes, but its chunks take " + countOf(before, "page") +
+                      " of " + str(pageBytes) + " bytes");
   }
   return Status::ok();
 }
@@ -69,13 +69,13 @@ static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
     return broken("plan.segment.digest", where,
                   "the digests have " + str(sizeOf(segment.digests())) +
                       " bytes; there must be 16 for each of the " +
-                      str(chunks) + " chunks");
+                      countOf(chunks, "chunk"));
   }
   if (sizeOf(segment.chunk_ends()) != (isCoded ? chunks : 0)) {
     return broken("plan.segment.chunk_ends", where,
                   "has " + str(sizeOf(segment.chunk_ends())) +
-                      " chunk_ends for " + str(chunks) +
-                      " chunks; a segment with a codec must have one for each "
+                      " chunk_ends for " + countOf(chunks, "chunk") +
+                      "; a segment with a codec must have one for each "
                       "chunk, and a segment without a codec none");
   }
   return isCoded ? verifyCodedChunks(segment, pageBytes, where) : Status::ok();
@@ -241,9 +241,9 @@ Status verifyTensors(const plan::Plan &plan) {
     }
     if (tensor.rows() == 0 || tensor.columns() == 0) {
       return broken("plan.tensor.bytes", where,
-                    "has " + str(tensor.rows()) + " rows and " +
-                        str(tensor.columns()) +
-                        " columns; both must be at least 1");
+                    "has " + countOf(tensor.rows(), "row") + " and " +
+                        countOf(tensor.columns(), "column") +
+                        "; both must be at least 1");
     }
     const Result<uint64_t> bytes =
         layoutBytes(*dtype, layout, tensor.rows(), tensor.columns());
@@ -251,12 +251,12 @@ Status verifyTensors(const plan::Plan &plan) {
       return broken("plan.tensor.bytes", where, bytes.status().message());
     }
     if (*bytes != tensor.bytes()) {
-      return broken("plan.tensor.bytes", where,
-                    "states " + str(tensor.bytes()) + " bytes; " +
-                        str(tensor.rows()) + " x " + str(tensor.columns()) +
-                        " elements of " + std::string(info(*dtype).name) +
-                        " in layout " + std::string(layoutName(layout)) +
-                        " take " + str(*bytes));
+      return broken(
+          "plan.tensor.bytes", where,
+          "states " + str(tensor.bytes()) + " bytes; " + str(tensor.rows()) +
+              " x " + countOf(tensor.columns(), "element") + " of " +
+              std::string(info(*dtype).name) + " in layout " +
+              std::string(layoutName(layout)) + " take " + str(*bytes));
     }
     if (tensor.offset() % AIR_BINDING_ALIGNMENT != 0) {
       return broken("plan.tensor.alignment", where,
@@ -369,9 +369,9 @@ Status verifyExecutables(const plan::Plan &plan) {
     entries += executable.entries()->size();
     if (entries > kMaxEntries) {
       return broken("plan.executable.entries", where,
-                    "the executables up to this one have " + str(entries) +
-                        " entries; at most " + str(kMaxEntries) +
-                        " are allowed");
+                    "the executables up to this one have " +
+                        countOf(entries, "entry", "entries") + "; at most " +
+                        str(kMaxEntries) + " are allowed");
     }
     std::string_view before;
     for (uint32_t e = 0; e < executable.entries()->size(); ++e) {

@@ -2,6 +2,7 @@
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanRules.h"
 #include "formats/plan/ProgramLimits.h"
+#include "formats/support/CountText.h"
 #include "formats/text/jinja/Template.h"
 
 namespace air::rules {
@@ -17,8 +18,9 @@ static Status verifyTemplateNames(const plan::Tokenizer &tokenizer) {
                              : sizeOf(tokenizer.templates()->ends());
   if (count != texts) {
     return broken("plan.tokenizer.templates", "tokenizer",
-                  "there are " + str(count) + " names for " + str(texts) +
-                      " templates; there must be one for each template");
+                  "there are " + str(count) + " names for " +
+                      countOf(texts, "template") +
+                      "; there must be one for each template");
   }
   // If the list of names has no bytes, verifyStrings() has checked that all of
   // its end offsets are 0, so all names are empty.
@@ -72,7 +74,7 @@ Status verifyTemplates(const plan::Tokenizer &tokenizer) {
   }
   if (words > kMaxPlanProgramWords || textBytes > kMaxPlanProgramTextBytes) {
     return broken("plan.tokenizer.programs", "tokenizer",
-                  "the programs have " + str(words) + " words and " +
+                  "the programs have " + countOf(words, "word") + " and " +
                       str(textBytes) + " bytes of texts; at most " +
                       str(kMaxPlanProgramWords) + " words and " +
                       str(kMaxPlanProgramTextBytes) + " bytes are allowed");

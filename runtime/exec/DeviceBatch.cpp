@@ -2,6 +2,7 @@
 #include "runtime/exec/DeviceBatch.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <cstring>
@@ -27,8 +28,8 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   if (sizes.paddedTokens > AIR_KV_PAGE_TOKENS) {
     return unsupportedError(
         "the plan pads each pass on the GPU to " +
-        std::to_string(sizes.paddedTokens) +
-        " tokens, but this version of airrun supports at most " +
+        countOf(sizes.paddedTokens, "token") +
+        ", but this version of airrun supports at most " +
         std::to_string(AIR_KV_PAGE_TOKENS) +
         "; pack the model again with the airpack of the same version");
   }
@@ -77,8 +78,8 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
     return verificationError(
         "batch: the tables that list the pages of the KV cache, with a row for "
         "each of " +
-        std::to_string(sizes.tokens) +
-        " tokens, do not fit in 2^64 bytes; pack the model again with a "
+        countOf(sizes.tokens, "token") +
+        ", do not fit in 2^64 bytes; pack the model again with a "
         "smaller --ctx");
   }
   // The memory of the device is allocated first, because this returns an error

@@ -1,6 +1,7 @@
 //===- Executor.cpp - runs batches of tokens through a program --*- C++ -*-===//
 #include "runtime/exec/Executor.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/MonotonicClock.h"
 
 #include <algorithm>
@@ -49,16 +50,16 @@ Status Executor::check(const Batch &batch) const {
     return usageError("batch: there are no tokens; pass at least one");
   }
   if (batch.sequences.size() != batch.tokens.size()) {
-    return usageError("batch: " + std::to_string(batch.tokens.size()) +
-                      " tokens, but " + std::to_string(batch.sequences.size()) +
-                      " sequences; pass one sequence per token");
+    return usageError("batch: " + countOf(batch.tokens.size(), "token") +
+                      ", but " + countOf(batch.sequences.size(), "sequence") +
+                      "; pass one sequence per token");
   }
   for (size_t i = 0; i < batch.tokens.size(); ++i) {
     int32_t token = batch.tokens[i];
     if (token < 0 || static_cast<uint64_t>(token) >= parts.vocabulary) {
       return usageError("batch: token " + std::to_string(token) + " at index " +
                         std::to_string(i) + " is outside the vocabulary of " +
-                        std::to_string(parts.vocabulary) + " tokens");
+                        countOf(parts.vocabulary, "token"));
     }
     if (!parts.kv->isLive(batch.sequences[i])) {
       return usageError("batch: sequence " +
@@ -240,13 +241,14 @@ Status Executor::choose(std::span<const int32_t> tokens,
   AIR_RETURN_IF_ERROR(checkDraws(draws));
   if (!draws.empty() && draws.size() != tokens.size()) {
     return usageError("batch: " + std::to_string(draws.size()) +
-                      " draws are given for " + std::to_string(tokens.size()) +
-                      " tokens; there must be none, or one for each");
+                      " draws are given for " +
+                      countOf(tokens.size(), "token") +
+                      "; there must be none, or one for each");
   }
   if (isDrawn && !canDraw(tokens.size())) {
     return usageError("batch: the plan has no GPU program that draws " +
-                      std::to_string(tokens.size()) +
-                      " next tokens; request logits instead");
+                      countOf(tokens.size(), "next token") +
+                      "; request logits instead");
   }
   parts.batch->setDraws(isDrawn ? draws : std::span<const TokenDraw>());
   AIR_RETURN_IF_ERROR(reserve(batch));
@@ -577,9 +579,9 @@ Status Executor::walk(const ProgramRecord &program, uint32_t beginStep,
                       uint32_t endStep, const AirBatch &batch, bool choose) {
   if (!dispatchTimes.empty() && dispatchTimes.size() < program.dispatchCount) {
     return usageError("the array has room for " +
-                      std::to_string(dispatchTimes.size()) +
-                      " dispatch times, but the program has " +
-                      std::to_string(program.dispatchCount) + " dispatches");
+                      countOf(dispatchTimes.size(), "dispatch time") +
+                      ", but the program has " +
+                      countOf(program.dispatchCount, "dispatch", "dispatches"));
   }
   if (settled && !timing && dispatchTimes.empty()) {
     uint32_t first = program.dispatchesBefore(beginStep);

@@ -1,5 +1,6 @@
 //===- Generator.cpp - continues a prompt token by token --------*- C++ -*-===//
 #include "runtime/exec/Generator.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 
@@ -133,8 +134,8 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
     room -= session.length(sequence);
   }
   if (tokens.size() > room) {
-    return doesNotFitError("prompt: " + std::to_string(tokens.size()) +
-                           " tokens, but the plan's context has room for " +
+    return doesNotFitError("prompt: " + countOf(tokens.size(), "token") +
+                           ", but the plan's context has room for " +
                            std::to_string(room) +
                            "; shorten the prompt, or set a larger --ctx (in "
                            "airpack for a plan, in airrun for a model file)");

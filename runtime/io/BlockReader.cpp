@@ -1,6 +1,7 @@
 //===- BlockReader.cpp - opens block readers ------------------------------===//
 #include "runtime/io/BlockReader.h"
 
+#include "formats/support/CountText.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/io/BlockFile.h"
 #include "runtime/io/PreadReader.h"
@@ -22,8 +23,10 @@ Status BlockReader::submit(const BlockRequest &request) {
                          std::to_string(request.offset) + ": " + why);
   };
   if (flying == mostInFlight) {
-    return refuse("the reader already has " + std::to_string(mostInFlight) +
-                  " requests in flight, which is its limit");
+    return refuse(
+        "the reader already has " +
+        countOf(mostInFlight, "request in flight", "requests in flight") +
+        ", which is its limit");
   }
   // The end of a block, rounded up to kBlockAlignment, must fit in int64_t.
   constexpr auto kMost = static_cast<uint64_t>(INT64_MAX) - kBlockAlignment;

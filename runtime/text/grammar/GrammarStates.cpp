@@ -1,5 +1,6 @@
 //===- GrammarStates.cpp - where a text can be in a grammar -----*- C++ -*-===//
 #include "runtime/text/grammar/GrammarStates.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <iterator>
@@ -56,8 +57,8 @@ void GrammarStates::reset() {
 Status GrammarStates::status() const {
   if (tooAmbiguous) {
     return doesNotFitError("grammar: the text can be read in more than " +
-                           std::to_string(limits.setSize) +
-                           " ways; write a grammar that is less ambiguous");
+                           countOf(limits.setSize, "way") +
+                           "; write a grammar that is less ambiguous");
   }
   if (tooLarge) {
     return doesNotFitError("grammar: the text is nested so deeply that it "

@@ -408,7 +408,7 @@ TEST_F(GpuChoiceTest, ADrawThatIsNotPossibleIsRefused) {
   for (const auto &change : right) {
     const std::string message = messageOf(change);
     EXPECT_TRUE(message.ends_with(
-        "no GPU program that draws 1 next tokens; request logits "
+        "no GPU program that draws 1 next token; request logits "
         "instead"))
         << message;
   }

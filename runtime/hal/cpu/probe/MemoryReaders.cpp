@@ -2,6 +2,7 @@
 #include "runtime/hal/cpu/probe/MemoryReaders.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 #include "runtime/hal/cpu/probe/StreamReaders.h"
 
 #include <algorithm>
@@ -40,8 +41,8 @@ MemoryReaders::over(uint32_t threads,
     }
   }
   if (made->parts.front().empty()) {
-    return doesNotFitError("reading memory with " + std::to_string(threads) +
-                           " threads needs a range of at least " +
+    return doesNotFitError("reading memory with " + countOf(threads, "thread") +
+                           " needs a range of at least " +
                            std::to_string(threads * kStreamPageBytes) +
                            " bytes, but no range is that large");
   }
