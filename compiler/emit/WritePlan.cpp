@@ -6,6 +6,7 @@
 #include "formats/plan/FatPlan.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanEncode.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -145,10 +146,11 @@ struct SegmentFacts {
   Status check(const std::vector<SegmentContent> &contents) const {
     const size_t weights = kinds.size() - reserved.size();
     if (!weightless && weights != contents.size()) {
-      return internalError(
-          "the plan has " + std::to_string(weights) +
-          " segments of weights and tables, but contents were given for " +
-          std::to_string(contents.size()) + " segments");
+      return internalError("the plan has " +
+                           countOf(weights, "segment of weights and tables",
+                                   "segments of weights and tables") +
+                           ", but contents were given for " +
+                           countOf(contents.size(), "segment"));
     }
     return Status::ok();
   }
@@ -157,9 +159,10 @@ struct SegmentFacts {
     return compiled == reserved.size()
                ? Status::ok()
                : internalError("the plan has " +
-                               std::to_string(reserved.size()) +
-                               " segments of kernels, but " +
-                               std::to_string(compiled) + " were compiled");
+                               countOf(reserved.size(), "segment of kernels",
+                                       "segments of kernels") +
+                               ", but " + std::to_string(compiled) +
+                               " were compiled");
   }
 
   uint64_t total = 0; ///< bytes of all segments

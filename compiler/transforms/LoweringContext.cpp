@@ -1,5 +1,6 @@
 //===- LoweringContext.cpp - buffers and tensors of lowered steps ---------===//
 #include "compiler/transforms/LoweringContext.h"
+#include "formats/support/CountText.h"
 
 using namespace mlir;
 using namespace air::ir::plan;
@@ -40,12 +41,11 @@ std::string LoweringContext::nameOf(DType dtype) {
 Status LoweringContext::checkCache(AttnInOp op) {
   if (op.getKvHeads() != kv.getHeads() || op.getHeadDim() != kv.getHeadDim()) {
     return unsupportedError(
-        "the layer has " + std::to_string(op.getKvHeads()) + " KV heads of " +
-        std::to_string(op.getHeadDim()) +
-        " elements, but the model's KV cache has " +
-        std::to_string(kv.getHeads()) + " KV heads of " +
-        std::to_string(kv.getHeadDim()) +
-        " elements; layers of different shapes are not supported");
+        "the layer has " + countOf(op.getKvHeads(), "KV head") + " of " +
+        countOf(op.getHeadDim(), "element") +
+        ", but the model's KV cache has " + countOf(kv.getHeads(), "KV head") +
+        " of " + countOf(kv.getHeadDim(), "element") +
+        "; layers of different shapes are not supported");
   }
   if (!op.getRopeAttr()) {
     return unsupportedError("attention without rotary positions is not "

@@ -4,6 +4,7 @@
 #include "compiler/dialect/plan/PlanDialect.h"
 #include "compiler/transforms/DecodeArithmetic.h"
 #include "compiler/transforms/GpuDemand.h"
+#include "formats/support/CountText.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -249,7 +250,7 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   ProgramOp prompt = programFor(module, needs.promptTokens);
   if (!prompt) {
     return internalError("no program runs batches of " +
-                         std::to_string(needs.promptTokens) + " tokens");
+                         countOf(needs.promptTokens, "token"));
   }
   // For each position up to the token's own, attention computes the product of
   // query and key and adds the weighted value to the result: 4 operations per

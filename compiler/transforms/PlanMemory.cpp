@@ -4,6 +4,7 @@
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/abi/KernelAbi.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 using namespace mlir;
 using namespace air::ir::plan;
@@ -60,9 +61,9 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
           bytes ? checkedMul(*bytes, buffer.getRowElements()) : std::nullopt;
       if (!bytes || *bytes > INT64_MAX) {
         return doesNotFitError("buffer '" + buffer.getSymName().str() +
-                               "' of " + std::to_string(rows) + " rows of " +
-                               std::to_string(buffer.getRowElements()) +
-                               " floats is larger than 2^63 bytes");
+                               "' of " + countOf(rows, "row") + " of " +
+                               countOf(buffer.getRowElements(), "float") +
+                               " is larger than 2^63 bytes");
       }
       indexOf[buffer.getSymNameAttr()] =
           static_cast<uint32_t>(problem.buffers.size());

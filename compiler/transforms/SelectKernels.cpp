@@ -7,6 +7,7 @@
 #include "compiler/transforms/TargetAttr.h"
 #include "formats/abi/KernelAbi.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include "llvm/ADT/StringExtras.h"
 
@@ -234,8 +235,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     }
     return usageError("--cpu-layers is " + std::to_string(cpuLayers) +
                       ", but the model has " +
-                      std::to_string(hyperparameters.getLayers()) +
-                      " layers, at least one of which must be computed by the "
+                      countOf(hyperparameters.getLayers(), "layer") +
+                      ", at least one of which must be computed by the "
                       "GPU; give a smaller number, or a target without a GPU");
   }
 
@@ -383,8 +384,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     uint64_t sequences = slots != 0 ? slots : 1;
     constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
     if (context == 0 || context > kMost || sequences > kMost) {
-      return usageError("the context is " + std::to_string(context) +
-                        " tokens and the number of slots is " +
+      return usageError("the context is " + countOf(context, "token") +
+                        " and the number of slots is " +
                         std::to_string(sequences) + "; both must be 1 to " +
                         std::to_string(kMost));
     }
@@ -436,8 +437,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     }
     if (!bytes || *bytes > std::numeric_limits<int64_t>::max()) {
       return doesNotFitError("a KV cache of " + std::to_string(sequences) +
-                             " x " + std::to_string(context) +
-                             " tokens is larger than 2^63 bytes; choose a "
+                             " x " + countOf(context, "token") +
+                             " is larger than 2^63 bytes; choose a "
                              "smaller --ctx or --slots");
     }
     return KvOp::create(

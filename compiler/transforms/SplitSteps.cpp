@@ -17,6 +17,7 @@
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/plan/TileRows.h"
 #include "formats/support/CheckedMath.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 
@@ -88,8 +89,8 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
       steps.emplace_back(own.begin(), own.end());
       if (steps.back().size() != steps.front().size()) {
         return internalError("program '" + program.getSymName().str() +
-                             "' has " + std::to_string(steps.back().size()) +
-                             " steps, but the first program has " +
+                             "' has " + countOf(steps.back().size(), "step") +
+                             ", but the first program has " +
                              std::to_string(steps.front().size()));
       }
     }

@@ -9,6 +9,7 @@
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "formats/abi/KernelAbi.h"
+#include "formats/support/CountText.h"
 
 #include <map>
 #include <set>
@@ -85,8 +86,8 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
           *buffer.getBytes() < needed) {
         return verificationError(
             "buffer '" + name + "' has " + std::to_string(*buffer.getBytes()) +
-            " bytes, but must hold " + std::to_string(rows) + " rows of " +
-            std::to_string(buffer.getRowElements()) + " floats");
+            " bytes, but must hold " + countOf(rows, "row") + " of " +
+            countOf(buffer.getRowElements(), "float"));
       }
       indexOf.emplace(name, static_cast<uint32_t>(indexOf.size()));
       problem.buffers.push_back({name, needed, buffer.getIsOutput()});
@@ -126,9 +127,9 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
               most[found->first] < programTokens) {
             status = verificationError(
                 "buffer '" + found->first + "' has rows for at most " +
-                std::to_string(most[found->first]) +
-                " tokens, but a program for up to " +
-                std::to_string(programTokens) + " tokens binds it");
+                countOf(most[found->first], "token") +
+                ", but a program for up to " + countOf(programTokens, "token") +
+                " binds it");
             return;
           }
           bool reads = binding.getAccess() == Access::Read ||

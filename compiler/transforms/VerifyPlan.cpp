@@ -15,6 +15,7 @@
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/StepNeeds.h"
 #include "compiler/transforms/TargetAttr.h"
+#include "formats/support/CountText.h"
 
 #include <algorithm>
 #include <map>
@@ -51,19 +52,19 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (program.getMinTokens() != next) {
         return verificationError("program '" + program.getSymName().str() +
                                  "' is for batches of " +
-                                 std::to_string(program.getMinTokens()) +
-                                 " tokens or more; its smallest batch must "
+                                 countOf(program.getMinTokens(), "token") +
+                                 " or more; its smallest batch must "
                                  "have " +
-                                 std::to_string(next) + " tokens");
+                                 countOf(next, "token"));
       }
       next = program.getMaxTokens() + 1;
     }
     for (LimitsOp limits : getOperation().getOps<LimitsOp>()) {
       if (next != limits.getMaxTokens() + 1) {
-        return verificationError("programs end at " + std::to_string(next - 1) +
-                                 " tokens, but batches may have up to " +
-                                 std::to_string(limits.getMaxTokens()) +
-                                 " tokens");
+        return verificationError("programs end at " +
+                                 countOf(next - 1, "token") +
+                                 ", but batches may have up to " +
+                                 countOf(limits.getMaxTokens(), "token"));
       }
     }
     return Status::ok();
@@ -473,9 +474,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return entries.size() == named.size()
                ? Status::ok()
                : verificationError("the executable has " +
-                                   std::to_string(entries.size()) +
-                                   " entries, but dispatches name " +
-                                   std::to_string(named.size()) + " kernels");
+                                   countOf(entries.size(), "entry", "entries") +
+                                   ", but dispatches name " +
+                                   countOf(named.size(), "kernel"));
   }
 
   /// Does for a GPU kernel what verifyDispatch() and verifyBindings() do for a
@@ -523,9 +524,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
       if (attention->tiling.tileTokens != tokens) {
         return verificationError(
             "dispatch '" + name + "' takes tiles of up to " +
-            std::to_string(attention->tiling.tileTokens) +
-            " tokens, but its program divides batches into tiles of up to " +
-            std::to_string(tokens) + " tokens; the two numbers must be equal");
+            countOf(attention->tiling.tileTokens, "token") +
+            ", but its program divides batches into tiles of up to " +
+            countOf(tokens, "token") + "; the two numbers must be equal");
       }
     }
     const uint64_t weightBytes = cuda::weightBytesRead(spec, kernel);
@@ -538,20 +539,20 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
           "dispatch '" + name + "' states that it reads " +
           std::to_string(dispatch.getWeightBytes()) +
           " bytes of weights and does " +
-          std::to_string(dispatch.getFlopsPerRow()) +
-          " operations per token in " +
-          stringifyArithmetic(dispatch.getArithmetic()).str() +
+          countOf(dispatch.getFlopsPerRow(), "operation per token",
+                  "operations per token") +
+          " in " + stringifyArithmetic(dispatch.getArithmetic()).str() +
           " arithmetic, but its kernel reads " + std::to_string(weightBytes) +
-          " bytes and does " + std::to_string(flops) +
-          " operations per token in " + stringifyArithmetic(arithmetic).str() +
-          " arithmetic");
+          " bytes and does " +
+          countOf(flops, "operation per token", "operations per token") +
+          " in " + stringifyArithmetic(arithmetic).str() + " arithmetic");
     }
     const std::vector<cuda::CudaBinding> &wanted = known->second.bindings;
     if (wanted.size() != dispatch.getBindings().size()) {
-      return verificationError("dispatch '" + name + "' has " +
-                               std::to_string(dispatch.getBindings().size()) +
-                               " bindings, but its kernel needs " +
-                               std::to_string(wanted.size()));
+      return verificationError(
+          "dispatch '" + name + "' has " +
+          countOf(dispatch.getBindings().size(), "binding") +
+          ", but its kernel needs " + std::to_string(wanted.size()));
     }
     for (size_t i = 0; i < wanted.size(); ++i) {
       auto binding = cast<BindingAttr>(dispatch.getBindings()[i]);

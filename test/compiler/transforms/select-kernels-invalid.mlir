@@ -2,7 +2,7 @@
 
 // All layers must have the same shape of KV cache.
 
-// expected-error @+1 {{step layer.0.attn_in: the layer has 2 KV heads of 16 elements, but the model's KV cache has 1 KV heads of 16 elements; layers of different shapes are not supported}}
+// expected-error @+1 {{step layer.0.attn_in: the layer has 2 KV heads of 16 elements, but the model's KV cache has 1 KV head of 16 elements; layers of different shapes are not supported}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
   plan.graph @m {

@@ -131,7 +131,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{buffer 'a' has rows for at most 1 tokens, but a program for up to 40 tokens binds it}}
+// expected-error @+1 {{buffer 'a' has rows for at most 1 token, but a program for up to 40 tokens binds it}}
 module {
   plan.limits tokens 40 outputs 1 arena 4096
   plan.buffer @a row 16 most 1 at 0 bytes 1024

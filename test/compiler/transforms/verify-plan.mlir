@@ -423,7 +423,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// expected-error @+1 {{the executable has 1 entries, but dispatches name 0 kernels}}
+// expected-error @+1 {{the executable has 1 entry, but dispatches name 0 kernels}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, features = ["avx2", "bmi2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
   plan.executable @cpu abi 1 entries ["spare"]
 }
