@@ -631,9 +631,9 @@ private:
       });
     }
     const Json *pattern = memberOf(*part, "pattern");
-    return !is(*part, "prepend", kMark) &&
+    return !is(*part, "prepend", kSpaceMark) &&
            !(pattern != nullptr && is(*pattern, "String", " ") &&
-             is(*part, "content", kMark));
+             is(*part, "content", kSpaceMark));
   }
 
   /// Whether each byte, spelled as one character, is a token of the model. If
