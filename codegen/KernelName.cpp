@@ -51,7 +51,7 @@ std::string_view opName(KernelOp op) {
 
 std::string_view activationName(Activation format) {
   constexpr std::array<std::string_view, kActivationCount> kNames = {
-      "f32", "f32x16", "i8x2", "i8", "i8grid", "i8wide", "bf16x32"};
+      "f32", "f32x16", "i8x2", "i8", "i8grid", "bf16x32"};
   return kNames.at(static_cast<size_t>(format));
 }
 

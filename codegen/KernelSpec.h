@@ -121,13 +121,6 @@
 // is up to 1.25 times I8's, and so is the error: at most 1/203 of m, or
 // 2^-127 if that is larger.
 //
-// I8Wide has the same tiles as I8, but kWideBlocks blocks, the first one at a
-// multiple of kWideColumns columns, share a scale. m is then the largest |x| in
-// all of them, or in those that there are at the end of a row. Where kernels
-// round weights to 8 bits (codegen/cpu/matmul/RescaledPanel.h), the products of
-// the blocks' integers and the shared scale must be finite, which they are if
-// |x| <= 2^112.
-//
 // I8x2 stores one token after another. A token has one ActivationSection per
 // kSectionColumns columns. If k is not a multiple of kSectionColumns, the
 // blocks past k are unspecified. A block has
@@ -138,10 +131,9 @@
 // m, or 2^-127 if that is larger. This amounts to 15 bits of precision, at the
 // cost of two int8 dot products: one with high and one with low.
 //
-// In all int8 formats, a block that holds an infinity or a NaN has a NaN scale,
-// and so do the blocks that share its scale. Their integers q are then
-// unspecified, and so is everything that is computed from them: all sums of
-// such a block and, in I8 and I8Wide, its elements of
+// In all three int8 formats, a block that holds an infinity or a NaN has a NaN
+// scale. Its integers q are then unspecified, and so is everything that is
+// computed from them: all sums of the block and, in I8, its elements of
 // ActivationTile::conversions.
 //
 // A `kv` binding points at a cache's part of page 0 of its cache group.
@@ -188,22 +180,13 @@ std::string_view opName(KernelOp op);
 
 /// The formats that MatMul and GluMatMul read x in, and that PackActivations
 /// produces.
-enum class Activation : uint8_t {
-  F32,
-  F32x16,
-  I8x2,
-  I8,
-  I8Grid,
-  I8Wide,
-  BF16x32
-};
+enum class Activation : uint8_t { F32, F32x16, I8x2, I8, I8Grid, BF16x32 };
 inline constexpr size_t kActivationCount =
     static_cast<size_t>(Activation::BF16x32) + 1;
 
 /// Whether activations in this format are stored as ActivationTiles.
 constexpr bool isInt8Tiled(Activation format) {
-  return format == Activation::I8 || format == Activation::I8Grid ||
-         format == Activation::I8Wide;
+  return format == Activation::I8 || format == Activation::I8Grid;
 }
 
 constexpr bool isInt8(Activation format) {
@@ -211,14 +194,11 @@ constexpr bool isInt8(Activation format) {
 }
 
 /// The name of a format in kernel symbols: "f32", "f32x16", "i8x2", "i8",
-/// "i8grid", "i8wide" or "bf16x32".
+/// "i8grid" or "bf16x32".
 std::string_view activationName(Activation format);
 
 inline constexpr uint64_t kActivationColumns = 32; ///< columns per block
 inline constexpr uint64_t kActivationTokens = 16;  ///< tokens per token tile
-/// In I8Wide, the number of blocks that share a scale.
-inline constexpr uint64_t kWideBlocks = 2;
-inline constexpr uint64_t kWideColumns = kWideBlocks * kActivationColumns;
 /// The number of columns that one tile of PackActivations covers.
 inline constexpr uint64_t kPackColumns = 512;
 
@@ -281,8 +261,8 @@ inline constexpr int64_t kGridVectorBytes =
 /// sum of 32 finite activations is always finite.
 inline constexpr float kScaledSumDivisor = 64.0F;
 
-/// In I8, I8Grid and I8Wide: the activations of 16 tokens in one block of 32
-/// columns. Aligned to 64 bytes.
+/// In I8 and I8Grid: the activations of 16 tokens in one block of 32 columns.
+/// Aligned to 64 bytes.
 struct ActivationTile {
   int8_t q[kActivationTokens][kActivationColumns];
   float scale[kActivationTokens];
@@ -294,7 +274,7 @@ struct ActivationTile {
   /// kScaledSumDivisor.
   float scaledSums[3][kActivationTokens];
 
-  /// In I8 and I8Wide, each element is kConversionBits + biasSums[2].
+  /// In I8, each element is kConversionBits + biasSums[2].
   ///
   /// In I8Grid, each element is kGridConversionBits + e * 2^23, modulo 2^32,
   /// where e is the scale's exponent minus kGridBaseExponent. For a scale on
@@ -308,8 +288,8 @@ struct ActivationTile {
   /// In I8Grid, each element is kGridVectorBytes times the step of the token's
   /// scale (see I8Grid above); the step of a NaN scale is 0. The element is the
   /// byte offset of the vector of weight scales for this step in an int8 panel.
-  /// The elements of padding tokens are valid offsets, too. In I8 and I8Wide,
-  /// the elements are unspecified.
+  /// The elements of padding tokens are valid offsets, too. In I8, the elements
+  /// are unspecified.
   int32_t steps[kActivationTokens];
 };
 static_assert(sizeof(ActivationTile) == 1088);
@@ -328,7 +308,6 @@ constexpr uint64_t activationBlockWords(Activation format) {
     return sizeof(ActivationSection) / 4 / kSectionBlocks;
   case Activation::I8:
   case Activation::I8Grid:
-  case Activation::I8Wide:
     return sizeof(ActivationTile) / 4 / kActivationTokens;
   case Activation::BF16x32:
     return sizeof(Bf16Tile) / 4 / kActivationTokens;
@@ -353,7 +332,6 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
            (sizeof(ActivationSection) / 4);
   case Activation::I8:
   case Activation::I8Grid:
-  case Activation::I8Wide:
     return blocks * activationBlockWords(format);
   case Activation::F32:
   case Activation::F32x16:
@@ -383,8 +361,7 @@ enum class Precision : uint8_t { Float, Int15, Int8 };
 /// tokens, where float32 is as fast because memory bandwidth is the limit.
 /// Dtypes with 256-column blocks use I8Grid. With these dtypes, the measured KL
 /// divergence from a float64 evaluation stays well below llama.cpp's in spite
-/// of the larger error of I8Grid (docs/cpu-kernels.md). On targets where it is
-/// faster, bestActivation() chooses I8Wide instead of I8Grid for K-quants.
+/// of the larger error of I8Grid (docs/cpu-kernels.md).
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -478,7 +455,6 @@ inline Arithmetic arithmeticOf(const KernelSpec &spec) {
     return Arithmetic::Int15;
   case Activation::I8:
   case Activation::I8Grid:
-  case Activation::I8Wide:
     return Arithmetic::Int8;
   case Activation::BF16x32:
     return Arithmetic::BFloat16;

@@ -149,7 +149,7 @@ class Bench:
     def peak_name(self, plan):
         entries = self.inspect(plan)["executables"]
         names = [name for executable in entries for name in executable["entries"]]
-        for form, limit in ((r"i8(x2|grid|wide)?", "byte_dot"), ("bf16x32", "bf16_dot")):
+        for form, limit in ((r"i8(x2|grid)?", "byte_dot"), ("bf16x32", "bf16_dot")):
             if any(re.search(f"matmul_.*_{form}_", name) for name in names):
                 return limit
         return "fma_f32"

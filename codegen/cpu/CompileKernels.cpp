@@ -5,7 +5,6 @@
 #include "codegen/cpu/KernelRegistry.h"
 #include "codegen/cpu/decode/WeightDecoders.h"
 #include "codegen/cpu/matmul/MatMulTiling.h"
-#include "codegen/cpu/matmul/RescaledPanel.h"
 #include "formats/abi/KernelAbi.h"
 #include "formats/support/Thread.h"
 
@@ -21,7 +20,7 @@ namespace {
 /// The version of the kernels' code, which is a part of codegenFingerprint().
 /// It must be raised whenever the code or the grid of a kernel changes although
 /// its spec does not.
-constexpr unsigned kKernelSetVersion = 24;
+constexpr unsigned kKernelSetVersion = 23;
 
 struct Job {
   KernelSpec spec;
@@ -185,12 +184,6 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
   }
   KernelSpec product = spec;
   product.activation = activationFor(precision, spec.mClass, spec.dtype);
-  KernelSpec wide = product;
-  wide.activation = Activation::I8Wide;
-  if (cpu && product.activation == Activation::I8Grid &&
-      usesRescaledPanels(wide, cpu->isa)) {
-    product.activation = Activation::I8Wide;
-  }
   const bool isWorthIt = cpu && isFaster(product, cpu->isa) &&
                          (product.activation != Activation::BF16x32 ||
                           affordsBf16(product, cpu->isa));

@@ -283,11 +283,9 @@ void round(std::span<const float> columns, float inverse, Quantized &block) {
   }
 }
 
-/// Quantises a block whose scale follows from the magnitudes in `scaled`.
-Quantized quantize(std::span<const float> columns, float most,
-                   std::span<const float> scaled) {
+Quantized quantize(std::span<const float> columns, float most) {
   Quantized block;
-  const float largest = largestOf(scaled);
+  const float largest = largestOf(columns);
   if (std::isnan(largest)) {
     block.scale = largest;
   } else {
@@ -333,8 +331,8 @@ std::vector<ActivationSection> quantizeToSections(std::span<const float> x,
   const uint64_t rowSections = (k + kSectionColumns - 1) / kSectionColumns;
   std::vector<ActivationSection> sections(x.size() / k * rowSections);
   for (uint64_t i = 0; i < x.size(); i += kActivationColumns) {
-    const auto columns = x.subspan(i, kActivationColumns);
-    const Quantized made = quantize(columns, 127 * 128, columns);
+    const Quantized made =
+        quantize(x.subspan(i, kActivationColumns), 127 * 128);
     const uint64_t column = i % k;
     ActivationSection &section =
         sections[i / k * rowSections + column / kSectionColumns];
@@ -365,13 +363,8 @@ std::vector<ActivationTile> quantizeToTiles(std::span<const float> x,
       const auto columns =
           x.subspan(row * k + i * kActivationColumns, kActivationColumns);
       const bool isGrid = format == Activation::I8Grid;
-      const uint64_t together = format == Activation::I8Wide ? kWideBlocks : 1;
-      const uint64_t first = i / together * together;
-      const uint64_t count = std::min(together, blocks - first);
-      const auto scaled = x.subspan(row * k + first * kActivationColumns,
-                                    count * kActivationColumns);
       const Quantized made =
-          isGrid ? quantizeOnGrid(columns) : quantize(columns, 127, scaled);
+          isGrid ? quantizeOnGrid(columns) : quantize(columns, 127);
       ActivationTile &tile = tiles[row / kActivationTokens * blocks + i];
       const uint64_t token = row % kActivationTokens;
       std::copy_n(made.q, kActivationColumns, tile.q[token]);

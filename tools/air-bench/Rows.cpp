@@ -240,7 +240,7 @@ void RowMaker::make(const KernelRow &kernel) {
   case KernelOp::PackActivations:
     for (Activation format :
          {Activation::F32x16, Activation::I8x2, Activation::I8,
-          Activation::I8Grid, Activation::I8Wide, Activation::BF16x32}) {
+          Activation::I8Grid, Activation::BF16x32}) {
       for (uint64_t width : kWidths) {
         KernelSpec spec;
         spec.activation = format;

@@ -67,7 +67,7 @@ std::vector<Variant> variantsOf(const KernelSpec &spec,
   };
   for (Activation format :
        {Activation::F32, Activation::F32x16, Activation::I8x2, Activation::I8,
-        Activation::I8Grid, Activation::I8Wide, Activation::BF16x32}) {
+        Activation::I8Grid, Activation::BF16x32}) {
     KernelSpec varied = spec;
     varied.activation = format;
     const bool isMeant =
@@ -76,9 +76,7 @@ std::vector<Variant> variantsOf(const KernelSpec &spec,
         format == codegen::activationFor(codegen::Precision::Int15, spec.mClass,
                                          spec.dtype) ||
         format == codegen::activationFor(codegen::Precision::Int8, spec.mClass,
-                                         spec.dtype) ||
-        format ==
-            codegen::bestActivation(spec, target, codegen::Precision::Int8);
+                                         spec.dtype);
     if (format != spec.activation && isMeant) {
       add(std::string(codegen::activationName(format)), varied);
     }

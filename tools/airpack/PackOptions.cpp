@@ -27,15 +27,14 @@ cli::Command packCommand() {
   kvType.choices = {"f16", "f32"};
   cli::Option activations = makeOption(
       "--activations", "", ValueKind::Choice, "FORMAT",
-      "The least exact activation format that matrix multiplications may "
-      "use: float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8). "
-      "Integers come in blocks of 32 or 64 with one scale per block, and "
-      "need quantised weights and a target with dot products of bytes; "
-      "8-bit integers are used only for several tokens at a time. For BF16 "
-      "weights, i8 allows bfloat16 for 9 or more tokens at a time on "
-      "targets with dot products of bfloat16 numbers. For more than 16 "
-      "tokens at a time, i8 also allows the weights of Q2_K to Q6_K to be "
-      "rounded to 8 bits with one scale per 256.",
+      "The least exact activation format that matrix multiplications may use: "
+      "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8). Integers "
+      "come in blocks of 32 with one scale per block, and need quantised "
+      "weights and a target with dot products of bytes; 8-bit integers are "
+      "used "
+      "only for several tokens at a time. For BF16 weights, i8 allows bfloat16 "
+      "for 9 or more tokens at a time on targets with dot products of bfloat16 "
+      "numbers.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option codec = makeOption(

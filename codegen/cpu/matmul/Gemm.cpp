@@ -28,7 +28,6 @@
 #include "codegen/cpu/matmul/Bf16Dot.h"
 #include "codegen/cpu/matmul/Int8Panel.h"
 #include "codegen/cpu/matmul/MatMulEmitter.h"
-#include "codegen/cpu/matmul/RescaledPanel.h"
 #include "codegen/cpu/matmul/WeightPanel.h"
 #include "formats/support/CheckedMath.h"
 
@@ -202,13 +201,9 @@ void GemmEmitter::multiplyPart(const Part &part) {
   };
   if (isInt8Tiled(spec.activation)) {
     Int8PanelLayout layout = int8PanelLayout(spec);
-    layout.isRescaled = usesRescaledPanels(spec, b.isa());
     eachPanel(part, [&](const RowBlockReader &weights, Value panel) {
-      Int8PanelSink sink(b, panel, layout);
+      Int8PanelSink sink(b, panel, int8PanelLayout(spec));
       decode(weights, sink);
-      if (layout.isRescaled) {
-        rescalePanel(b, sink.layout(), panel, part.columns);
-      }
       layout = sink.layout();
     });
     const bool isInTiles = b.isa().hasAmxInt8 && layout.columns == kColumns;
@@ -218,10 +213,6 @@ void GemmEmitter::multiplyPart(const Part &part) {
       if (isInTiles) {
         multiplyInt8Amx(b, allPanels(), layout, from, tile, sums, part.columns,
                         panelOf(microRowBlocks), next);
-      } else if (layout.isRescaled) {
-        multiplyRescaled(b, allPanels(), layout, microTokens, from, tile,
-                         tokenBytes * kTokens, panelOf(microRowBlocks), sums,
-                         part.columns, next);
       } else {
         multiplyInt8(b, allPanels(), layout, microTokens, from, tile,
                      tokenBytes * kTokens, panelOf(microRowBlocks), sums,

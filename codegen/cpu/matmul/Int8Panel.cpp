@@ -88,7 +88,7 @@ void Int8PanelSink::beginGroup(int64_t first, [[maybe_unused]] int64_t count,
 
 void Int8PanelSink::bytes(int64_t column, Value word, int64_t bits, int bias) {
   const int whole = targetInt8Bias(b.isa());
-  if (whole != 0 && bias != 0 && bias != whole && !made.isRescaled) {
+  if (whole != 0 && bias != 0 && bias != whole) {
     word = b.add(
         word, b.constant(word.getType(), int64_t{bias - whole} * 0x01010101));
     bits = 8;

@@ -57,8 +57,6 @@ struct Int8PanelLayout {
   /// exact.
   bool hasShortScales = false;
   bool hasOffset = false;
-  /// Whether rescalePanel() (RescaledPanel.h) converts the panel.
-  bool isRescaled = false;
   /// How many bits of a weight's byte are in use, and what is added to the
   /// value of these bits to get the weight. Both are set by the decoder of the
   /// dtype, and have the same meaning as in Int8Sink::bytes().

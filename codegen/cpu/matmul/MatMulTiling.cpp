@@ -4,7 +4,6 @@
 #include "codegen/cpu/decode/WeightDecoders.h"
 #include "codegen/cpu/matmul/AmxGemm.h"
 #include "codegen/cpu/matmul/Bf16Dot.h"
-#include "codegen/cpu/matmul/RescaledPanel.h"
 #include "codegen/cpu/matmul/WeightPanel.h"
 #include "formats/support/CheckedMath.h"
 
@@ -249,9 +248,7 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
     const bool isAmxInt8 =
         isInt8Tiles && isa.hasAmxInt8 &&
         form.columns == static_cast<int64_t>(kActivationColumns);
-    tiling.dotBytes = isAmxInt8 ? tiling.microRowBlocks * kAmxDotBytes
-                      : usesRescaledPanels(spec, isa)
-                          ? rescaledStartBytes(tiling.panelColumns)
+    tiling.dotBytes = isAmxInt8     ? tiling.microRowBlocks * kAmxDotBytes
                       : isInt8Tiles ? int8StartBytes(form, tiling.panelColumns)
                                     : 0;
     if (hasPrefetches(spec)) {

@@ -21,7 +21,6 @@ namespace {
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kHalf = kColumns / 2;
-constexpr auto kTileBytes = static_cast<int64_t>(sizeof(ActivationTile));
 constexpr int64_t kInfinityBits = 0x7F800000;
 /// The bits of the smallest magnitude that bfloat16 rounds to infinity.
 constexpr int64_t kRoundsToInfinity = 0x7F7F8000;
@@ -199,26 +198,25 @@ void emitBlocks(KernelBuilder &b, const KernelSpec &spec) {
 
 // ---- other formats: kPackColumns columns of 16 tokens per tile --------------
 
-/// Packs `blocks` blocks of up to 16 tokens, which share one scale per token.
-/// `x` points at the first token; rows are `rowBytes` apart. The scales and
-/// other numbers that a tile stores per token are computed for all 16 tokens at
-/// once, padding included. Before that, their fields in the tile hold
-/// intermediate results.
-void writeTiles(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
-                Value tokens, Value firstTile, int64_t blocks) {
+/// Packs a block of up to 16 tokens. `x` points at the first token; rows are
+/// `rowBytes` apart. The scales and other numbers that the tile stores per
+/// token are computed for all 16 tokens at once, padding included. Before that,
+/// their fields in the tile hold intermediate results.
+void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
+               Value tokens, Value tile) {
   const bool isGrid = format == Activation::I8Grid;
-  Value tile = firstTile;
   auto field = [&](size_t at, int64_t part = 0) {
     return b.offset(tile, static_cast<int64_t>(at) + part * 4 * kTokens);
   };
   auto integersAt = [&](Value at) {
     return b.load(b.vec(b.i32(), kTokens), at, 64);
   };
-  auto blockAt = [&](Value from, int64_t block) {
-    return b.offset(from, block * 4 * kColumns);
-  };
   Value largest = field(offsetof(ActivationTile, steps));
   Value inverses = field(offsetof(ActivationTile, scaledSums));
+  std::array<Value, 2> sums;
+  for (int64_t half = 0; half < 2; ++half) {
+    sums[half] = field(offsetof(ActivationTile, biasSums), half);
+  }
   auto eachToken = [&](llvm::function_ref<void(Value, Value)> body) {
     b.loop(b.i64(0), tokens, b.i64(1),
            [&](Value token) { body(token, b.element(x, token, rowBytes)); });
@@ -226,59 +224,43 @@ void writeTiles(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
   // Padding tokens count as zeros, so that their scales are on the grid.
   b.store(b.zero(b.vec(b.i32(), kTokens)), largest, 64);
   eachToken([&](Value token, Value from) {
-    Value bits;
-    for (int64_t block = 0; block < blocks; ++block) {
-      for (int64_t at = 0; at < 4 * kColumns; at += kLine) {
-        b.prefetch(b.offset(blockAt(from, block), kAheadBytes + at));
-      }
-      Value ofBlock = loadBlock(b, blockAt(from, block)).bits;
-      bits = bits ? b.max(bits, ofBlock) : ofBlock;
+    for (int64_t at = 0; at < 4 * kColumns; at += kLine) {
+      b.prefetch(b.offset(from, kAheadBytes + at));
     }
-    b.store(bits, b.element(largest, token, 4), 4);
+    b.store(loadBlock(b, from).bits, b.element(largest, token, 4), 4);
   });
   Value bits = integersAt(largest);
   const Scale made = isGrid ? gridScale(b, bits) : exactScale(b, bits, kMost);
   b.store(made.inverse, inverses, 64);
   eachToken([&](Value token, Value from) {
     Value inverse = b.load(b.f32(), b.element(inverses, token, 4), 4);
-    for (int64_t half = 0; half < 2 * blocks; ++half) {
-      Value to = b.offset(firstTile, half / 2 * kTileBytes);
+    for (int64_t half = 0; half < 2; ++half) {
       Value values =
           b.load(b.vec(b.f32(), kHalf), b.offset(from, half * kHalf * 4), 4);
       Value q = quantize(b, values, inverse);
       b.store(b.truncate(q, b.i8()),
-              b.offset(b.element(to, token, kColumns), half % 2 * kHalf), 16);
-      Value sums = b.offset(
-          to, static_cast<int64_t>(offsetof(ActivationTile, biasSums)) +
-                  half % 2 * 4 * kTokens);
-      b.store(b.sumLanes(q), b.element(sums, token, 4), 4);
+              b.offset(b.element(tile, token, kColumns), half * kHalf), 16);
+      b.store(b.sumLanes(q), b.element(sums[half], token, 4), 4);
     }
   });
-  for (int64_t block = 0; block < blocks; ++block) {
-    tile = b.offset(firstTile, block * kTileBytes);
-    b.store(made.scale, field(offsetof(ActivationTile, scale)), 64);
-    std::array<Value, 3> all = {
-        integersAt(field(offsetof(ActivationTile, biasSums), 0)),
-        integersAt(field(offsetof(ActivationTile, biasSums), 1)),
-        {}};
-    all[2] = b.add(all[0], all[1]);
-    Value sumScale = b.mul(
-        made.scale, b.constant(made.scale.getType(), 1.0 / kScaledSumDivisor));
-    for (int64_t i = 0; i < 3; ++i) {
-      b.store(b.negate(b.shiftLeft(all[i], 7)),
-              field(offsetof(ActivationTile, biasSums), i), 64);
-      b.store(b.mul(sumScale, b.signedToFloat(all[i], b.f32())),
-              field(offsetof(ActivationTile, scaledSums), i), 64);
-    }
-    if (!isGrid) {
-      Value start = b.constant(bits.getType(), int64_t{kConversionBits});
-      b.store(b.sub(start, b.shiftLeft(all[2], 7)),
-              field(offsetof(ActivationTile, conversions)), 64);
-    } else {
-      b.store(made.conversion, field(offsetof(ActivationTile, conversions)),
-              64);
-      b.store(made.step, field(offsetof(ActivationTile, steps)), 64);
-    }
+  b.store(made.scale, field(offsetof(ActivationTile, scale)), 64);
+  std::array<Value, 3> all = {integersAt(sums[0]), integersAt(sums[1]), {}};
+  all[2] = b.add(all[0], all[1]);
+  Value sumScale = b.mul(
+      made.scale, b.constant(made.scale.getType(), 1.0 / kScaledSumDivisor));
+  for (int64_t i = 0; i < 3; ++i) {
+    b.store(b.negate(b.shiftLeft(all[i], 7)),
+            field(offsetof(ActivationTile, biasSums), i), 64);
+    b.store(b.mul(sumScale, b.signedToFloat(all[i], b.f32())),
+            field(offsetof(ActivationTile, scaledSums), i), 64);
+  }
+  if (!isGrid) {
+    Value start = b.constant(bits.getType(), int64_t{kConversionBits});
+    b.store(b.sub(start, b.shiftLeft(all[2], 7)),
+            field(offsetof(ActivationTile, conversions)), 64);
+  } else {
+    b.store(made.conversion, field(offsetof(ActivationTile, conversions)), 64);
+    b.store(made.step, field(offsetof(ActivationTile, steps)), 64);
   }
 }
 
@@ -424,30 +406,8 @@ void transposeColumns(KernelBuilder &b, const KernelSpec &spec, Value x,
   }
 }
 
-/// Packs columns [first, last) of up to 16 tokens into ActivationTiles.
-void packBytes(KernelBuilder &b, const KernelSpec &spec, Value x, Value first,
-               Value last, Value tokens, Value packed) {
-  const auto k = static_cast<int64_t>(spec.k);
-  const auto together = static_cast<int64_t>(
-      spec.activation == Activation::I8Wide ? kWideBlocks : 1);
-  const int64_t step = together * kColumns;
-  b.loop(first, last, b.i64(step), [&](Value column) {
-    Value tiles = b.element(packed, b.div(column, b.i64(kColumns)), kTileBytes);
-    auto write = [&](int64_t blocks) {
-      writeTiles(b, spec.activation, b.element(x, column, 4), k * 4, tokens,
-                 tiles, blocks);
-    };
-    if (k % step == 0) {
-      write(together);
-      return;
-    }
-    b.ifThenElse(
-        b.less(column, b.i64(k / step * step)), [&] { write(together); },
-        [&] { write(k % step / kColumns); });
-  });
-}
-
 void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
+  const bool isBytes = isInt8Tiled(spec.activation);
   const auto k = static_cast<int64_t>(spec.k);
   const auto parts = static_cast<int64_t>(ceilDiv(spec.k, kPackColumns));
   const auto tokenBytes =
@@ -470,13 +430,15 @@ void emitTiles(KernelBuilder &b, const KernelSpec &spec) {
       writeMultipliers(b, x, first, last, k, tokens,
                        b.offset(packed, kTokens * (tokenBytes - 4)));
     }
-    if (isInt8Tiled(spec.activation)) {
-      packBytes(b, spec, x, first, last, tokens, packed);
-      return;
-    }
     b.loop(first, last, b.i64(kColumns), [&](Value column) {
       Value block =
-          b.element(packed, b.div(column, b.i64(kColumns)), sizeof(Bf16Tile));
+          b.element(packed, b.div(column, b.i64(kColumns)),
+                    isBytes ? sizeof(ActivationTile) : sizeof(Bf16Tile));
+      if (isBytes) {
+        writeTile(b, spec.activation, b.element(x, column, 4), k * 4, tokens,
+                  block);
+        return;
+      }
       b.loop(b.i64(0), tokens, b.i64(1), [&](Value i) {
         Value from = b.element(b.element(x, column, 4), i, k * 4);
         Value to = b.element(block, i, 2 * kColumns);

@@ -3,7 +3,6 @@
 
 #include "codegen/cpu/matmul/Bf16Dot.h"
 #include "codegen/cpu/matmul/MatMulTiling.h"
-#include "codegen/cpu/matmul/RescaledPanel.h"
 #include "formats/support/CheckedMath.h"
 #include "test/codegen/cpu/matmul/ActivationRange.h"
 
@@ -12,7 +11,6 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 namespace air::codegen::test {
 
@@ -163,6 +161,241 @@ void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
   }
 }
 
+// One token's block of 32 columns in any of the int8 activation formats. If the
+// scale is NaN, `q` and the sums are unspecified (codegen/KernelSpec.h).
+struct PackedBlock {
+  std::vector<int> q;
+  float scale;
+  std::vector<int32_t> sums;
+  std::vector<float> scaledSums;
+  // In formats other than I8Grid, `step` and `conversion` are 0.
+  int32_t step;
+  int32_t conversion; ///< in I8Grid, off the grid if the scale is NaN
+
+  bool isAs(const PackedBlock &want) const {
+    if (std::isnan(want.scale)) {
+      return std::isnan(scale) && step == want.step &&
+             conversion == want.conversion;
+    }
+    return q == want.q &&
+           std::bit_cast<uint32_t>(scale) ==
+               std::bit_cast<uint32_t>(want.scale) &&
+           sums == want.sums && scaledSums == want.scaledSums &&
+           step == want.step && conversion == want.conversion;
+  }
+};
+
+PackedBlock blockOf(const ActivationSection &section, uint64_t block) {
+  PackedBlock packed = {{}, section.scale[block], {}, {}, 0, 0};
+  for (const auto &sums : section.negatedSums) {
+    packed.sums.push_back(sums[block]);
+  }
+  const auto &[high, low] = section.bytes[kSectionBlocks - 1 - block];
+  for (uint64_t i = 0; i < kActivationColumns; ++i) {
+    packed.q.push_back(high[i]);
+    packed.q.push_back(low[i]);
+  }
+  return packed;
+}
+
+PackedBlock blockOf(const ActivationTile &tile, uint64_t token,
+                    Activation format) {
+  PackedBlock packed = {{std::begin(tile.q[token]), std::end(tile.q[token])},
+                        tile.scale[token],
+                        {},
+                        {},
+                        0,
+                        0};
+  for (int part = 0; part < 3; ++part) {
+    packed.sums.push_back(tile.biasSums[part][token]);
+    packed.scaledSums.push_back(tile.scaledSums[part][token]);
+  }
+  packed.sums.push_back(tile.conversions[token]);
+  if (format == Activation::I8Grid) {
+    packed.step = tile.steps[token];
+    packed.conversion = tile.conversions[token];
+  }
+  return packed;
+}
+
+template <typename Record> std::vector<Record> recordsOf(const Bytes &bytes) {
+  std::vector<Record> records(bytes.size() / sizeof(Record));
+  if (!records.empty()) {
+    std::memcpy(records.data(), bytes.data(), records.size() * sizeof(Record));
+  }
+  return records;
+}
+
+std::string compareTokens(const Bytes &got, Activation format, const Floats &x,
+                          uint64_t k) {
+  const uint64_t rows = x.size() / k;
+  const uint64_t blocks = k / kActivationColumns;
+  const auto wrong = [](uint64_t row, uint64_t at) {
+    return "row " + std::to_string(row) + ", " + std::to_string(at) +
+           " is not as defined";
+  };
+  if (format == Activation::F32x16) {
+    const Floats packed = floatsOf(got);
+    for (uint64_t i = 0; i < x.size(); ++i) {
+      const uint64_t row = i / k;
+      const float value =
+          packed[(row / kActivationTokens * k + i % k) * kActivationTokens +
+                 row % kActivationTokens];
+      if (std::bit_cast<uint32_t>(value) != std::bit_cast<uint32_t>(x[i])) {
+        return wrong(row, i % k);
+      }
+    }
+    return "";
+  }
+  if (format == Activation::BF16x32) {
+    // Compares all blocks of a row, including the zeros that pad its last
+    // block.
+    const auto want = reference::roundToBf16(x, k);
+    const uint64_t tileBlocks = ceilDiv(k, kActivationColumns);
+    const uint64_t blocksBytes = tileBlocks * sizeof(Bf16Tile);
+    const uint64_t tileBytes = blocksBytes + kActivationTokens * sizeof(float);
+    for (uint64_t row = 0; row < rows; ++row) {
+      const uint64_t token = row % kActivationTokens;
+      const uint8_t *tile = got.data() + row / kActivationTokens * tileBytes;
+      float factor = 0;
+      std::memcpy(&factor, tile + blocksBytes + token * sizeof(float),
+                  sizeof(float));
+      if (factor != want.factors[row]) {
+        return "the factor of row " + std::to_string(row) +
+               " is not as defined";
+      }
+      for (uint64_t i = 0; i < tileBlocks; ++i) {
+        Bf16Tile packed;
+        std::memcpy(&packed, tile + i * sizeof(Bf16Tile), sizeof(Bf16Tile));
+        if (!std::ranges::equal(
+                packed.value[token],
+                want.tiles[row / kActivationTokens * tileBlocks + i]
+                    .value[token])) {
+          return wrong(row, i);
+        }
+      }
+    }
+    return "";
+  }
+  const auto gotSections = recordsOf<ActivationSection>(got);
+  const auto gotTiles = recordsOf<ActivationTile>(got);
+  const auto wantSections = reference::quantizeToSections(x, k);
+  const uint64_t rowSections = ceilDiv(k, kSectionColumns);
+  const auto wantTiles = reference::quantizeToTiles(x, k, format);
+  for (uint64_t i = 0; i < rows * blocks; ++i) {
+    const uint64_t row = i / blocks;
+    const uint64_t tile = row / kActivationTokens * blocks + i % blocks;
+    const uint64_t token = row % kActivationTokens;
+    const uint64_t section = row * rowSections + i % blocks / kSectionBlocks;
+    const uint64_t place = i % blocks % kSectionBlocks;
+    const bool isSame = isInt8Tiled(format)
+                            ? blockOf(gotTiles[tile], token, format)
+                                  .isAs(blockOf(wantTiles[tile], token, format))
+                            : blockOf(gotSections[section], place)
+                                  .isAs(blockOf(wantSections[section], place));
+    if (!isSame) {
+      return wrong(row, i % blocks);
+    }
+  }
+  return "";
+}
+
+void addPackActivations(std::vector<KernelCase> &cases, Activation format,
+                        uint64_t width, RowsFrom from, Random &random) {
+  constexpr uint64_t kBlock = kActivationColumns;
+  KernelCase test;
+  test.spec.op = KernelOp::PackActivations;
+  test.spec.activation = format;
+  test.spec.k = width;
+  test.spec.rowsFrom = from;
+  const uint64_t tokens = 24 + random() % 23;
+  test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
+  test.label = labelOf(test.spec, tokens);
+  const uint64_t rows =
+      from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
+  Floats x = randomFloats(random, rows * width, 3.0F);
+  // The first block of row i contains marked[i]. These values cover both signs,
+  // ties, zeros, subnormals, the largest finite value, non-finite values, and
+  // blocks whose scale is just inside or just outside the range of I8Grid.
+  const float marked[] = {-100.0F,     1e30F,         0x1p-119F,
+                          0x1p-112F,   1e-42F,        FLT_MAX,
+                          INFINITY,    -INFINITY,     NAN,
+                          127 * 128,   127.0F,        0.0F,
+                          0x1p50F,     127 * 0x1p44F, 127 * 0x1p-64F,
+                          127 * 1.75F, 127 * 1.7501F, 127 * 0x1.fp-65F,
+                          FLT_MIN,     FLT_TRUE_MIN};
+  if (format == Activation::BF16x32) {
+    // These are the bits of numbers halfway between two bfloat16 numbers, which
+    // must round to even, and of numbers next to them. Some are subnormal, and
+    // others would overflow or are NaN.
+    const uint32_t bits[] = {0x3F808000, 0x3F818000, 0x3F808001, 0x3F817FFF,
+                             0xBF818000, 0x00008000, 0x7F7F8000, 0x7F800001,
+                             0xFFC00000, 0x00018000, 0x80000001, 0x7FFFFFFF};
+    for (size_t i = 0; i < std::size(bits); ++i) {
+      x[i * 5 % x.size()] = std::bit_cast<float>(bits[i]);
+    }
+  }
+  for (uint64_t row = 0;
+       width >= kBlock && row < std::min<uint64_t>(rows, std::size(marked));
+       ++row) {
+    float *block = x.data() + row * width;
+    const float mark = marked[row];
+    for (uint64_t j = 0; j < kBlock; ++j) {
+      // One value of the block becomes `mark` below. The others depend on it.
+      // If it is infinite or NaN, or if |mark| <= 1, they are mark / 4. If it
+      // is 127 or 127 * 128, the block has a scale of 1 in one of the formats,
+      // and they are multiples of 0.5, so that many lie halfway between
+      // integers. For other marks they stay random.
+      block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
+                 : mark == 127 * 128
+                     ? 0.5F * static_cast<float>(random() % 32512) - 8128
+                 : mark == 127.0F
+                     ? 0.5F * static_cast<float>(random() % 254) - 63.5F
+                     : block[j];
+    }
+    block[row % kBlock * 3 % kBlock] = mark;
+  }
+  // Makes all values tiny in every second row after those that contain marked
+  // values. Some of these rows then get one larger value.
+  for (uint64_t row = std::size(marked); row < rows; row += 2) {
+    for (uint64_t j = 0; j < width; ++j) {
+      x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;
+    }
+    if (row % 3 == 0) {
+      x[row * width + width - 1] = kTinyRow;
+    }
+  }
+  test.readsRows(x, width);
+  const uint64_t words = codegen::activationWords(format, width);
+  if (format == Activation::I8x2) {
+    test.writesRows(randomFloats(random, rows * words), words);
+  } else {
+    test.writes(bytesOf(
+        randomFloats(random, alignUp(rows, kActivationTokens) * words)));
+  }
+  test.check = [format, x, width](const std::vector<Bytes> &after) {
+    return compareTokens(after[1], format, x, width);
+  };
+  cases.push_back(std::move(test));
+}
+
+void addPackActivations(std::vector<KernelCase> &cases, Random &random) {
+  for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
+    // 544 columns are a whole tile and one more block of 32.
+    for (const uint64_t width : {32, 96, 544, 2048}) {
+      for (const Activation format :
+           {Activation::F32x16, Activation::I8x2, Activation::I8,
+            Activation::I8Grid, Activation::BF16x32}) {
+        addPackActivations(cases, format, width, from, random);
+      }
+    }
+    for (const uint64_t width : {5, 33, 530}) {
+      addPackActivations(cases, Activation::F32x16, width, from, random);
+      addPackActivations(cases, Activation::BF16x32, width, from, random);
+    }
+  }
+}
+
 // ---- matrices ---------------------------------------------------------------
 
 // For each result of a matmul, the sum over its terms of |x| times the largest
@@ -278,45 +511,14 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
 Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
-    // With I8Wide, kernels may round weights to 8 bits (RescaledPanel.h). The
-    // largest weight that a block can represent may exceed the largest one that
-    // it has, but hardly by a half, so that the error of a weight is below
-    // 1/127 of that.
-    const double rounding =
-        spec.activation == Activation::I8Wide ? 1.0 / 127 : 24 * kEpsilon;
-    return scaled(blockMagnitude(x, w, spec.n, spec.k, block), rounding, 0);
+    return scaled(blockMagnitude(x, w, spec.n, spec.k, block), 24 * kEpsilon,
+                  0);
   }
   const uint64_t chain =
       std::min(spec.k, kBf16PanelColumns) + ceilDiv(spec.k, kBf16PanelColumns);
   return scaled(reference::matMulMagnitude(x, w, {}, spec.n, spec.k),
                 static_cast<double>(chain) * kEpsilon,
                 static_cast<double>(spec.k) * flushed);
-}
-
-/// The largest mean of the squared errors of a matmul whose weights are rounded
-/// to 8 bits, from the smallest to the largest weight in 256 columns. An error
-/// is equally probable everywhere in a step, so its mean square is a twelfth of
-/// the step's. The factor allows for a step that is a third larger.
-double meanSquare(const Doubles &x, const Doubles &w, uint64_t n, uint64_t k) {
-  constexpr uint64_t kBlock = 256;
-  const uint64_t rows = x.size() / k;
-  double sum = 0;
-  for (uint64_t first = 0; first < k; first += kBlock) {
-    double ofActivations = 0;
-    for (uint64_t row = 0; row < rows; ++row) {
-      for (uint64_t i = first; i < std::min(k, first + kBlock); ++i) {
-        ofActivations += x[row * k + i] * x[row * k + i];
-      }
-    }
-    for (uint64_t j = 0; j < n; ++j) {
-      const auto block =
-          std::span(w).subspan(j * k + first, std::min(kBlock, k - first));
-      const auto [least, most] = std::ranges::minmax(block);
-      const double range = std::max(most - least, 2 * std::max(most, -least));
-      sum += ofActivations * (range / 254) * (range / 254) / 12;
-    }
-  }
-  return 1.8 * sum / static_cast<double>(rows * n);
 }
 
 /// The number of columns with which a dtype without blocks is tested where
@@ -337,7 +539,7 @@ Doubles readsRowScales(KernelCase &test, const Doubles &w, Random &random) {
 }
 
 void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
-               MClass mClass, Activation activation, const MatMulShape &shape,
+               MClass mClass, Precision precision, const MatMulShape &shape,
                uint64_t tokens, Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
@@ -346,7 +548,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activation;
+  spec.activation = activationFor(precision, mClass, dtype);
   spec.n = shape.n;
   spec.k = block == 1 ? plainColumns(spec, shape.blocks) : shape.blocks * block;
   spec.yOffset = shape.gapBefore;
@@ -380,9 +582,6 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Doubles product =
       reference::matMul(wide, w.values, widened(bias), spec.n, spec.k);
   const Doubles error = matMulError(spec, wide, w.values, block);
-  const double mostMeanSquare = activation == Activation::I8Wide
-                                    ? meanSquare(wide, w.values, spec.n, spec.k)
-                                    : std::numeric_limits<double>::infinity();
   Doubles want = widened(y);
   // Columns of y that this matmul does not write must keep their bits.
   Doubles bound(y.size(), 0.0);
@@ -395,20 +594,8 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
       want[at] = (spec.accumulate ? want[at] : 0.0) + sum;
     }
   }
-  const auto results = static_cast<double>(product.size());
-  test.check = [want, bound, mostMeanSquare,
-                results](const std::vector<Bytes> &after) -> std::string {
-    const Floats got = floatsOf(after.back());
-    const std::string wrong = compare("y", got, want, bound);
-    double squares = 0;
-    for (size_t i = 0; wrong.empty() && i < want.size(); ++i) {
-      squares += (got[i] - want[i]) * (got[i] - want[i]);
-    }
-    return wrong.empty() && squares / results > mostMeanSquare
-               ? "the mean of the squared errors is " +
-                     std::to_string(squares / results) + ", expected at most " +
-                     std::to_string(mostMeanSquare)
-               : wrong;
+  test.check = [want, bound](const std::vector<Bytes> &after) {
+    return compare("y", floatsOf(after.back()), want, bound);
   };
   cases.push_back(std::move(test));
 }
@@ -419,7 +606,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 /// subnormal per term.
 void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
                       Layout layout, MClass mClass, Precision precision,
-                      Activation activation, RowsFrom from, Random &random) {
+                      RowsFrom from, Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
   KernelSpec &spec = test.spec;
@@ -427,7 +614,7 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   spec.dtype = dtype;
   spec.layout = layout;
   spec.mClass = mClass;
-  spec.activation = activation;
+  spec.activation = activationFor(precision, mClass, dtype);
   spec.n = 37;
   spec.k = block == 1 ? 301 : ceilDiv(512, block) * block;
   spec.yStride = spec.n;
@@ -481,27 +668,15 @@ size_t turnOf(DType dtype, Layout layout) {
 void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                 MClass mClass, Precision precision, Random &random) {
   const size_t turn = turnOf(dtype, layout) + static_cast<size_t>(mClass);
-  const Activation activation = activationFor(precision, mClass, dtype);
-  // More tokens than gemvRows(), so that the kernel uses panels.
-  constexpr uint64_t kMany = 41;
-  const bool isWide =
-      mClass == MClass::Large && activation == Activation::I8Grid &&
-      layout == Layout::X16 && std::ranges::count(rescaledDTypes(), dtype) != 0;
-  if (isWide) {
-    addMatMul(cases, dtype, layout, mClass, Activation::I8Wide,
-              kMatMulShapes[turn % 2 == 0 ? 1 : 3], kMany, random);
-    addExtremeMatMul(cases, dtype, layout, mClass, precision,
-                     Activation::I8Wide, RowsFrom::Tokens, random);
-  }
   if (layout == Layout::X16 && dtype != DType::F64) {
-    addExtremeMatMul(cases, dtype, layout, mClass, precision, activation,
+    addExtremeMatMul(cases, dtype, layout, mClass, precision,
                      turn % 2 == 0 ? RowsFrom::Tokens : RowsFrom::Outputs,
                      random);
   }
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
     if (isCommon(dtype, precision) || i == turn % std::size(kMatMulShapes)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
-        addMatMul(cases, dtype, layout, mClass, activation, kMatMulShapes[i],
+        addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
       }
       // A large-M kernel has GEMV code for at most kGemvRows output rows. About
@@ -509,7 +684,7 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
       // rows than that.
       if (mClass == MClass::Large &&
           kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
-        addMatMul(cases, dtype, layout, mClass, activation, kMatMulShapes[i],
+        addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   5 * kGemvRows, random);
       }
     }

@@ -31,9 +31,6 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
                    Random &random);
 void addAttentionMerges(std::vector<KernelCase> &cases, Random &random);
 
-/// Defined in PackCases.cpp.
-void addPackActivations(std::vector<KernelCase> &cases, Random &random);
-
 } // namespace air::codegen::test
 
 #endif // AIRPACK_TEST_CODEGEN_CPU_KERNELCASES_H

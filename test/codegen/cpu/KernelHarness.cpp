@@ -412,8 +412,7 @@ Doubles KernelCase::readsActivations(const Floats &x) {
     return reference::valuesOf(sections, rows, k);
   }
   case Activation::I8:
-  case Activation::I8Grid:
-  case Activation::I8Wide: {
+  case Activation::I8Grid: {
     std::vector<ActivationTile> tiles =
         reference::quantizeToTiles(x, k, spec.activation);
     for (uint64_t row = rows; row % kActivationTokens != 0; ++row) {

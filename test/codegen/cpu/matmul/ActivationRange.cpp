@@ -8,15 +8,14 @@ namespace air::codegen::test {
 namespace {
 
 /// Returns, for each element of `x`, `share` times the largest magnitude in the
-/// element's block of `columns` columns, but at least 2^-127. That is the
-/// largest rounding error in a block with the smallest scale, 2^-126.
-Doubles relativeToBlock(const Floats &x, double share,
-                        uint64_t columns = kActivationColumns) {
+/// element's block, but at least 2^-127. That is the largest rounding error in
+/// a block with the smallest scale, 2^-126.
+Doubles relativeToBlock(const Floats &x, double share) {
   Doubles errors;
   for (uint64_t i = 0; i < x.size(); ++i) {
-    const uint64_t first = i / columns * columns;
+    const uint64_t first = i / kActivationColumns * kActivationColumns;
     double largest = 0;
-    for (uint64_t j = first; j < first + columns; ++j) {
+    for (uint64_t j = first; j < first + kActivationColumns; ++j) {
       largest = std::max(largest, std::abs(double{x[j]}));
     }
     errors.push_back(std::max(largest * share, 0x1p-127));
@@ -64,8 +63,6 @@ Doubles activationError(const Floats &x, Activation format) {
     return relativeToBlock(x, 1.0 / 253.99);
   case Activation::I8Grid:
     return relativeToBlock(x, 1.0 / 203);
-  case Activation::I8Wide:
-    return relativeToBlock(x, 1.0 / 253.99, kWideColumns);
   case Activation::BF16x32:
     // The relative error of rounding to bfloat16 is at most 1/256, also for a
     // number that is truncated because it would round to infinity. The error of

@@ -250,27 +250,6 @@ TEST(CostModel, BytesArePreferredWhereArithmeticIsTheLimit) {
             Activation::I8x2);
 }
 
-// Rescaling panels takes execution units other than those for dot products.
-TEST(CostModel, KQuantsShareScalesWhereUnitsAreIdle) {
-  auto format = [](DType dtype, MClass mClass, const MachineProfile &target) {
-    return bestActivation(matMul(dtype, mClass), target, Precision::Int8);
-  };
-  for (DType dtype :
-       {DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
-    EXPECT_EQ(format(dtype, MClass::Large, zen4()), Activation::I8Wide);
-    EXPECT_EQ(format(dtype, MClass::Large, zen5()), Activation::I8Wide);
-    EXPECT_EQ(format(dtype, MClass::Small, zen4()), Activation::I8Grid);
-    for (const char *name :
-         {"x86-64-v4-vnni", "icelake", "sapphire-rapids", "x86-64-v3"}) {
-      EXPECT_EQ(format(dtype, MClass::Large, *resolveProfile(name)),
-                Activation::I8Grid)
-          << name;
-    }
-  }
-  EXPECT_EQ(format(DType::IQ2_S, MClass::Large, zen4()), Activation::I8Grid);
-  EXPECT_EQ(format(DType::Q4_0, MClass::Large, zen4()), Activation::I8);
-}
-
 TEST(CostModel, UnknownRatesAreNominal) {
   MachineProfile target = *resolveProfile("x86-64-v4-bf16");
   target.cpu = CpuRates();
