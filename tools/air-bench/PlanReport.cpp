@@ -161,10 +161,13 @@ std::string quoted(const std::string &text) {
 
 } // namespace
 
+bool isTooFast(const PlanMeasurement &measured, const PassSample &pass) {
+  return adjacentBound(measured, pass) > kMostShare * pass.seconds;
+}
+
 bool isSteady(const PlanMeasurement &measured, const PassSample &pass) {
   const auto [low, high] = std::minmax(pass.before.bytes, pass.after.bytes);
-  return high <= kSteadyRatio * low &&
-         adjacentBound(measured, pass) <= kMostShare * pass.seconds;
+  return high <= kSteadyRatio * low && !isTooFast(measured, pass);
 }
 
 PlanReport evaluate(const PlanMeasurement &measured) {
@@ -196,6 +199,17 @@ PlanReport evaluate(const PlanMeasurement &measured) {
   report.whole.seconds = medianSeconds(measured.passes);
   report.adjacent = adjacentShare(measured);
   note(report.impossible, "the pass", report.whole);
+  const uint64_t all =
+      measured.timedPasses +
+      (measured.leavesOutUnsteady ? measured.unsteadyPasses : 0);
+  if (report.impossible.empty() && measured.tooFastPasses != 0 &&
+      2 * measured.tooFastPasses >= all) {
+    report.impossible =
+        format("of %llu passes timed by dispatch, %llu took less time than the "
+               "limits before and after them allow",
+               static_cast<unsigned long long>(all),
+               static_cast<unsigned long long>(measured.tooFastPasses));
+  }
   report.outsideSeconds =
       report.whole.seconds - (report.sum.seconds - measured.emptySingleSeconds);
   return report;
@@ -305,13 +319,18 @@ std::string planText(const PlanMeasurement &measured,
     out += format(", bfloat16 dot products %.1f GFLOP/s",
                   measured.rates.arithmetic.bf16Dots / kGiga);
   }
-  out += format("; %s, %s, medians of %s and %llu timed by dispatch (%llu left "
-                "out, because memory changed its rate)\n",
+  out += format("; %s, %s, medians of %s and %llu timed by dispatch",
                 countOf(measured.threads, "thread").c_str(),
                 countOf(measured.rounds, "round").c_str(),
                 countOf(measured.passes.size(), "pass", "passes").c_str(),
-                static_cast<unsigned long long>(measured.timedPasses),
-                static_cast<unsigned long long>(measured.unsteadyPasses));
+                static_cast<unsigned long long>(measured.timedPasses));
+  if (measured.unsteadyPasses != 0) {
+    out += format(measured.leavesOutUnsteady
+                      ? " (%llu left out, because memory changed its rate)"
+                      : " (memory changed its rate during %llu of them)",
+                  static_cast<unsigned long long>(measured.unsteadyPasses));
+  }
+  out += "\n";
   return out;
 }
 

@@ -63,9 +63,16 @@ struct PlanMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
   /// How many passes that were timed dispatch by dispatch are in
-  /// dispatchSeconds, and how many were left out because isSteady() is false.
+  /// dispatchSeconds.
   uint64_t timedPasses = 0;
+  /// For how many passes that were timed dispatch by dispatch isSteady() is
+  /// false. They are in dispatchSeconds only if too few others are left.
   uint64_t unsteadyPasses = 0;
+  bool leavesOutUnsteady = false;
+  /// How many of all passes that were timed dispatch by dispatch were faster
+  /// than the limits around them. If half of them or more were, the limits
+  /// themselves are in doubt, and evaluate() reports that as impossible.
+  uint64_t tooFastPasses = 0;
   PassShape shape;
   /// "cache" if the weights and KV that a pass reads fit in the last-level
   /// cache, otherwise "dram".
@@ -133,6 +140,9 @@ struct PlanReport {
 
 /// The largest ratio of the read bandwidths before and after a steady pass.
 inline constexpr double kSteadyRatio = 1.2;
+
+/// Whether a pass took less time than the limits measured around it allow.
+bool isTooFast(const PlanMeasurement &measured, const PassSample &pass);
 
 /// Whether the limits measured around a pass hold during the pass. If memory
 /// had another rate before the pass than after it, or if the pass took less

@@ -26,9 +26,10 @@ constexpr double kEnoughSeconds = 60;
 /// by dispatch. Passes with empty kernels get a tenth of this time.
 constexpr double kSingleSeconds = 0.25;
 /// A round times more passes dispatch by dispatch, up to kMostSingles in all,
-/// until this many are steady (PlanReport.h).
+/// until kSteadyPasses are steady (PlanReport.h) or kSteadySeconds have passed.
 constexpr size_t kSteadyPasses = 3;
 constexpr size_t kMostSingles = 24;
+constexpr double kSteadySeconds = 10;
 /// A round times whole passes, each between two measurements of the limits,
 /// until kWholeSeconds have passed or kWholePasses passes have been timed.
 constexpr double kWholeSeconds = 2;
@@ -250,6 +251,7 @@ private:
 struct TimedPass {
   std::vector<double> dispatches; ///< seconds
   bool isSteady = false;
+  bool isTooFast = false;
 };
 
 /// The samples of all rounds. Their medians are taken at the end.
@@ -292,6 +294,7 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
   for (const StepCost &step : measured.steps) {
     count += step.dispatches.size();
   }
+  const double begin = monotonicSeconds();
   size_t steady = 0;
   size_t all = 0;
   auto timeDispatches = [&]() -> Status {
@@ -301,7 +304,9 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
     AIR_ASSIGN_OR_RETURN(MachineRates after, limits.now(best));
     const double seconds =
         std::reduce(timed.dispatches.begin(), timed.dispatches.end());
-    timed.isSteady = isSteady(measured, {seconds, before, after});
+    const PassSample pass = {seconds, before, after};
+    timed.isSteady = isSteady(measured, pass);
+    timed.isTooFast = isTooFast(measured, pass);
     before = after;
     ++all;
     steady += timed.isSteady ? 1 : 0;
@@ -309,7 +314,8 @@ Status runRound(Passes &passes, EmptyPass &empty, PlanLimits &limits,
     return Status::ok();
   };
   AIR_RETURN_IF_ERROR(repeat(kSingleSeconds, timeDispatches));
-  while (steady < kSteadyPasses && all < kMostSingles) {
+  while (steady < kSteadyPasses && all < kMostSingles &&
+         monotonicSeconds() - begin < kSteadySeconds) {
     AIR_RETURN_IF_ERROR(timeDispatches());
   }
   AIR_RETURN_IF_ERROR(empty.together().status());
@@ -330,7 +336,10 @@ void takeMedians(const Samples &samples, PlanMeasurement &measured) {
       std::ranges::count(samples.timed, true, &TimedPass::isSteady));
   const bool isEnough = steady >= kSteadyPasses;
   measured.timedPasses = isEnough ? steady : samples.timed.size();
-  measured.unsteadyPasses = samples.timed.size() - measured.timedPasses;
+  measured.unsteadyPasses = samples.timed.size() - steady;
+  measured.leavesOutUnsteady = isEnough;
+  measured.tooFastPasses = static_cast<uint64_t>(
+      std::ranges::count(samples.timed, true, &TimedPass::isTooFast));
   for (size_t i = 0; i < samples.timed.front().dispatches.size(); ++i) {
     std::vector<double> times;
     for (const TimedPass &timed : samples.timed) {

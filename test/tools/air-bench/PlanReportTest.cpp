@@ -192,12 +192,32 @@ TEST(PlanReport, PassesThatAreLeftOutAreCounted) {
   PlanMeasurement measured = measurement();
   measured.timedPasses = 5;
   measured.unsteadyPasses = 2;
-  const PlanReport report = evaluate(measured);
+  measured.leavesOutUnsteady = true;
+  PlanReport report = evaluate(measured);
   EXPECT_THAT(planText(measured, report),
               HasSubstr("5 timed by dispatch (2 left out, because memory "
                         "changed its rate)"));
   EXPECT_THAT(planJson(measured, report),
               HasSubstr("\"timed_passes\": 5, \"unsteady_passes\": 2,"));
+  // If too few are steady, all count.
+  measured.leavesOutUnsteady = false;
+  report = evaluate(measured);
+  EXPECT_THAT(planText(measured, report),
+              HasSubstr("5 timed by dispatch (memory changed its rate during 2 "
+                        "of them)"));
+}
+
+TEST(PlanReport, LimitsThatMostPassesBeatAreAnError) {
+  PlanMeasurement measured = measurement();
+  measured.timedPasses = 4;
+  measured.unsteadyPasses = 4;
+  measured.leavesOutUnsteady = true;
+  measured.tooFastPasses = 3;
+  EXPECT_EQ(evaluate(measured).impossible, "");
+  measured.tooFastPasses = 4;
+  EXPECT_EQ(evaluate(measured).impossible,
+            "of 8 passes timed by dispatch, 4 took less time than the limits "
+            "before and after them allow");
 }
 
 TEST(PlanReport, NamesAreQuoted) {
