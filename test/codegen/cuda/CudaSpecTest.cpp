@@ -2,10 +2,9 @@
 #include "codegen/cuda/CudaSpec.h"
 
 #include "codegen/cuda/Intrinsics.h"
-#include "formats/plan/T16Indices.h"
+#include "test/codegen/cuda/Forms.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -268,37 +267,31 @@ uint32_t expectDefaultTilingFits(DecodeMatMul spec, const CudaTarget &target) {
 // The widths are those of published models. Unless AIR_TEST_ALL is set, each
 // form of weights is tested on each target with a sample of them.
 TEST(CudaSpec, DefaultTilingsOfDecodeMatMulsFitEveryTarget) {
-  const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
   uint32_t index = 0;
   uint32_t kernels = 0;
   for (const CudaTarget &target : cudaTargets()) {
-    for (const DType dtype : t16DTypes()) {
-      for (const Layout layout : {Layout::T16, Layout::T16Indices}) {
-        if (layout == Layout::T16Indices && !t16IndexUnit(dtype).isOk()) {
-          continue;
-        }
-        for (const uint32_t columns :
-             {1024U, 1536U, 2048U, 2560U, 3072U, 3584U, 4096U, 5120U, 6144U,
-              8192U, 11008U, 12288U, 14336U, 16384U, 28672U, 53248U}) {
-          for (const uint32_t tokens : {1U, 8U}) {
-            if (index++ % 7 != 0 && !all) {
-              continue;
-            }
-            DecodeMatMul spec;
-            spec.dtype = dtype;
-            spec.layout = layout;
-            spec.rows = 4096;
-            spec.columns = columns;
-            spec.tokens = tokens;
-            spec.multiprocessors = 40;
-            spec.dependentLaunch = target.hasDependentLaunch;
-            kernels += expectDefaultTilingFits(spec, target);
+    for (const Form &form : allForms()) {
+      for (const uint32_t columns :
+           {1024U, 1536U, 2048U, 2560U, 3072U, 3584U, 4096U, 5120U, 6144U,
+            8192U, 11008U, 12288U, 14336U, 16384U, 28672U, 53248U}) {
+        for (const uint32_t tokens : {1U, 8U}) {
+          if (index++ % 7 != 0 && !testsEverything()) {
+            continue;
           }
+          DecodeMatMul spec;
+          spec.dtype = form.dtype;
+          spec.layout = form.layout;
+          spec.rows = 4096;
+          spec.columns = columns;
+          spec.tokens = tokens;
+          spec.multiprocessors = 40;
+          spec.dependentLaunch = target.hasDependentLaunch;
+          kernels += expectDefaultTilingFits(spec, target);
         }
       }
     }
   }
-  EXPECT_GE(kernels, cudaTargets().size() * t16DTypes().size() * 3 * 4);
+  EXPECT_GE(kernels, cudaTargets().size() * allForms().size() * 3 * 4);
 }
 
 TEST(CudaSpec, EqualTextsAreCompiledOnce) {
