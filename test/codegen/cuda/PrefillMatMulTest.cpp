@@ -303,7 +303,8 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     const Status status = runCase(*library, cases[i], buffers);
     ASSERT_TRUE(status.isOk()) << status.message();
     const bool normed = spec.input != Float;
-    Doubles weights = weightsOf(spec.dtype, rows, k, matrix.packed);
+    Doubles weights =
+        weightsOf(spec.dtype, spec.layout, rows, k, matrix.packed);
     if (operation.rowScales) {
       scaleRows(weights, spec, scales);
     }
