@@ -57,8 +57,10 @@ config.substitutions += [
     ("%fakecuda", os.path.join(config.air_build_dir, "test-bin", "fake-cuda")),
     ("%python", sys.executable),
 ]
-# tools/test.sh builds this preset only if AIR_TEST_ALL is set.
-if os.path.exists(os.path.join(root, "build", "runtime-only", "bin", "airrun")):
+# tools/test.sh builds this preset only if AIR_TEST_ALL is set. What an earlier
+# run has built may be out of date.
+runtime_only = os.path.join(root, "build", "runtime-only", "bin", "airrun")
+if os.environ.get("AIR_TEST_ALL") and os.path.exists(runtime_only):
     config.available_features.add("runtime-only-build")
 if config.air_sanitize:
     config.available_features.add("sanitizer")

@@ -12,8 +12,10 @@ bash tools/install-deps.sh
 # formats, runtime and airrun must build without LLVM (docs/architecture.md). In
 # a new build folder, they are therefore built before CMake has looked for LLVM,
 # and the build of everything else uses the same object files. In an old folder,
-# this would remove what else has been built there.
-if [ ! -e "build/$preset/CMakeCache.txt" ]; then
+# this would remove what else has been built there, unless this build failed the
+# last time, after which nothing else has been built.
+cache="build/$preset/CMakeCache.txt"
+if [ ! -e "$cache" ] || grep -q '^AIR_BUILD_COMPILER:BOOL=OFF' "$cache"; then
   echo "== build $preset without LLVM"
   cmake --preset "$preset" -DAIR_BUILD_COMPILER=OFF -DAIR_BUILD_TESTS=OFF >/dev/null
   cmake --build --preset "$preset"

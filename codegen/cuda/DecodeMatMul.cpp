@@ -293,14 +293,20 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     return sizes.isOk() && sizes->sharedBytes <= limit;
   };
   // Most of a block's shared memory holds activations. The columns are split
-  // until a block needs at most half of the shared memory that it may have.
+  // until a block needs at most half of the shared memory that it may have. If
+  // the weights go to registers, two blocks must fit in a multiprocessor.
   const uint32_t limit = target.sharedBytesPerBlock;
+  const bool inRegisters = tiling.fetch == WeightFetch::Registers;
+  const uint32_t halfOfMultiprocessor =
+      target.sharedBytesPerMultiprocessor / 2 - kReservedSharedBytes;
+  const uint32_t most =
+      inRegisters ? std::min(limit / 2, halfOfMultiprocessor) : limit / 2;
   tiling.stages = 1;
-  while (tiling.splits < 64 && !fits(limit / 2)) {
+  while (tiling.splits < 64 && !fits(most)) {
     tiling.splits *= 2;
   }
-  if (tiling.fetch == WeightFetch::Registers) {
-    tiling.blocksPerMultiprocessor = 2;
+  if (inRegisters) {
+    tiling.blocksPerMultiprocessor = fits(halfOfMultiprocessor) ? 2 : 1;
     return tiling;
   }
   // Chooses the largest number of units per copy that evenly divides the units

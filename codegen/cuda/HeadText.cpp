@@ -122,6 +122,9 @@ AP_DEVICE void finishHead(u32 head, u32 token, float *row, u32 lane, const More 
     for (u32 mask = 16; mask != 0; mask /= 2) {
       squares += ap_float_of_bits(ap_shuffle_xor(ap_bits_of_float(squares), mask));
     }
+    // With rotation, a lane writes elements that other lanes have read above,
+    // and a shuffle does not order accesses to memory.
+    ap_warp_barrier();
     factor = 1 / ap_sqrt(squares / kHeadDim + kQkEpsilon);
     if (ap_bits_of_float(squares) >= 0x7f800000) {
       factor = ap_float_of_bits(0x7fffffff); // NaN

@@ -16,7 +16,9 @@
 //
 // Latencies are not part of the model. Kernels for t16i have longer chains of
 // instructions that wait for each other, so a small predicted gain does not
-// count.
+// count. Nor does the model take into account that a multiprocessor of some
+// GPUs executes fewer than 128 integer instructions per cycle (PRMT, shifts and
+// logic).
 //
 // Thread-safety: pure functions.
 //

@@ -57,11 +57,10 @@ inline constexpr uint32_t kT16Revision = 3;
 /// For each segment of `plan`, looks for an equal segment in the plans `from`,
 /// in their order. Segments are equal if they have the same kind, tensors and
 /// sizes, and no codec, and if matrices in layout t16 or t16i have the same
-/// revision.
-/// `contents` describes the segments of weights and tables
-/// of `plan` in order. Errors: those of checkSamples(), with messages that
-/// begin with the name of the other plan, and those of
-/// PlanFile::verifySegment() if that plan is damaged.
+/// revision. `contents` describes the segments of weights and tables of `plan`
+/// in order. Errors: those of checkSamples(), with messages that begin with the
+/// name of the other plan, and those of PlanFile::verifySegment() if that plan
+/// is damaged.
 Result<std::vector<PackedPlace>>
 findPacked(const plan::PlanT &plan, const std::vector<SegmentContent> &contents,
            const std::vector<std::shared_ptr<const PlanFile>> &from);

@@ -68,8 +68,8 @@ static Status verifyChunks(const plan::Plan &plan, const plan::Segment &segment,
       sizeOf(segment.digests()) / sizeof(Digest) != chunks) {
     return broken("plan.segment.digest", where,
                   "the digests have " + str(sizeOf(segment.digests())) +
-                      " bytes; there must be 16 for each of the " +
-                      countOf(chunks, "chunk"));
+                      " bytes; there must be " + str(chunks * sizeof(Digest)) +
+                      ", which is 16 for each chunk");
   }
   if (sizeOf(segment.chunk_ends()) != (isCoded ? chunks : 0)) {
     return broken("plan.segment.chunk_ends", where,
@@ -251,12 +251,12 @@ Status verifyTensors(const plan::Plan &plan) {
       return broken("plan.tensor.bytes", where, bytes.status().message());
     }
     if (*bytes != tensor.bytes()) {
-      return broken(
-          "plan.tensor.bytes", where,
-          "states " + str(tensor.bytes()) + " bytes; " + str(tensor.rows()) +
-              " x " + countOf(tensor.columns(), "element") + " of " +
-              std::string(info(*dtype).name) + " in layout " +
-              std::string(layoutName(layout)) + " take " + str(*bytes));
+      return broken("plan.tensor.bytes", where,
+                    "states " + str(tensor.bytes()) + " bytes; " +
+                        str(tensor.rows()) + " x " + str(tensor.columns()) +
+                        " elements of " + std::string(info(*dtype).name) +
+                        " in layout " + std::string(layoutName(layout)) +
+                        " take " + str(*bytes));
     }
     if (tensor.offset() % AIR_BINDING_ALIGNMENT != 0) {
       return broken("plan.tensor.alignment", where,

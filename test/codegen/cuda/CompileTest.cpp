@@ -5,9 +5,8 @@
 #include "codegen/cuda/Nvrtc.h"
 #include "codegen/cuda/Probes.h"
 #include "codegen/cuda/WeightForm.h"
-#include "formats/plan/T16Indices.h"
+#include "test/codegen/cuda/Forms.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <elf.h>
 #include <gtest/gtest.h>
@@ -42,24 +41,6 @@ protected:
   }
   std::optional<Nvrtc> nvrtc;
 };
-
-bool testsEverything() { return std::getenv("AIR_TEST_ALL") != nullptr; }
-
-/// A dtype in one of the layouts for GPUs.
-struct Form {
-  DType dtype;
-  Layout layout;
-};
-std::vector<Form> allForms() {
-  std::vector<Form> forms;
-  for (const DType dtype : t16DTypes()) {
-    forms.push_back({dtype, Layout::T16});
-  }
-  for (const DType dtype : t16IndexDTypes()) {
-    forms.push_back({dtype, Layout::T16Indices});
-  }
-  return forms;
-}
 
 TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   // Unless AIR_TEST_ALL is set, each form is compiled for one target with each

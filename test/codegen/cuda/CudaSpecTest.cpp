@@ -2,6 +2,7 @@
 #include "codegen/cuda/CudaSpec.h"
 
 #include "codegen/cuda/Intrinsics.h"
+#include "test/codegen/cuda/Forms.h"
 
 #include <atomic>
 #include <gmock/gmock.h>
@@ -246,6 +247,51 @@ CudaKernel kernelOf(const std::string &name, const std::string &text) {
   kernel.name = name;
   kernel.text = text;
   return kernel;
+}
+
+/// Expects that the default tiling of a decode matmul is one that the generator
+/// accepts, for each kind of activations. Returns the number of kernels.
+uint32_t expectDefaultTilingFits(DecodeMatMul spec, const CudaTarget &target) {
+  using enum MatMulInput;
+  uint32_t kernels = 0;
+  for (const MatMulInput input : {Half, Float, RmsNorm}) {
+    spec.input = input;
+    spec.tiling = defaultDecodeTiling(spec, target);
+    const Result<CudaKernel> kernel = generateDecodeMatMul(spec, target, "");
+    EXPECT_TRUE(kernel.isOk()) << kernel.status().message();
+    ++kernels;
+  }
+  return kernels;
+}
+
+// The widths are those of published models. Unless AIR_TEST_ALL is set, each
+// form of weights is tested on each target with a sample of them.
+TEST(CudaSpec, DefaultTilingsOfDecodeMatMulsFitEveryTarget) {
+  uint32_t index = 0;
+  uint32_t kernels = 0;
+  for (const CudaTarget &target : cudaTargets()) {
+    for (const Form &form : allForms()) {
+      for (const uint32_t columns :
+           {1024U, 1536U, 2048U, 2560U, 3072U, 3584U, 4096U, 5120U, 6144U,
+            8192U, 11008U, 12288U, 14336U, 16384U, 28672U, 53248U}) {
+        for (const uint32_t tokens : {1U, 8U}) {
+          if (index++ % 7 != 0 && !testsEverything()) {
+            continue;
+          }
+          DecodeMatMul spec;
+          spec.dtype = form.dtype;
+          spec.layout = form.layout;
+          spec.rows = 4096;
+          spec.columns = columns;
+          spec.tokens = tokens;
+          spec.multiprocessors = 40;
+          spec.dependentLaunch = target.hasDependentLaunch;
+          kernels += expectDefaultTilingFits(spec, target);
+        }
+      }
+    }
+  }
+  EXPECT_GE(kernels, cudaTargets().size() * allForms().size() * 3 * 4);
 }
 
 TEST(CudaSpec, EqualTextsAreCompiledOnce) {

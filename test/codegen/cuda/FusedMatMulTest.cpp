@@ -1,4 +1,5 @@
 //===- FusedMatMulTest.cpp - matmuls with norms and outputs, emulated -----===//
+#include "formats/dtype/Half.h"
 #include "test/codegen/cuda/HeadFormulas.h"
 #include "test/codegen/cuda/KernelRun.h"
 #include "test/codegen/cuda/MatMulFormulas.h"
@@ -20,6 +21,7 @@ struct Operation {
   DecodeTiling tiling;
   double size = 1; ///< magnitude of the activations
   bool rowScales = false;
+  Layout layout = Layout::T16;
 };
 
 std::vector<Operation> operations() {
@@ -52,12 +54,19 @@ std::vector<Operation> operations() {
       {DType::F32, 40, 192, 1, Float, SiluUp, false, false, ring, 1e20},
       {DType::NVFP4, 24, 256, 3, RmsNorm, SiluUp, true, false, parts, 1, true},
       {DType::NVFP4, 21, 192, 2, RmsNorm, SiluGlu, true, false, one, 1, true},
+      // The codebook comes last in shared memory, behind what only matmuls
+      // with norms, with float activations or with heads keep there.
+      {DType::IQ2_XS, 20, 512, 3, RmsNorm, SiluGlu, false, false, parts, 1,
+       false, Layout::T16Indices},
+      {DType::IQ1_S, 53, 768, 8, Float, Add, true, false, ring, 1, false,
+       Layout::T16Indices},
   };
 }
 
 DecodeMatMul specOf(const Operation &operation) {
   DecodeMatMul spec;
   spec.dtype = operation.dtype;
+  spec.layout = operation.layout;
   spec.rows = operation.rows;
   spec.columns = operation.columns;
   spec.tokens = operation.tokens;
@@ -129,7 +138,8 @@ TEST(FusedMatMul, EqualsTheFormulasInDoublePrecision) {
     ASSERT_TRUE(status.isOk()) << status.message();
     const bool normed = spec.input == MatMulInput::RmsNorm ||
                         spec.input == MatMulInput::LayerNorm;
-    Doubles weights = weightsOf(spec.dtype, rows, k, matrix.packed);
+    Doubles weights =
+        weightsOf(spec.dtype, spec.layout, rows, k, matrix.packed);
     if (spec.hasRowScales) {
       scaleRows(weights, spec, scales);
     }
@@ -150,6 +160,9 @@ struct HeadCase {
   uint32_t ropeDim;
   bool qkNorm;
   DecodeTiling tiling;
+  DType dtype = DType::F16;
+  Layout layout = Layout::T16;
+  uint32_t columns = 128;
 };
 
 std::vector<HeadCase> headCases() {
@@ -169,6 +182,8 @@ std::vector<HeadCase> headCases() {
       {8, 1, 1, 6, 8, 2, RopeKind::Neox, 4, false, parts},
       {2, 2, 0, 40, 4, 2, RopeKind::None, 0, true, ring},
       {0, 0, 2, 40, 4, 2, RopeKind::Neox, 40, true, one},
+      {3, 1, 1, 32, 5, 5, RopeKind::Neox, 32, true, parts, DType::IQ2_S,
+       Layout::T16Indices, 512},
   };
 }
 
@@ -176,18 +191,18 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
   const CudaTarget target = *cudaTarget("sm_90a");
   const Result<std::string> intrinsics = emulator::hostIntrinsicsText();
   ASSERT_TRUE(intrinsics.isOk()) << intrinsics.status().message();
-  constexpr uint32_t kColumns = 128;
   std::vector<DecodeMatMul> specs;
   std::vector<CudaKernel> kernels;
   std::vector<std::string> texts;
   for (const HeadCase &one : headCases()) {
     DecodeMatMul spec;
-    spec.dtype = DType::F16;
-    spec.columns = kColumns;
+    spec.dtype = one.dtype;
+    spec.layout = one.layout;
+    spec.columns = one.columns;
     spec.tokens = one.tokens;
     spec.multiprocessors = 2;
     spec.input = MatMulInput::Float;
-    spec.splitActivations = true;
+    spec.splitActivations = one.dtype == DType::F16;
     spec.output = MatMulOutput::Heads;
     spec.hasBias = true;
     spec.tiling = one.tiling;
@@ -222,9 +237,15 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
     const KvPages &pages = heads.pages;
     const uint32_t d = pages.headDim;
     const gpubench::Operands matrix = gpubench::makeOperands(
-        spec.dtype, spec.layout, spec.rows, kColumns, 1, 70 + i);
-    const auto x =
-        randomFloats(random, uint64_t{spec.tokens} * kColumns, -1, 1);
+        spec.dtype, spec.layout, spec.rows, spec.columns, 1, 70 + i);
+    auto x = randomFloats(random, uint64_t{spec.tokens} * spec.columns, -1, 1);
+    if (!spec.splitActivations) {
+      // The kernel rounds the activations to float16. The expected heads are
+      // computed without rounding.
+      for (float &value : x) {
+        value = halfToFloat(floatToHalf(value));
+      }
+    }
     const auto bias = randomFloats(random, spec.rows, -1, 1);
     const auto qNorm = randomFloats(random, d, 0.5, 1.5);
     const auto kNorm = randomFloats(random, d, 0.5, 1.5);
@@ -259,9 +280,10 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
         emulator::launchBothWays(*library, kernels[i], buffers);
     ASSERT_TRUE(status.isOk()) << status.message();
 
-    const Doubles w = weightsOf(spec.dtype, spec.rows, kColumns, matrix.packed);
+    const Doubles w = weightsOf(spec.dtype, spec.layout, spec.rows,
+                                spec.columns, matrix.packed);
     const Doubles rows =
-        reference::matMul(widen(x), w, widen(bias), spec.rows, kColumns);
+        reference::matMul(widen(x), w, widen(bias), spec.rows, spec.columns);
     HeadOperands operands = {.rows = rows,
                              .angles = widen(angles),
                              .qNorm = widen(qNorm),

@@ -1,7 +1,7 @@
 //===- MatMulFormulas.cpp - fused matmuls in double precision -------------===//
 #include "test/codegen/cuda/MatMulFormulas.h"
 
-#include "formats/plan/T16.h"
+#include "formats/plan/T16Indices.h"
 
 #include <cmath>
 
@@ -25,12 +25,14 @@ std::vector<float> randomFloats(std::mt19937_64 &random, uint64_t count,
   return values;
 }
 
-Doubles weightsOf(DType dtype, uint64_t rows, uint64_t columns,
+Doubles weightsOf(DType dtype, Layout layout, uint64_t rows, uint64_t columns,
                   std::span<const uint8_t> packed) {
   const DTypeInfo &type = info(dtype);
   const uint64_t rowBytes = columns / type.blockElements * type.blockBytes;
   std::vector<uint8_t> source(rows * rowBytes);
-  unpackT16(dtype, rows, columns, packed, source);
+  const auto unpack =
+      layout == Layout::T16Indices ? unpackT16Indices : unpackT16;
+  unpack(dtype, rows, columns, packed, source);
   std::vector<float> row(columns);
   Doubles weights;
   for (uint64_t i = 0; i < rows; ++i) {

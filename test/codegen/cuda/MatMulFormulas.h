@@ -19,8 +19,8 @@ inline Doubles widen(std::span<const float> values) {
   return {values.begin(), values.end()};
 }
 
-/// The dequantised weights of a matrix in layout T16, row by row.
-Doubles weightsOf(DType dtype, uint64_t rows, uint64_t columns,
+/// The dequantised weights of a matrix in layout T16 or T16Indices, row by row.
+Doubles weightsOf(DType dtype, Layout layout, uint64_t rows, uint64_t columns,
                   std::span<const uint8_t> packed);
 
 /// Returns the rows of x, normalised as spec.input says.

@@ -1,9 +1,10 @@
 //===- PrefillCompileTest.cpp - compiles prefill kernels for every target -===//
 //
-// If the environment variable AIR_TEST_ALL is set, every dtype and every head
-// size is compiled for every target. Otherwise, every dtype is compiled for one
-// target, and a third of the other combinations is compiled, among which every
-// head size and target occurs.
+// If the environment variable AIR_TEST_ALL is set, every dtype in each of its
+// layouts and every head size is compiled for every target. Otherwise, every
+// dtype is compiled for one target in each of its layouts, and a third of the
+// other combinations is compiled, among which every head size and target
+// occurs.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/Cubin.h"
@@ -12,27 +13,20 @@
 #include "codegen/cuda/PrefillAttention.h"
 #include "codegen/cuda/PrefillHeads.h"
 #include "codegen/cuda/PrefillMatMul.h"
-#include "formats/plan/T16Indices.h"
+#include "test/codegen/cuda/Forms.h"
 
-#include <cstdlib>
 #include <gtest/gtest.h>
 
 namespace air::codegen::cuda {
 namespace {
 
-bool testsEverything() { return std::getenv("AIR_TEST_ALL") != nullptr; }
-
 bool leavesOut(uint32_t index) { return !testsEverything() && index % 3 != 0; }
 
-/// With an odd index, a dtype that has two layouts has the second one, so each
-/// of them is compiled for some targets.
-PrefillMatMul matMulOf(DType dtype, uint32_t maxTokens,
-                       const CudaTarget &target, uint32_t index = 0) {
+PrefillMatMul matMulOf(const Form &form, uint32_t maxTokens,
+                       const CudaTarget &target) {
   PrefillMatMul spec;
-  spec.dtype = dtype;
-  if (index % 2 != 0 && t16IndexUnit(dtype).isOk()) {
-    spec.layout = Layout::T16Indices;
-  }
+  spec.dtype = form.dtype;
+  spec.layout = form.layout;
   spec.rows = 4096;
   spec.columns = 4096;
   spec.maxTokens = maxTokens;
@@ -88,40 +82,50 @@ protected:
   uint32_t compiled = 0;
 };
 
-TEST_F(PrefillStep, MatMulsOfEveryDTypeFitTheirTargetsWithoutSpills) {
+TEST_F(PrefillStep, MatMulsOfEveryFormFitTheirTargetsWithoutSpills) {
+  const std::vector<Form> forms = allForms();
   size_t turn = 0;
   for (const CudaTarget &target : cudaTargets()) {
     size_t index = turn++;
-    for (const DType dtype : t16DTypes()) {
+    for (const Form &form : forms) {
       if (index++ % cudaTargets().size() != 0 && !testsEverything()) {
         continue;
       }
-      expectFits(generatePrefillMatMul(matMulOf(dtype, 512, target, index),
-                                       target, deviceIntrinsicsText()),
+      expectFits(generatePrefillMatMul(matMulOf(form, 512, target), target,
+                                       deviceIntrinsicsText()),
                  target);
     }
   }
-  EXPECT_EQ(compiled, t16DTypes().size() *
-                          (testsEverything() ? cudaTargets().size() : 1));
+  EXPECT_EQ(compiled,
+            forms.size() * (testsEverything() ? cudaTargets().size() : 1));
 }
 
 TEST_F(PrefillStep, MatMulsWithWgmmaFitWithoutSpills) {
   const CudaTarget target = *cudaTarget("sm_90a");
-  uint32_t index = 0;
+  // Unless AIR_TEST_ALL is set, each form is compiled with one of the numbers
+  // of tokens.
+  const bool all = testsEverything();
+  std::vector<Form> forms = allForms();
+  std::erase_if(forms, [&](const Form &form) {
+    return !canUseWgmma(form.dtype, target);
+  });
+  EXPECT_GE(forms.size(), allForms().size() - 3);
+  size_t turn = 0;
   for (const uint32_t tokens : {64U, 512U, 16U}) {
-    for (const DType dtype : t16DTypes()) {
-      if (leavesOut(index++) || !canUseWgmma(dtype, target)) {
+    size_t index = turn++;
+    for (const Form &form : forms) {
+      if (index++ % 3 != 0 && !all) {
         continue;
       }
-      PrefillMatMul spec = matMulOf(dtype, tokens, target, index);
+      PrefillMatMul spec = matMulOf(form, tokens, target);
       spec.wgmma = true;
-      spec.splitActivations = dtype == DType::F16;
+      spec.splitActivations = form.dtype == DType::F16;
       spec.tiling = defaultPrefillTiling(spec, target, 108);
       expectFits(generatePrefillMatMul(spec, target, deviceIntrinsicsText()),
                  target);
     }
   }
-  EXPECT_GE(compiled, t16DTypes().size() - 3);
+  EXPECT_EQ(compiled, forms.size() * (all ? 3 : 1));
 }
 
 TEST_F(PrefillStep, AttentionFitsItsTargetsWithoutSpills) {
@@ -144,12 +148,12 @@ TEST_F(PrefillStep, AttentionFitsItsTargetsWithoutSpills) {
 TEST_F(PrefillStep, VariantsFitEveryTargetWithoutSpills) {
   const std::string_view intrinsics = deviceIntrinsicsText();
   for (const CudaTarget &target : cudaTargets()) {
-    PrefillMatMul split = matMulOf(DType::F16, 512, target);
+    PrefillMatMul split = matMulOf({DType::F16, Layout::T16}, 512, target);
     split.splitActivations = true;
     split.tiling = defaultPrefillTiling(split, target, 108);
     expectFits(generatePrefillMatMul(split, target, intrinsics), target);
     for (const uint32_t tokens : {16U, 64U}) {
-      PrefillMatMul glu = matMulOf(DType::Q4_K, tokens, target);
+      PrefillMatMul glu = matMulOf({DType::Q4_K, Layout::T16}, tokens, target);
       glu.output = MatMulOutput::SiluGlu;
       glu.hasBias = true;
       expectFits(generatePrefillMatMul(glu, target, intrinsics), target);
@@ -203,12 +207,14 @@ TEST_F(PrefillStep, KernelsHaveNoMoreInstructionsThanCommitted) {
       }
       EXPECT_LE(all, most) << kernel->name;
     };
-    expectAtMost(generatePrefillMatMul(matMulOf(DType::Q4_K, 512, target),
-                                       target, intrinsics),
-                 figure.q4k);
-    expectAtMost(generatePrefillMatMul(matMulOf(DType::Q6_K, 512, target),
-                                       target, intrinsics),
-                 figure.q6k);
+    expectAtMost(
+        generatePrefillMatMul(matMulOf({DType::Q4_K, Layout::T16}, 512, target),
+                              target, intrinsics),
+        figure.q4k);
+    expectAtMost(
+        generatePrefillMatMul(matMulOf({DType::Q6_K, Layout::T16}, 512, target),
+                              target, intrinsics),
+        figure.q6k);
     expectAtMost(generatePrefillAttention(attentionOf(128, false, target),
                                           target, intrinsics),
                  figure.attention);

@@ -9,6 +9,7 @@
 #include "tools/air-gpu-bench/Operands.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <gtest/gtest.h>
 
 namespace air::codegen::cuda {
@@ -101,30 +102,39 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
        true},
       {20, unit, 19, 64, {4, 1, 2, 1, 1}, "sm_90a", true},
   };
+  // Unless AIR_TEST_ALL is set, dtypes with two layouts are tested with each of
+  // them in turn.
+  const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
+  const bool hasIndices = t16IndexUnit(dtype).isOk();
   std::vector<Case> cases;
   for (const Shape &shape : shapes) {
-    const CudaTarget target = *cudaTarget(shape.target);
-    PrefillInput input;
-    input.dtype = dtype;
-    input.columns = shape.columns;
-    input.maxTokens = shape.maxTokens;
-    input.wgmma = shape.wgmma;
-    input.dependentLaunch = target.hasDependentLaunch;
-    PrefillMatMul matMul;
-    matMul.rows = shape.rows;
-    matMul.tiling = shape.tiling;
-    // Dtypes with two layouts are tested with each of them in turn.
-    if (t16IndexUnit(dtype).isOk() &&
-        (static_cast<uint32_t>(dtype) + (&shape - shapes.data())) % 2 != 0) {
-      matMul.layout = Layout::T16Indices;
+    const bool isOdd =
+        (static_cast<uint32_t>(dtype) + (&shape - shapes.data())) % 2 != 0;
+    for (const Layout layout : {Layout::T16, Layout::T16Indices}) {
+      const bool isIndices = layout == Layout::T16Indices;
+      if ((isIndices && !hasIndices) ||
+          (hasIndices && !all && isIndices != isOdd)) {
+        continue;
+      }
+      const CudaTarget target = *cudaTarget(shape.target);
+      PrefillInput input;
+      input.dtype = dtype;
+      input.columns = shape.columns;
+      input.maxTokens = shape.maxTokens;
+      input.wgmma = shape.wgmma;
+      input.dependentLaunch = target.hasDependentLaunch;
+      PrefillMatMul matMul;
+      matMul.layout = layout;
+      matMul.rows = shape.rows;
+      matMul.tiling = shape.tiling;
+      Result<Case> one = makeCase(input, matMul, shape.tokens, target);
+      if (shape.wgmma && (dtype == DType::F32 || dtype == DType::F64)) {
+        EXPECT_EQ(one.status().code(), ErrorCode::Unsupported);
+        continue;
+      }
+      ASSERT_TRUE(one.isOk()) << one.status().message();
+      cases.push_back(*std::move(one));
     }
-    Result<Case> one = makeCase(input, matMul, shape.tokens, target);
-    if (shape.wgmma && (dtype == DType::F32 || dtype == DType::F64)) {
-      EXPECT_EQ(one.status().code(), ErrorCode::Unsupported);
-      continue;
-    }
-    ASSERT_TRUE(one.isOk()) << one.status().message();
-    cases.push_back(*std::move(one));
   }
   const Result<emulator::Library> library = compile(cases);
   ASSERT_TRUE(library.isOk()) << library.status().message();
@@ -293,7 +303,8 @@ TEST(PrefillMatMul, EqualsTheFormulasInDoublePrecision) {
     const Status status = runCase(*library, cases[i], buffers);
     ASSERT_TRUE(status.isOk()) << status.message();
     const bool normed = spec.input != Float;
-    Doubles weights = weightsOf(spec.dtype, rows, k, matrix.packed);
+    Doubles weights =
+        weightsOf(spec.dtype, spec.layout, rows, k, matrix.packed);
     if (operation.rowScales) {
       scaleRows(weights, spec, scales);
     }

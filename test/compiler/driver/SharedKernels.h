@@ -4,6 +4,7 @@
 
 #include "codegen/KernelCache.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -16,14 +17,19 @@ namespace air::compiler {
 /// be created. When the process ends, the folder is removed.
 inline std::shared_ptr<const codegen::KernelCache> sharedKernels() {
   struct Folder {
-    std::filesystem::path path =
-        std::filesystem::temp_directory_path() /
-        ("air-shared-kernels-" + std::to_string(getpid()));
+    std::string path =
+        std::filesystem::temp_directory_path() / "air-shared-kernels-XXXXXX";
     std::shared_ptr<const codegen::KernelCache> cache;
 
     Folder() {
+      // The folder must be a new one: a process that is killed leaves its own
+      // behind, with kernels of the code at that time.
+      if (mkdtemp(path.data()) == nullptr) {
+        path.clear();
+        return;
+      }
       Result<codegen::KernelCache> opened =
-          codegen::KernelCache::open(path.string(), "", "tests");
+          codegen::KernelCache::open(path, "", "tests");
       if (opened) {
         cache =
             std::make_shared<const codegen::KernelCache>(*std::move(opened));
@@ -31,7 +37,9 @@ inline std::shared_ptr<const codegen::KernelCache> sharedKernels() {
     }
     ~Folder() {
       std::error_code ignored;
-      std::filesystem::remove_all(path, ignored);
+      if (!path.empty()) {
+        std::filesystem::remove_all(path, ignored);
+      }
     }
     Folder(const Folder &) = delete;
     Folder &operator=(const Folder &) = delete;

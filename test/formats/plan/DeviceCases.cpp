@@ -199,6 +199,7 @@ std::vector<Case> machineCases() {
          p.machine->devices.push_back(std::make_unique<plan::DeviceT>(gpu(p)));
        })},
       {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 2; })},
+      {"plan.tensor.layout", in([](P &p) { p.tensors[1]->layout = 3; })},
       {"plan.reference", inGpu([](P &p) { p.reference = true; })},
       {"plan.enum", inGpu([](P &p) {
          p.executables[0]->format = static_cast<plan::CodeFormat>(3);

@@ -1,6 +1,7 @@
 //===- SplitCases.cpp - plans that run on the CPU and a GPU ---------------===//
 #include "PlanCases.h"
 
+#include "formats/plan/Layout.h"
 #include "formats/plan/PlanEncode.h"
 #include "formats/plan/PlanHeader.h"
 
@@ -13,8 +14,9 @@ constexpr uint32_t kX = 0; // indices into Plan.buffers
 constexpr uint32_t kLogits = 3;
 constexpr uint32_t kGpuX = 4;
 constexpr uint32_t kQkv = 1;
-constexpr uint32_t kEmbedTensor = 4; // index into Plan.tensors
-constexpr uint64_t kRowBytes = 128;  // a row of x has 32 floats
+constexpr uint32_t kQkvTensor = 1; // indices into Plan.tensors
+constexpr uint32_t kEmbedTensor = 4;
+constexpr uint64_t kRowBytes = 128; // a row of x has 32 floats
 
 plan::BufferCopyT &copyOf(P &p) {
   return *p.programs[0]->steps[kHeadStep]->copies[0];
@@ -192,6 +194,16 @@ std::vector<Case> splitCases() {
          head.bindings.push_back(std::make_unique<plan::BindingT>());
          head.bindings.back()->kind = plan::BindingKind::Batch;
          head.bindings.back()->index = 9;
+       })},
+      // A matrix in layout t16i is bound to a dispatch of the CPU.
+      {"plan.binding.device", inBoth([](P &p) {
+         plan::TensorT &tensor = *p.tensors[kQkvTensor];
+         tensor.dtype = static_cast<uint16_t>(DType::IQ2_XXS);
+         tensor.layout = static_cast<uint16_t>(Layout::T16Indices);
+         tensor.rows = 16;
+         tensor.columns = 256;
+         tensor.bytes =
+             *layoutBytes(DType::IQ2_XXS, Layout::T16Indices, 16, 256);
        })},
       {"plan.placement.device",
        inBoth([](P &p) { p.placements[0]->device[0] = 1; })},
