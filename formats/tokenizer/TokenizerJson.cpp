@@ -625,15 +625,18 @@ private:
       return found != object.end() && *found == text;
     };
     if (const auto parts = part->find("normalizers");
-        parts != part->end() && parts->is_array()) {
+        is(*part, "type", "Sequence") && parts != part->end() &&
+        parts->is_array()) {
       return std::ranges::any_of(*parts, [depth](const Json &each) {
         return changesMoreThanSpaces(&each, depth + 1);
       });
     }
+    if (is(*part, "type", "Prepend")) {
+      return !is(*part, "prepend", kSpaceMark);
+    }
     const Json *pattern = memberOf(*part, "pattern");
-    return !is(*part, "prepend", kSpaceMark) &&
-           !(pattern != nullptr && is(*pattern, "String", " ") &&
-             is(*part, "content", kSpaceMark));
+    return !(is(*part, "type", "Replace") && pattern != nullptr &&
+             is(*pattern, "String", " ") && is(*part, "content", kSpaceMark));
   }
 
   /// Whether each byte, spelled as one character, is a token of the model. If
