@@ -129,9 +129,11 @@ private:
              const std::string &text) {
     const auto *id = idValue.get_ptr<const Json::number_unsigned_t *>();
     if (id == nullptr || *id >= kMostTokens) {
-      return corruptError("tokenizer: '" + place + "' is not a token id" +
-                          (id == nullptr ? "" : " but " + std::to_string(*id)) +
-                          "; token ids are whole numbers below " +
+      const std::string found =
+          idValue.is_number() ? idValue.dump()
+                              : std::string("a JSON ") + idValue.type_name();
+      return corruptError("tokenizer: '" + place + "' is not a token id but " +
+                          found + "; token ids are whole numbers below " +
                           std::to_string(kMostTokens));
     }
     if (*id >= data.tokens.size()) {
