@@ -129,9 +129,11 @@ private:
              const std::string &text) {
     const auto *id = idValue.get_ptr<const Json::number_unsigned_t *>();
     if (id == nullptr || *id >= kMostTokens) {
-      return corruptError("tokenizer: '" + place + "' is not a token id" +
-                          (id == nullptr ? "" : " but " + std::to_string(*id)) +
-                          "; token ids are whole numbers below " +
+      const std::string found =
+          idValue.is_number() ? idValue.dump()
+                              : std::string("a JSON ") + idValue.type_name();
+      return corruptError("tokenizer: '" + place + "' is not a token id but " +
+                          found + "; token ids are whole numbers below " +
                           std::to_string(kMostTokens));
     }
     if (*id >= data.tokens.size()) {
@@ -625,15 +627,18 @@ private:
       return found != object.end() && *found == text;
     };
     if (const auto parts = part->find("normalizers");
-        parts != part->end() && parts->is_array()) {
+        is(*part, "type", "Sequence") && parts != part->end() &&
+        parts->is_array()) {
       return std::ranges::any_of(*parts, [depth](const Json &each) {
         return changesMoreThanSpaces(&each, depth + 1);
       });
     }
+    if (is(*part, "type", "Prepend")) {
+      return !is(*part, "prepend", kSpaceMark);
+    }
     const Json *pattern = memberOf(*part, "pattern");
-    return !is(*part, "prepend", kSpaceMark) &&
-           !(pattern != nullptr && is(*pattern, "String", " ") &&
-             is(*part, "content", kSpaceMark));
+    return !(is(*part, "type", "Replace") && pattern != nullptr &&
+             is(*pattern, "String", " ") && is(*part, "content", kSpaceMark));
   }
 
   /// Whether each byte, spelled as one character, is a token of the model. If

@@ -108,6 +108,15 @@ private:
                               inQuotes(content) + ", which is not supported");
   }
 
+  /// Fails with Unsupported if a component has already put U+2581 or a space
+  /// before a text. `data.rules` without a pipeline have one prefix only.
+  Status refuseSecondPrefix(const JsonFields &fields) const {
+    return data.rules.prefix == SpacePrefix::None
+               ? Status::ok()
+               : fields.unsupported("may put a second prefix before a text, "
+                                    "which is not supported");
+  }
+
   Status readPrepend(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string text, fields.text("prepend"));
     if (text != kSpaceMark || replacesSpaces) {
@@ -116,6 +125,7 @@ private:
                                 "prepended, and only by a normalizer that "
                                 "precedes the replacement of spaces");
     }
+    AIR_RETURN_IF_ERROR(refuseSecondPrefix(fields));
     data.rules.prefix = SpacePrefix::Always;
     return Status::ok();
   }
@@ -195,6 +205,7 @@ private:
       return fields.unsupported("has add_prefix_space, which is only supported "
                                 "in the first pre-tokenizer");
     }
+    AIR_RETURN_IF_ERROR(refuseSecondPrefix(fields));
     data.rules.prefix = prefix ? SpacePrefix::Missing : SpacePrefix::None;
     if (splits) {
       data.rules.expressions.emplace_back(kByteLevelExpression);
@@ -277,6 +288,7 @@ private:
       return fields.unsupported("replaces spaces for a second time, which is "
                                 "not supported");
     }
+    AIR_RETURN_IF_ERROR(refuseSecondPrefix(fields));
     if (scheme == "always") {
       data.rules.prefix = SpacePrefix::Missing;
     } else if (scheme == "first") {

@@ -19,7 +19,7 @@ namespace air::rt {
 struct BpeEncoder::Memory final : Scratch {
   Memory(const BpeTables &tables, PreTokenizer::Scratch splitters, size_t bytes)
       : matchers(std::move(splitters)), merger(tables), matching(tables),
-        known(bytes) {}
+        known(bytes), isLongText(bytes >= WordCache::kLongText) {}
 
   PreTokenizer::Scratch matchers;
   PairMerger merger;
@@ -28,9 +28,12 @@ struct BpeEncoder::Memory final : Scratch {
   MergeMatcher::Scratch matching;
   std::vector<int32_t> symbols;
   WordCache known;
+  /// Only a long text is worth the time that filling `matching` takes.
+  bool isLongText;
 };
 
-/// The matcher, which is made once kMergedBytes have been merged without it.
+/// The matcher, which is made once kMergedBytes of long texts have been merged
+/// without it.
 struct BpeEncoder::Matcher {
   /// Building the matcher takes about as long as merging this many bytes.
   static constexpr size_t kMergedBytes = size_t{256} << 10;
@@ -140,7 +143,7 @@ bool BpeEncoder::encode(std::string_view text, Place place, Scratch *scratch,
 /// Passes the symbols of `word` after all merges to `sink`.
 void BpeEncoder::merge(std::string_view word, Memory &memory,
                        FunctionRef<void(int32_t symbol)> sink) const {
-  if (memory.matcher == nullptr) {
+  if (memory.matcher == nullptr && memory.isLongText) {
     memory.merged += word.size();
     if (memory.merged + matcher->merged >= Matcher::kMergedBytes) {
       std::call_once(matcher->isMade,

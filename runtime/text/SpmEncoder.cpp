@@ -42,12 +42,15 @@ struct SpmEncoder::Candidate {
 };
 
 struct SpmEncoder::Memory final : Scratch {
-  explicit Memory(size_t bytes) : known(bytes) {}
+  explicit Memory(size_t bytes)
+      : known(bytes), isLongText(bytes >= WordCache::kLongText) {}
 
   std::vector<Symbol> symbols;
   std::vector<Candidate> heap;
   MergeLattice::Scratch lattice;
   WordCache known;
+  /// Only a long text is worth the time that filling `matching` takes.
+  bool isLongText;
   size_t merged = 0; ///< bytes that mergeRun() has merged in this part
   const ScoredMerges *merges = nullptr; ///< used instead of mergeRun() if set
   std::optional<MergeMatcher::Scratch> matching;
@@ -60,7 +63,8 @@ struct SpmEncoder::Lattice {
   std::optional<MergeLattice> made;
 };
 
-/// The tables that are made once kMergedBytes have been merged without them.
+/// The tables that are made once kMergedBytes of long texts have been merged
+/// without them.
 struct SpmEncoder::Merges {
   /// Making the tables takes about as long as merging this many bytes.
   static constexpr size_t kMergedBytes = size_t{256} << 10;
@@ -282,10 +286,13 @@ const MergeLattice &SpmEncoder::latticeOf(Memory &memory) const {
   return *lattice->made;
 }
 
-/// Does what encodeRun() does, if tables for that exist or should now be made.
-/// Otherwise does nothing and returns false.
+/// Does what encodeRun() does, if the text is long and tables for that exist or
+/// should now be made. Otherwise does nothing and returns false.
 bool SpmEncoder::matchRun(std::string_view run, Memory &memory,
                           TokenOutput &out) const {
+  if (!memory.isLongText) {
+    return false;
+  }
   if (memory.merges == nullptr) {
     memory.merged += run.size();
     if (memory.merged + merges->merged < Merges::kMergedBytes) {

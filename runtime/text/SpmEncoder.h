@@ -8,10 +8,12 @@
 // byte without a token as the unknown token. The vocabulary spells a space as
 // U+2581; here, pieces contain the space itself.
 //
-// Words that were met before are not encoded again. Once many other words have
-// been merged, tables are made that take less time (ScoredMerges.h). Without
-// these tables, the heap of mergeRun() needs some 40 bytes of memory for each
-// byte of a run, so a long run is divided in another way (MergeLattice.h).
+// In texts of at least 4 KiB, words that were met before are not encoded again,
+// if the vocabulary has byte tokens and no piece contains a space after another
+// character. Once many other words of such long texts have been merged, tables
+// are made that take less time (ScoredMerges.h). Without these tables, the heap
+// of mergeRun() needs some 40 bytes of memory for each byte of a run, so a long
+// run is divided in another way (MergeLattice.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H

@@ -19,6 +19,10 @@ public:
   /// Longer words, in bytes, are never remembered.
   static constexpr size_t kLongestWord = 30;
 
+  /// In shorter texts, few words occur again. For these, it takes less time to
+  /// encode a word again than to fill such a table.
+  static constexpr size_t kLongText = 4096;
+
   /// `bytes` is the length of the text. If it is short, nothing is remembered.
   explicit WordCache(size_t bytes) {
     if (bytes >= kLongText) {
@@ -64,8 +68,6 @@ private:
   };
   /// The table takes 256 KiB, which fits into a second-level cache.
   static constexpr size_t kWords = 4096;
-  /// In shorter texts, few words occur again.
-  static constexpr size_t kLongText = 4096;
 
   std::vector<Word> words;
 };

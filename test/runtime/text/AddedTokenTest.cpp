@@ -102,6 +102,15 @@ const std::vector<AddedTokenCase> kCases = {
          "handle_chinese_chars": true, "strip_accents": null})",
      R"({"type": "BertPreTokenizer"})",
      {{"ab", {3}}, {"abb", {3, 2}}, {"AB", {3}}}},
+    // The type decides what a normalizer does, not a field of another type.
+    {"FieldOfAnotherType",
+     R"({"type": "BPE", "unk_token": "?", "ignore_merges": true, "merges": [],
+         "vocab": {"?": 0, "▁": 1, "e": 2, "x": 3, "a": 4}})",
+     R"({"id": 4, "content": "a", "normalized": false})",
+     R"({"type": "Lowercase", "prepend": "▁"})",
+     R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never",
+         "split": false})",
+     {{"A", {4}}, {"a", {4}}, {"xA", {3, 4}}}},
 };
 
 Tokenizer made(const AddedTokenCase &one) {

@@ -70,6 +70,51 @@ TEST(PipelineTest, APieceWithASpaceIsNotWhatReplacesSpaces) {
               ElementsAre(3, 1, 3));
 }
 
+// Only a pipeline describes two prefixes, although no piece has a space. The
+// ids are those of tokenizers 0.23.3.
+TEST(PipelineTest, SecondPrefixes) {
+  const std::string prepend = R"({"type": "Prepend", "prepend": "\u2581"})";
+  const auto metaspace = [](const std::string &scheme) {
+    return R"({"type": "Metaspace", "replacement": "\u2581", "split": true,
+               "prepend_scheme": ")" +
+           scheme + "\"}";
+  };
+  const struct {
+    std::string normalizer;
+    std::string splitter;
+    const char *text;
+    std::vector<int32_t> ids;
+  } cases[] = {
+      {prepend,
+       R"({"type": "ByteLevel", "add_prefix_space": false, "use_regex": false,
+           "trim_offsets": true})",
+       "e",
+       {9, 10, 11, 2}},
+      {prepend, metaspace("never"), " e", {1, 6}},
+      {prepend, metaspace("first"), " e", {1, 6}},
+      {prepend, metaspace("always"), " e", {1, 6}},
+      {R"({"type": "Sequence", "normalizers": [)" + prepend + ", " + prepend +
+           R"(, {"type": "Replace", "pattern": {"String": " "},
+                 "content": "\u2581"}]})",
+       "null",
+       "e",
+       {1, 6}},
+  };
+  for (const auto &[normalizer, splitter, text, ids] : cases) {
+    Result<TokenizerData> data = parseTokenizerJson(R"({
+      "model": {"type": "BPE", "unk_token": "?", "merges": ["\u2581 e", "a b"],
+                "vocab": {"?": 0, "\u2581": 1, "e": 2, "x": 3, "a": 4, "b": 5,
+                          "\u2581e": 6, "ab": 7, "\u0120": 8, "\u00e2": 9,
+                          "\u0138": 10, "\u0123": 11}},
+      "added_tokens": [], "normalizer": )" + normalizer +
+                                                    R"(, "pre_tokenizer": )" +
+                                                    splitter + "}");
+    ASSERT_TRUE(data.isOk()) << data.status().message();
+    EXPECT_EQ(tokenizerOf(*std::move(data)).encode(text, false, true), ids)
+        << normalizer << " " << splitter;
+  }
+}
+
 TEST(PipelineTest, SeveralTokensBeforeAndAfterAText) {
   const json all = pipelines();
   Result<TokenizerData> data = parseTokenizerJson(all.back()["file"].dump());

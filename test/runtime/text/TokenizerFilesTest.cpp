@@ -100,8 +100,13 @@ INSTANTIATE_TEST_SUITE_P(
                 "llama3", kUnsupported, "/model/type", "\"Word\""},
         Refusal{"'model.vocab' is not an object", "llama3", kCorrupt,
                 "/model/vocab", "[]"},
-        Refusal{"'model.vocab['zz']' is not a token id", "llama3", kCorrupt,
-                "/model/vocab/zz", "-1"},
+        Refusal{"'model.vocab['zz']' is not a token id but -1; token ids are "
+                "whole numbers below 16777216",
+                "llama3", kCorrupt, "/model/vocab/zz", "-1"},
+        Refusal{"'model.vocab['zz']' is not a token id but 1.5;", "llama3",
+                kCorrupt, "/model/vocab/zz", "1.5"},
+        Refusal{"'model.vocab['zz']' is not a token id but a JSON string;",
+                "llama3", kCorrupt, "/model/vocab/zz", "\"1\""},
         Refusal{"'model.vocab['zz']' is not a token id but 16777216; token ids "
                 "are whole numbers below 16777216",
                 "llama3", kCorrupt, "/model/vocab/zz", "16777216"},
