@@ -10,6 +10,7 @@
 #include <cstring>
 #include <elf.h>
 #include <gtest/gtest.h>
+#include <map>
 
 namespace air::codegen::cuda {
 namespace {
@@ -133,7 +134,7 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
       {DType::Q5_K, 2.36, 2.50},
       {DType::Q6_K, 1.87, 2.17},
       {DType::Q4_0, 1.22, 1.35},
-      {DType::Q8_0, 1.10, 1.30},
+      {DType::Q8_0, 1.10, 1.25},
       {DType::BF16, 0.32, 0.42},
       {DType::F16, 0.32, 0.32},
       {DType::MXFP4, 2.62, 2.75},
@@ -153,7 +154,7 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
       {DType::TQ2_0, 1.13, 1.25},
       {DType::NVFP4, 4.07, 4.17},
       {DType::IQ3_XXS, 2.18, 2.35},
-      {DType::IQ1_S, 2.90, 3.07, kIndices},
+      {DType::IQ1_S, 2.90, 3.08, kIndices},
       {DType::IQ1_M, 5.04, 5.34, kIndices},
       {DType::IQ2_XXS, 2.01, 2.25, kIndices},
       {DType::IQ2_XS, 4.97, 5.24, kIndices},
@@ -169,8 +170,10 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
     }
   }
   // Unless AIR_TEST_ALL is set, this tests each form in one of the four
-  // combinations of target and tokens.
+  // combinations of target and tokens. With all of them, a committed figure
+  // must also be close to the larger count of the two targets.
   size_t combination = 0;
+  std::map<std::pair<const Figure *, uint32_t>, double> largest;
   for (const char *name : {"sm_86", "sm_90a"}) {
     const CudaTarget target = *cudaTarget(name);
     for (const uint32_t tokens : {1U, 8U}) {
@@ -186,7 +189,18 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
         EXPECT_LE(*count, committed)
             << info(figure.dtype).name << ' ' << layoutName(figure.layout)
             << ' ' << tokens << ' ' << name;
+        double &most = largest[{&figure, tokens}];
+        most = std::max(most, *count);
       }
+    }
+  }
+  for (const auto &[which, most] : largest) {
+    const auto &[figure, tokens] = which;
+    const double committed = tokens == 1 ? figure->one : figure->eight;
+    if (testsEverything()) {
+      EXPECT_GE(most, 0.96 * committed)
+          << info(figure->dtype).name << ' ' << layoutName(figure->layout)
+          << ' ' << tokens << ": the committed figure is too high";
     }
   }
 }
