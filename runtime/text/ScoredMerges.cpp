@@ -9,9 +9,9 @@ namespace air::rt {
 namespace {
 
 /// At each position, the matcher may try every piece with which the longest one
-/// there begins. If there are many, a heap takes less time. In the vocabulary of
-/// Llama 2, the longest piece has 27 bytes, and 16 spaces begin with 15 other
-/// pieces.
+/// there begins. If there are many, a heap takes less time. In the vocabulary
+/// of Llama 2, the longest piece has 27 bytes, and 16 spaces begin with 15
+/// other pieces.
 constexpr size_t kLongestPiece = 128;
 constexpr size_t kMostBeginnings = 64;
 
