@@ -81,6 +81,8 @@ Result<MachineProfile> withMeasurements(const MachineProfile &host,
   }
   profile.cpu.streams = host.cpu.streams;
   profile.cpu.barrierNs = host.cpu.barrierNs;
+  profile.cpu.planesDecode = host.cpu.planesDecode;
+  profile.cpu.zstdDecode = host.cpu.zstdDecode;
   if (const ThreadRate *rate = rateOf(measured, host.cores)) {
     profile.memoryBandwidth = rate->bandwidth;
     profile.measured = measured.measured;
@@ -97,10 +99,8 @@ std::string differentCores(const MachineProfile &host,
          countOf(cache.profile.cores, "core") + ", but this process may use " +
          std::to_string(host.cores) +
          " (the affinity mask and the CPU quota of the cgroup count); its "
-         "rates "
-         "of GPUs, the disk, caches and single cores are used, but the rates "
-         "of "
-         "all cores together are " +
+         "rates of GPUs, the disk, caches and single cores are used, but the "
+         "rates of all cores together are " +
          (rateOf(cache.profile, host.cores) != nullptr
               ? "not, except for the memory bandwidth of as many threads"
               : "nominal") +

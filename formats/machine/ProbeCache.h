@@ -45,8 +45,9 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
 /// If the number of cores differs, because the affinity mask or the CPU quota
 /// has changed, the rates of all cores together stay those of `host`, and
 /// differentCores() says so. These are memoryBandwidth, unless the cache has
-/// the bandwidth of as many threads, and what is measured while all cores read:
-/// the streams, diskBeside and memoryBeside, and barrierNs.
+/// the bandwidth of as many threads, and what is measured while all cores work:
+/// the streams, diskBeside, memoryBeside, barrierNs, planesDecode and
+/// zstdDecode.
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache);

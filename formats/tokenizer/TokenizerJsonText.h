@@ -63,8 +63,8 @@ std::string literalExpression(std::string_view text);
 /// What a component finds in a text.
 struct JsonPattern {
   std::string text;
-  bool isLiteral =
-      false; ///< whether `text` itself is found; else an expression
+  /// Whether `text` itself is found. Otherwise, it is an expression.
+  bool isLiteral = false;
 };
 /// Reads the field 'pattern' of a component. Errors: Corrupt if it is missing,
 /// Unsupported if it has neither a 'Regex' nor a 'String', or both.

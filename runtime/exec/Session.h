@@ -95,8 +95,8 @@ struct SessionOptions {
   /// refused with Unsupported.
   GpuFactory gpu;
   /// About how many addresses each byte that is read from the disk may have at
-  /// a time (SegmentArena.h). Only tests choose another value than 0, which
-  /// means SegmentArena::kMostMappings.
+  /// a time (SegmentArena.h), at least SegmentArena::kLeastMappings. Only tests
+  /// choose another value than 0, which means SegmentArena::kMostMappings.
   uint64_t mostMappings = 0;
   /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.

@@ -36,6 +36,12 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
                                           std::span<const RingWindow> windows,
                                           uint64_t ringBytes,
                                           uint64_t mostMappings) {
+  if (mostMappings < kLeastMappings) {
+    return usageError("each byte of the ring can have no fewer than " +
+                      std::to_string(kLeastMappings) +
+                      " mappings at a time, but mostMappings is " +
+                      std::to_string(mostMappings));
+  }
   SegmentArena arena;
   arena.mostMappings = mostMappings;
   uint64_t total = 0;

@@ -39,7 +39,7 @@
 // exists. Thread-safety: no other function and no user of the memory may run at
 // the same time as remap(). One thread at a time may call show(), while others
 // use the windows that stay mapped. Errors: DoesNotFit if the system refuses
-// memory or addresses.
+// memory or addresses, and Usage (create()).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SEGMENTARENA_H
@@ -91,14 +91,16 @@ public:
   /// of them, passes take the same time; with 1,240, more than twice the time
   /// (docs/streaming.md).
   static constexpr uint64_t kMostMappings = 16;
+  /// With fewer, show() could unmap windows that are still in use.
+  static constexpr uint64_t kLeastMappings = 3;
 
   /// `sizes` are the sizes of the segments in bytes, which are multiples of
   /// kPageBytes. `windows` are in the order in which they are filled, and each
   /// but the first begins in the ring where the one before it ends (rule
   /// plan.stream.fill of docs/plan-format.md). A window is therefore
   /// overwritten, and no longer in use, before two more rings of bytes have
-  /// been shown. `mostMappings` is at least 3; only tests choose another value
-  /// than kMostMappings.
+  /// been shown. Only tests choose another value of `mostMappings` than
+  /// kMostMappings; a value below kLeastMappings is a Usage error.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,
                                      uint64_t ringBytes,

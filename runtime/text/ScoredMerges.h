@@ -24,9 +24,10 @@ class ScoredMerges {
 public:
   /// `pieces` has the text of each id, and finds those that are merged;
   /// `scores` has the score of each id. Returns null for vocabularies that a
-  /// MergeMatcher cannot handle: if a piece is not well-formed UTF-8, if pieces
-  /// are so long that making the tables would take long, or if merges of many
-  /// pieces are untimely or have the same score (MergeMatcher.h).
+  /// MergeMatcher cannot handle, or not quickly: if a piece is not well-formed
+  /// UTF-8, is long or begins with many other pieces, if making the tables
+  /// would take much time or memory, or if merges of many pieces are untimely
+  /// or have the same score (MergeMatcher.h).
   static std::unique_ptr<const ScoredMerges>
   create(const TokenTable &pieces, std::span<const float> scores);
 

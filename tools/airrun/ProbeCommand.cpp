@@ -229,8 +229,7 @@ cli::Command probeCommand() {
       "If the machine has NVIDIA GPUs, also how fast they read their memory, "
       "and how fast bytes are copied to them and back. "
       "Other programs that run at the same time disturb the measurement; a "
-      "note "
-      "says so if they take much of the CPU time.";
+      "note says so if they take much of the CPU time.";
   cli::Option save;
   save.name = "--save";
   save.help = "Remember the profile in $XDG_CACHE_HOME/airpack/probe.json "

@@ -42,9 +42,9 @@ using GpuCheck = std::function<Status(const GpuProfile &)>;
 /// and a note on standard error says so. Another note says what is not used
 /// because the probe was measured with another number of cores. A saved probe
 /// that is damaged or is of another machine is not used, and the note says why.
-/// If there is no saved
-/// probe, but the machine has a driver for GPUs, a note says that the GPU is
-/// not used. If `check` refuses the GPU, calls useCpuOnly().
+/// If there is no saved probe, but the machine has a driver for GPUs, a note
+/// says that the GPU is not used. If `check` refuses the GPU, calls
+/// useCpuOnly().
 Result<MachineProfile> resolveTarget(const std::string &spec,
                                      const GpuCheck &check = nullptr);
 

@@ -121,6 +121,8 @@ TEST(ProbeCache, OtherNumbersOfCoresKeepWhatDoesNotDependOnThem) {
   ProbeCache cache = example();
   cache.profile.cpu.barrierNs = 900;
   cache.profile.cpu.l2Bytes = 1000;
+  cache.profile.cpu.planesDecode = 901;
+  cache.profile.cpu.zstdDecode = 902;
   cache.profile.memoryCurve = {{1, 12}, {2, 20}};
   MachineProfile host = example().profile;
   host.cores = 4;
@@ -132,6 +134,8 @@ TEST(ProbeCache, OtherNumbersOfCoresKeepWhatDoesNotDependOnThem) {
   host.gpus = {};
   host.cpu = {};
   host.cpu.barrierNs = 700;
+  host.cpu.planesDecode = 701;
+  host.cpu.zstdDecode = 702;
   MachineProfile expected = host;
   expected.diskBandwidth = 30;
   expected.gpus = cache.profile.gpus;

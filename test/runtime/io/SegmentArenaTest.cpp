@@ -165,6 +165,17 @@ TEST(SegmentArena, AWindowThatIsShownAgainStaysMapped) {
   }
 }
 
+TEST(SegmentArena, TooFewMappingsAreRefused) {
+  const uint64_t sizes[] = {2 * kPage * 8};
+  Result<SegmentArena> arena = SegmentArena::create(
+      sizes, windowsOfTwoPages(8), 2 * kPage, /*mostMappings=*/2);
+  ASSERT_FALSE(arena);
+  EXPECT_EQ(arena.status().code(), ErrorCode::Usage);
+  EXPECT_EQ(arena.status().message(),
+            "each byte of the ring can have no fewer than 3 mappings at a "
+            "time, but mostMappings is 2");
+}
+
 TEST(SegmentArena, AllOfAFewWindowsAreMappedAtOnce) {
   const uint64_t sizes[] = {2 * kPage * 3};
   const std::vector<RingWindow> windows = windowsOfTwoPages(3);

@@ -122,8 +122,8 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
 }
 
 TEST_F(EncodeFuzzTest, MuchTextDoesNotChangeTheIdsOfLaterText) {
-  // In texts of at least 4 KiB, MergeMatcher replaces PairMerger once 256 KiB of
-  // words have been merged.
+  // In texts of at least 4 KiB, MergeMatcher replaces PairMerger once 256 KiB
+  // of words have been merged.
   for (const char *name : {"llama3", "qwen2"}) {
     Tokenizer tokenizer = tokenizerOf(
         vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));

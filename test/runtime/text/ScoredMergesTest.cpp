@@ -108,15 +108,46 @@ TEST(ScoredMergesTest, WhatIsLeftToOtherAlgorithms) {
   };
   EXPECT_TRUE(isMade({{"a", 0}, {"aa", -1}}));
   EXPECT_FALSE(isMade({{"a", 0}, {"a\xff", -1}}));
-  EXPECT_FALSE(isMade({{"a", 0}, {std::string(10000, 'a'), -1}}));
-  // Pieces of equal scores.
-  std::vector<Piece> runs = {{"a", 0}};
-  for (size_t length = 2; length <= 200; ++length) {
-    runs.push_back({std::string(length, 'a'), -1});
+  EXPECT_TRUE(isMade({{"a", 0}, {std::string(128, 'a'), -1}}));
+  EXPECT_FALSE(isMade({{"a", 0}, {std::string(129, 'a'), -1}}));
+  // A piece that begins with 64 others, and one that begins with 65.
+  std::vector<Piece> runs;
+  for (size_t length = 1; length <= 65; ++length) {
+    runs.push_back({std::string(length, 'a'), -static_cast<float>(length)});
   }
-  EXPECT_FALSE(isMade(runs));
-  runs.resize(20);
   EXPECT_TRUE(isMade(runs));
+  runs.push_back({std::string(66, 'a'), -66});
+  EXPECT_FALSE(isMade(runs));
+  // Pieces of equal scores.
+  std::vector<Piece> equal;
+  for (char c = 'a'; c <= 'j'; ++c) {
+    for (size_t length = 1; length <= 64; ++length) {
+      equal.push_back({std::string(length, c), length == 1 ? 0.0F : -1.0F});
+    }
+  }
+  EXPECT_FALSE(isMade(equal));
+  equal.resize(64);
+  EXPECT_TRUE(isMade(equal));
+}
+
+/// All words of up to `length` letters out of two are pieces, so a piece can be
+/// divided anywhere.
+TEST(ScoredMergesTest, DivisionsHaveALimit) {
+  const auto isMade = [](size_t length) {
+    std::vector<Piece> pieces;
+    for (size_t bits = 1; bits <= length; ++bits) {
+      for (size_t word = 0; word < size_t{1} << bits; ++word) {
+        std::string text;
+        for (size_t bit = 0; bit < bits; ++bit) {
+          text += (word >> bit & 1) != 0 ? 'b' : 'a';
+        }
+        pieces.push_back({text, -static_cast<float>(pieces.size())});
+      }
+    }
+    return ScoredMerges::create(tableOf(pieces), scoresOf(pieces)) != nullptr;
+  };
+  EXPECT_TRUE(isMade(10));
+  EXPECT_FALSE(isMade(17)); // 3.9 million divisions
 }
 
 } // namespace
