@@ -25,9 +25,9 @@ CodeWords loadCodes(const Planes &planes, uint64_t block) {
   return words;
 }
 
-/// Inserts the exponents of a block's values with code 7, which the vector code
-/// has left as 0. They are read from `escaped`, one byte for each. Returns the
-/// end of the bytes that were read.
+/// Fills in the exponents of those values of a block whose code is 7; the
+/// vector instructions have set these exponents to 0. Reads them from
+/// `escaped`, one byte each, and returns the end of the bytes that it read.
 const uint8_t *addEscapes(const CodeWords &words, const uint8_t *escaped,
                           uint8_t *values) {
   for (uint64_t left = words.low & words.middle & words.high; left != 0;

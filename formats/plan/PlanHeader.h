@@ -23,7 +23,7 @@ inline constexpr uint32_t kFatPlanMinor = 2; ///< the minor version of fat plans
 /// match_flags::kFused.
 inline constexpr uint32_t kFusedUnknownMinor = 3;
 /// The minor version of plans, fat or not, whose vocabulary has a pipeline, or
-/// tokens after BOS or before EOS.
+/// adds tokens to a text between BOS and the text, or between the text and EOS.
 inline constexpr uint32_t kPipelineMinor = 4;
 /// The minor version of plans, fat or not, for a GPU that can draw tokens.
 inline constexpr uint32_t kDrawMinor = 4;

@@ -174,7 +174,8 @@ AirBatch Executor::pieceOf(const Batch &batch, uint64_t begin, uint64_t count) {
   return piece;
 }
 
-/// Checks what the kernel relies on.
+/// Checks what the kernel that draws tokens relies on and does not check
+/// itself.
 static Status checkDraws(std::span<const TokenDraw> draws) {
   const auto isValid = [](const TokenDraw &draw) {
     return draw.isBest != 0 ||

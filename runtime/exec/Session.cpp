@@ -679,9 +679,9 @@ Status Session::Parts::open(const SessionOptions &options) {
   gpuRecord = deviceRecord(plan, devices.gpu);
   if (options.randomWeights && gpuRecord == nullptr) {
     return usageError(
-        "--random-weights needs a plan for a GPU, but the kernels "
-        "of this plan run on the CPU; pack the model again "
-        "without --weightless");
+        "--random-weights needs a plan for a GPU, but the kernels of this plan "
+        "run on the CPU, where a plan must have its weights; pack the model "
+        "again without --weightless, and leave out --random-weights");
   }
   if (!plan.reference() && !options.source.empty()) {
     return usageError("--source names the file with the weights of a plan, but "

@@ -87,9 +87,9 @@ public:
 class SegmentArena final : public SegmentMemory {
 public:
   static constexpr uint64_t kPageBytes = 4096;
-  /// About how many windows may show the same byte of the ring. With 4 to 148
-  /// of them, passes take the same time; with 1,240, more than twice the time
-  /// (docs/streaming.md).
+  /// The approximate limit on the number of windows that show the same byte of
+  /// the ring. The value is not critical: passes take the same time with 4 to
+  /// 148 windows, but more than twice the time with 1,240 (docs/streaming.md).
   static constexpr uint64_t kMostMappings = 16;
   /// With fewer, show() could unmap windows that are still in use.
   static constexpr uint64_t kLeastMappings = 3;

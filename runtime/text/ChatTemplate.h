@@ -48,8 +48,8 @@ Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 /// Returns the variables of a template: Conversation::variables, messages,
 /// tools, documents (none by default) and add_generation_prompt, and also
 /// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
-/// tokens. Some templates make control tokens of well-known roles such as
-/// "user", so the messages have these roles without taint. Templates look for
+/// tokens. Some templates build control tokens from the role of a message, so
+/// well-known roles, such as "user", are not tainted. Templates look for
 /// the reasoning of a message under the key reasoning_content or thinking. The
 /// first of reasoning_content, thinking and reasoning that a message has is
 /// copied to both keys, but if the message already has the key thinking, its

@@ -19,8 +19,9 @@ enum class Place : uint8_t {
   AfterNormalizedToken,
 };
 
-/// The most bytes that are normalised at once. Text itself has less, but
-/// normalisation may make it longer. The limit keeps positions below 2^31.
+/// The most bytes that a stretch of text may have after normalisation, which
+/// may make it longer. Before normalisation, every text is shorter than this.
+/// The limit keeps positions below 2^31.
 inline constexpr size_t kLongestStretch = size_t{1} << 29;
 
 /// Turns text without special tokens into ids. Immutable once created; any

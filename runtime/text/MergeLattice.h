@@ -41,8 +41,8 @@ public:
     std::vector<uint64_t> knownPairs;
   };
 
-  /// Receives a symbol and its id, or a character that is not a piece and
-  /// kNoPiece.
+  /// Receives a symbol and its id. For a character that is not a piece, the id
+  /// is kNoPiece.
   using PieceSink = FunctionRef<void(std::string_view piece, int32_t id)>;
   /// Returns whether merging `text` leaves two symbols, the first of which has
   /// `border` bytes.

@@ -106,11 +106,12 @@ bool needsTokenTexts(const SamplerOptions &options);
 /// false, the sampler may still do so.
 bool choosesTheBest(const SamplerOptions &options);
 
-/// How a GPU chooses a token as a sampler with these options does, before its
-/// first draw. Returns nothing if a GPU cannot, because other samplers than
-/// top-k, top-p, min-p and a fixed temperature are on, in this order, because
-/// there are biases, or too many tokens, or because top-k keeps all tokens or
-/// more than kMostKeptTokens.
+/// How a GPU can choose the token that a new sampler with these options, which
+/// has not drawn yet, chooses. Returns nothing if a GPU cannot do this, that
+/// is, if a sampler other than top-k, top-p, min-p and a fixed temperature is
+/// on; if these are on in another order; if there are biases; if the vocabulary
+/// has too many tokens; or if top-k keeps all tokens or more than
+/// kMostKeptTokens.
 std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
                                    int32_t vocabSize);
 

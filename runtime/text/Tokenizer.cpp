@@ -103,7 +103,9 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
     state->addSpacePrefix =
         (says && data.addSpacePrefix) || data.kind == TokenizerKind::WordPiece;
   }
-  size_t normalisedBytes = 0; // of the tokens that are found in such text
+  // The sum of the bytes of the added tokens that are looked for in normalised
+  // text.
+  size_t normalisedBytes = 0;
   for (int pass = 0; pass < 2; ++pass) {
     std::vector<SpecialMatcher::Token> userDefined;
     std::vector<SpecialMatcher::Token> all;

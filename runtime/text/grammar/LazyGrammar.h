@@ -40,8 +40,8 @@ struct GrammarTriggers {
   /// precedes them.
   std::vector<std::string> starts = {};
   std::vector<QuietSpan> spans = {};
-  /// The index in `spans` of the one in which the text begins, if it begins in
-  /// one.
+  /// The index in `spans` of the span in which the text begins; nothing if the
+  /// text begins outside all spans.
   std::optional<size_t> open = {};
   /// Texts, such as the end of the reasoning, after which the grammar applies.
   /// The grammar does not match such a text, nor white space that follows it in

@@ -59,8 +59,9 @@ private:
   double surprise = 0;
 };
 
-/// Uses Zipf's law to find how many candidates are below the bound. The
-/// exponent of the law is estimated from the most probable tokens.
+/// Uses Zipf's law to estimate how many candidates have a surprise below the
+/// bound of the state. The exponent of the law is estimated from the most
+/// probable tokens.
 class MirostatStage : public CopyableStage<MirostatStage> {
 public:
   MirostatStage(const SamplerOptions &options, int32_t vocabSize)

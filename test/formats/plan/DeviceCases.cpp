@@ -652,7 +652,8 @@ std::vector<Case> choiceCases() {
       {kRule, inGpu([](P &p) {
          dispatchOf(p, 0, 0).bindings.back()->access = plan::Access::Write;
        })},
-      // A kernel of a program that reads tiles writes the number of tokens.
+      // In a program that reads tiles, a kernel writes the number of tokens,
+      // which it may only read.
       {kRule, inTiles([](P &p) {
          dispatchOf(p, 1, 0).bindings.back()->access = plan::Access::Write;
        })},

@@ -106,9 +106,10 @@ TEST(PlanReport, ADispatchFasterThanItsBoundIsNamed) {
 
 TEST(PlanReport, PrefetchedBytesNeedNoTime) {
   PlanMeasurement measured = measurement();
-  // Of the 200 bytes of this dispatch, 190 are read in at least 1.9 s. Its
-  // share without the other 10 bytes, 1.9 / 1.81, is just below 1.05, and 1.9 /
-  // 1.8 is just above it.
+  // Of the 200 bytes of this dispatch, 10 are read ahead and 190 while it runs,
+  // which takes at least 1.9 s. If the dispatch takes 1.81 s, it is faster than
+  // that by a factor of 1.9 / 1.81, which is just below the limit of 1.05. For
+  // 1.8 s, the factor is just above the limit.
   measured.aheadBytes = 10;
   measured.dispatchSeconds[2] = 1.81;
   EXPECT_EQ(evaluate(measured).impossible, "");
