@@ -163,7 +163,8 @@ struct Executed {
     Result<SegmentArena> made =
         SegmentArena::create(shape.schedule.segmentSizes(),
                              shape.schedule.windows(), shape.schedule.ringBytes,
-                             seed % 3 == 0 ? 2 : SegmentArena::kMostMappings);
+                             seed % 3 == 0 ? SegmentArena::kLeastMappings
+                                           : SegmentArena::kMostMappings);
     EXPECT_TRUE(made) << made.status().message();
     arena = *std::move(made);
     StreamInput input;
