@@ -15,11 +15,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_link_options(AirFlags INTERFACE -fuse-ld=lld)
 endif()
 if(AIR_SANITIZE)
-  # UBSan's check "vptr" needs RTTI, but _air_setup (AirLayers.cmake) builds
-  # some layers without it. Its check "function" expects a type signature before
-  # the entry point of every called function. Generated kernels have none, and
-  # the functions of the CUDA driver are called through this project's own
-  # declarations of their types.
+  # Two checks of UBSan are turned off below. "vptr" needs RTTI, but _air_setup
+  # (AirLayers.cmake) builds some layers without it. "function" compares the
+  # type of a function pointer with a type signature that it expects before the
+  # entry point of the called function. Generated kernels have no signature, and
+  # the functions of the CUDA driver are called through function types that this
+  # project declares itself.
   target_compile_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(AirFlags INTERFACE -fsanitize=${AIR_SANITIZE})

@@ -41,7 +41,8 @@ function(_air_setup target layer scope)
   endif()
 endfunction()
 
-# Owns the precompiled headers of the libraries of these layers.
+# Owns the precompiled header that all libraries of AIR_LAYERS_WITHOUT_RTTI
+# share.
 add_library(AirLibraryPch OBJECT "${CMAKE_SOURCE_DIR}/cmake/LibraryPch.cpp")
 target_compile_options(AirLibraryPch PRIVATE -fno-rtti)
 target_link_libraries(AirLibraryPch PRIVATE AirFlags)
@@ -81,9 +82,10 @@ function(air_tool name)
 endfunction()
 
 # Adds a GoogleTest binary, which CTest runs as one test. Its own sources are
-# not optimised, because compiling them takes longer than running them. With
-# MLIR, its sources may include MLIR's headers, and are optimised like all others
-# that share their precompiled header:
+# not optimised, because compiling them takes longer than running them. The
+# option MLIR lets them include MLIR's headers. They then use the precompiled
+# header of AirMlirPch, so they are optimised as the build type says, like that
+# header:
 #   air_unit_test(NAME [MLIR] SOURCES a.cpp... [DEPENDS AirX...]
 #                 [LINKS external...])
 function(air_unit_test name)

@@ -3,21 +3,23 @@
 // Compiling the kernels of a plan takes seconds if they are for a CPU, and up
 // to a minute if they are for a GPU. The cache is a folder that keeps the code
 // of earlier compilations.
-// Code is found by everything that it depends on: the caller passes it as a
-// text, and the cache adds the identity of the compiler. An entry holds this
-// text, and is used only if the text is the same, so a plan does not depend on
+//
+// The key of an entry states everything that the entry's code depends on. It
+// consists of the identity of the compiler and a text from the caller, which
+// states everything else. An entry holds its key, and is used only if this is
+// exactly the key that is looked up. A plan therefore does not depend on
 // whether its kernels come from the cache.
 //
 // The cache only saves time. An entry that is damaged is not used, and
 // an entry that cannot be written is not kept; neither is an error.
 //
-// Each entry is a file whose name is the digest of the text. All numbers are
+// Each entry is a file whose name is the digest of the key. All numbers are
 // little-endian:
 //
-//   byte 0    uint64  size of the text
-//   byte 8    uint64  size of the code
-//   byte 16   Digest  digest of the text and the code, one after the other
-//   byte 32           the text and then the code
+//   byte 0    uint64  size of the key in bytes
+//   byte 8    uint64  size of the code in bytes
+//   byte 16   Digest  digest of the key and the code, one after the other
+//   byte 32           the key and then the code
 //
 // Thread-safety: all functions may be called from any thread, and several
 // processes may use a folder at the same time.
@@ -43,9 +45,10 @@ public:
   static constexpr uint64_t kUsualBytes = uint64_t{256} << 20;
 
   /// Opens the cache in `folder`, which is created if it is missing. `compiler`
-  /// identifies the program that compiles, and the libraries that it uses. If
-  /// all entries together have more than `mostBytes` bytes, those that were
-  /// used longest ago are removed.
+  /// identifies the program that compiles, and the libraries that it uses.
+  /// Whenever store() has added an entry, it removes the entries that were used
+  /// longest ago until all entries together have at most `mostBytes` bytes. The
+  /// added entry always stays.
   ///
   /// Errors: those of makePrivateFolder() (formats/support/PrivateFolder.h).
   /// `advice` says in their messages what the user can do.
@@ -56,7 +59,7 @@ public:
   /// The code that was stored for `text`; nothing if there is none.
   std::optional<std::vector<uint8_t>> find(const std::string &text) const;
 
-  /// Keeps `code` for `text`, and removes older entries if there are too many.
+  /// Keeps `code` for `text`, and removes old entries as open() describes.
   void store(const std::string &text, std::span<const uint8_t> code) const;
 
   /// The path of the entry for `text`, whether or not there is one.

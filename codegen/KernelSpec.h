@@ -98,11 +98,12 @@
 // per block of columns, followed by one float32 factor for each of its 16
 // tokens. A value is bfloat16(x / factor), rounded to nearest with ties to
 // even; a finite number never rounds to infinity, and NaN becomes a quiet NaN.
-// The relative error is at most 1/256. The factor is 2^-88 for a row whose
-// magnitudes are all below 2^-60 (kTinyRow), and 1 for any other row. Bfloat16
-// dot products flush subnormal operands and results to zero; without the
-// factor, such a row could cause subnormal operands or results. Columns past k
-// are zero. Only BF16 matrices are multiplied in this format: the instruction
+// The factor is 2^-88 for a row whose magnitudes are all below 2^-60
+// (kTinyRow), and 1 for any other row. The relative error is at most 1/256,
+// unless x is subnormal and the factor is 1. Bfloat16 dot products flush
+// subnormal operands and results to zero; if the factor were always 1, a row of
+// such small magnitudes could cause subnormal operands or results. Columns past
+// k are zero. Only BF16 matrices are multiplied in this format: the instruction
 // takes bfloat16 operands, which have 8 significant bits, but F16 weights have
 // 11 and F32 weights have 24.
 //
@@ -136,9 +137,11 @@
 // computed from them: all sums of the block and, in I8, its elements of
 // ActivationTile::conversions.
 //
-// A `kv` binding points at a cache's part of page 0 of its cache group.
-// cacheGroup is the index of this group in the plan. The cache's part of page p
-// begins p * kvPageBytes bytes later. For each KV head it holds K as
+// A `kv` binding gives access to the KV cache of one layer. The cache belongs
+// to the cache group whose index in the plan is cacheGroup. Each page of the
+// group has a separate part for every cache of the group. The binding points at
+// this cache's part of page 0; the cache's part of page p begins
+// p * kvPageBytes bytes later. A part holds, for each KV head, K as
 // [headDim][64] and then V as [64][headDim], where 64 is the number of tokens
 // per page. Both have the dtype kvDtype.
 //
@@ -213,9 +216,10 @@ inline constexpr uint64_t kSectionColumns = kSectionBlocks * kActivationColumns;
 /// Eight blocks of columns of one token in I8x2, 64-byte aligned.
 ///
 /// The weights of a row block often evict the activations from the L1 cache, so
-/// that every row block reads them from L2 again. They are therefore arranged
-/// in as few cache lines as possible. A kernel whose weights have one scale per
-/// 32 columns reads only the first nine of a section's ten cache lines.
+/// that every row block reads the activations from L2 again. The activations
+/// are therefore packed into as few cache lines as possible. A kernel whose
+/// weights have one scale per 32 columns reads only the first nine of a
+/// section's ten cache lines.
 struct ActivationSection {
   struct Bytes {
     int8_t high[kActivationColumns];
@@ -384,11 +388,12 @@ inline Activation activationFor(Precision precision, MClass mClass,
 /// size that is 0, and prefetchHint if it is not set. No choice ever changes a
 /// result.
 ///
-/// Only weights in layout x16 are prefetched. Most large-M kernels decode
-/// weights into panels (codegen/cpu/matmul/WeightPanel.h), and prefetch the
-/// weights of the next panels while the current ones are multiplied. For these
-/// kernels, prefetchBytes is 0. For other kernels, it must not be 0 if a hint
-/// other than None is set.
+/// Only weights in layout x16 are prefetched. For other layouts, prefetchHint
+/// must not be set. Most large-M kernels decode weights into panels
+/// (codegen/cpu/matmul/WeightPanel.h), and prefetch the weights of the next
+/// panels while the current ones are multiplied. In these kernels,
+/// prefetchBytes must be 0. In other kernels, prefetchBytes must be positive if
+/// prefetchHint is set to anything but None, and 0 otherwise.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels

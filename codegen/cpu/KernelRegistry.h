@@ -44,9 +44,9 @@ struct KernelRow {
 /// Returns the rows of the table, in the order of KernelOp's values.
 std::span<const KernelRow> kernelRegistry();
 
-/// Returns the layouts in which every op of `rows` that reads matrices of
-/// `dtype` can read them, in the order in which the first such row lists them.
-/// Empty if no op reads the dtype, or if the ops have no layout in common.
+/// Considers those of `rows` whose ops read matrices of `dtype`. Returns the
+/// layouts that all of these rows list, in the order of the first of them.
+/// Empty if there are no such rows, or if they have no layout in common.
 std::vector<Layout> commonLayouts(DType dtype, std::span<const KernelRow> rows);
 
 /// Returns the row of the spec's op. The error is Unsupported if the table has

@@ -35,7 +35,9 @@ AP_DEVICE u64 largestOfWarp(u64 value) {
   return value;
 }
 
-// Orders tokens by their logits and, if these are equal, by descending id.
+// Returns a number by which tokens can be compared. A token with a larger logit
+// has a larger rank. Of two tokens with equal logits, the one with the lower id
+// has the larger rank.
 AP_DEVICE u64 rankOf(float logit, u32 id) { return (u64)orderOf(logit) << 32 | (0xffffffff - id); }
 AP_DEVICE bool isValid(u64 rank) { return rank >> 32 != 0xffffffff; }
 AP_DEVICE u32 idOf(u64 rank) { return 0xffffffff - (u32)rank; }
@@ -95,7 +97,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 )";
 
 constexpr const char *kDraw = R"(
-// TokenDraw of formats/abi/TokenDraw.h.
+// Has the same layout as TokenDraw in formats/abi/TokenDraw.h.
 struct alignas(8) Draw {
   u64 seed;
   double scale, topP, minPDistance;
@@ -160,13 +162,14 @@ AP_DEVICE u64 sumOfWarp(u64 value, u64 &before, u32 lane) {
   return value;
 }
 
-// Sorts the tokens for which accepts(logit, id) is true by keyOf(logit, id),
-// the largest key first. Returns the key of the last of the first `wanted`
-// tokens; there must be that many. Afterwards, `all` is how many tokens have
-// this key, and `wanted` how many of them are among the first. Nothing is
-// really sorted: the four bytes of the key are found one after the other, by
-// counting the tokens for each value of the byte. Each warp has counters of its
-// own, so that few threads change the same one at a time.
+// Finds the `wanted` largest keys among the values of keyOf(logit, id) for all
+// tokens for which accepts(logit, id) is true. There must be at least `wanted`
+// such tokens. Returns the smallest of these keys. Sets `all` to the number of
+// tokens that have this key, and `wanted` to the number of times that it occurs
+// among the keys found. Instead of sorting, the function determines the four
+// bytes of the key one after another, by counting the tokens for each value of
+// the byte. Each warp has counters of its own, so that few threads change the
+// same counter at a time.
 template <typename Accepts, typename Key>
 AP_DEVICE u32 lastKey(u32 *counts, u32 *found, const float *logits, u32 &wanted, u32 &all,
                       u32 thread, Accepts accepts, Key keyOf) {
@@ -187,8 +190,8 @@ AP_DEVICE u32 lastKey(u32 *counts, u32 *found, const float *logits, u32 &wanted,
     });
     ap_barrier();
     if (thread < 32) {
-      // Each lane adds up the counters of 8 values, of which those of lane 0
-      // are the largest.
+      // Each lane adds up the counters for 8 values of the byte: lane 0 for
+      // the values 255 to 248, lane 1 for 247 to 240, and so on.
       u32 ofValue[8];
       u32 sum = 0;
 #pragma unroll
@@ -260,8 +263,9 @@ struct Shared {
   u32 *listed; // how many entries of `ranks` are used
 };
 
-// Chooses a token as the host's sampler does. All threads of a block call it
-// and get the id, which is 2^32 - 1 if the record is not valid.
+// Chooses a token as the host's sampler does. All threads of a block call this
+// function and get the token's id. The id is 2^32 - 1 if the top-k of `draw` is
+// out of range or no token has a weight other than 0.
 AP_DEVICE u32 drawToken(const Shared &shared, const float *logits, float best, const Draw &draw,
                         u32 thread) {
   const u32 lane = thread % 32;
@@ -294,9 +298,9 @@ AP_DEVICE u32 drawToken(const Shared &shared, const float *logits, float best, c
     }
   });
   ap_barrier();
-  // No two ranks are equal, so the place of a token is the number of larger
-  // ranks.
   u32 count = *shared.listed;
+  // Sorts the ranks, the largest first. No two of them are equal, so the place
+  // of a rank is the number of larger ranks.
   for (u32 i = thread; i < count; i += kThreads) {
     const u64 rank = shared.ranks[i];
     u32 place = 0;
@@ -430,9 +434,10 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
         (greedy ? "32)" : "16)"));
   }
   if (!greedy && !spec.advance) {
-    return unsupportedError(where + "cannot draw without advancing the "
-                                    "positions, because it needs the array "
-                                    "with the number of tokens");
+    return unsupportedError(where +
+                            "cannot draw without advancing the positions: only "
+                            "a kernel that advances them has the argument "
+                            "'token_count', which holds the TokenDraw records");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError(
@@ -444,8 +449,10 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
   kernel.threads = spec.warps * 32;
   kernel.gridX = spec.blocks;
   kernel.gridY = spec.tokens;
-  // Draw needs the largest rank, two arrays of 8 bytes per listed token, 256
-  // counters per warp, and 4 words.
+  // Both kernels need 8 bytes per warp for the warp's largest rank. Draw also
+  // needs 8 bytes for the largest rank of all, and the arrays of `Shared`: two
+  // of 8 bytes per kept token, 256 counters of 4 bytes per warp, and 16 bytes
+  // for `found` and `listed`.
   const uint32_t drawBytes = 8 + 16 * kMostKeptTokens + 1024 * spec.warps + 16;
   kernel.sharedBytes = spec.warps * 8 + (greedy ? 0 : drawBytes);
   kernel.partialBytes = uint64_t{8} * spec.tokens * spec.blocks;

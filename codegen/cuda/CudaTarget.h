@@ -47,10 +47,10 @@ std::span<const CudaTarget> cudaTargets();
 /// architecture of a GPU, and derives the result from the newest target whose
 /// compute capability is not above that of the GPU. As the GPU may lack
 /// instructions that only this target's own architecture has, the result has no
-/// wgmma, and its name has no letter at the end. "sm_90" thus yields sm_90a as
-/// "sm_90", and "sm_103a" yields sm_100a as "sm_100". If there is no such
-/// target either, returns Unsupported with a message that lists the names of
-/// the targets.
+/// wgmma, and its name has no letter at the end. For example, the result for
+/// "sm_103a" is derived from target sm_100a and called "sm_100". Returns
+/// Unsupported, with a message that lists the names of the targets, if every
+/// target is newer than the GPU or `name` is not an architecture.
 Result<CudaTarget> cudaTarget(std::string_view name);
 
 /// Returns `arch` without its final letter, if it has one: "sm_90" for

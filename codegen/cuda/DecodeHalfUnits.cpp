@@ -17,7 +17,8 @@ AP_DEVICE float signedScale(u32 word, u32 byte) {
 // functions, which the text for all dtypes calls:
 //   codesOf(a, unit, i, f)  sets `a` to the A operand of the mma for columns
 //                           16f to 16f+15 of block i
-//   scalesOf(unit, i)       returns word i of the scales, four of a byte each
+//   scalesOf(unit, i)       returns word i of the scales: four scales of one
+//                           byte each
 //   halfScale(word, byte)   returns the scale in byte `byte` of such a word
 //   superOf(unit)           returns the float16 d of row g and that of row g+8,
 //                           as bits
@@ -39,10 +40,11 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   loadScales(unit.scales, unit.own, p + 3072, lane);
   unit.super = take4(p + 3328 + lane / 4 * 4);
 }
-// Six words hold the codes of 64 columns. In each half of a word, bits 4 to 9
-// are a code, bits 10 to 15 are another one, and bits 0 to 3 are a part of a
-// third one, which is put together from two words. The first two kinds are left
-// at bit 4, which multiplies them by 16.
+// A lane's codes of 64 columns are in six words. Each half of a word has one
+// code in bits 4 to 9, one in bits 10 to 15, and in bits 0 to 3 a part of a
+// code that is put together from two words. The latter codes (kind 1) are in
+// bits 0 to 5 of the halves of an operand. All other codes (kind 0) are in bits
+// 4 to 9, which multiplies them by 16.
 AP_DEVICE u32 kindOf(u32 i, u32 f) { return i % 2 * f; }
 AP_DEVICE float kindFactor(u32 kind) { return kind == 0 ? 0.0625f : 1; }
 constexpr u32 kKinds = 2;
@@ -311,11 +313,12 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][kTokenGroups], const Unit (&units)[
 )";
 
 constexpr const char *kHalvesDecode = R"(
-// The four lanes of a row need the same 16 scales as float32. Each lane
-// converts a fourth of them to float16, and an mma distributes them. Its left
-// operand has the scales of the 16 rows, and its right operand picks one for
-// the even columns and another one for the odd columns, so that each lane gets
-// both for its two rows.
+// The four lanes that share rows g and g+8 need the 16 scales of both rows as
+// float32. Each lane supplies four scales of each row as float16, and eight mma
+// distribute the scales. The left operand has the 16 scales of each row. The
+// right operand picks one scale of the row for the even columns of the result,
+// and another scale for the odd columns, so an mma gives every lane two scales
+// of each of its two rows.
 AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u8 *x,
                              const u8 *entries) {
   const Unit &unit = units[0];

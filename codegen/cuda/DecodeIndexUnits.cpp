@@ -23,8 +23,9 @@
 namespace air::codegen::cuda {
 namespace {
 
-/// Returns the entries of a codebook as words. `codeOf` returns the code of an
-/// element. That of element j goes to nibble nibbles[j] of the word.
+/// Returns a word for each entry of a codebook, with the codes of the entry's
+/// elements in its nibbles. `codeOf` turns an element into its code, and the
+/// code of element j goes to nibble nibbles[j].
 template <typename Entry>
 std::vector<uint32_t> wordsOf(std::span<const Entry> grid, auto codeOf,
                               std::initializer_list<uint32_t> nibbles) {
@@ -40,8 +41,8 @@ std::vector<uint32_t> wordsOf(std::span<const Entry> grid, auto codeOf,
   return words;
 }
 
-/// The codebook of a dtype. T16Indices.h has the order of nibbles, which is
-/// that of signs.
+/// Returns the codebook of a dtype. If the dtype has signs, the codes in a word
+/// have the same order of nibbles as the signs in a unit (T16Indices.h).
 std::vector<uint32_t> codebookOf(DType dtype) {
   const auto iq2 = [](uint32_t value) { return value / 17; };
   switch (dtype) {
@@ -81,8 +82,8 @@ AP_DEVICE void copyCodebook(u32) {}
 )";
 
 constexpr const char *kParts = R"(
-// Words of which four are contiguous in each of `count` parts of a unit, which
-// are `stride` bytes apart.
+// The words that a lane reads from `count` parts of a unit: four contiguous
+// words from each part. The parts are `stride` bytes apart.
 template <u32 count, u32 stride> struct HeldParts {
   u32 words[4 * count];
   AP_MEMBER void load(const u8 *p) {
@@ -122,7 +123,7 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 }
 )";
 
-// What IQ2's kernels do with a word of codes.
+// The text of elementsOf for IQ2_XXS, IQ2_XS and IQ2_S.
 constexpr const char *kIQ2Values = R"(
 // The code of an element is the index of its magnitude in the list 8, 25, 43,
 // plus 4 if it is negative. A byte permutation looks up four elements, plus 43.
@@ -179,8 +180,8 @@ AP_DEVICE u32 upperOf(const Unit &unit, u32 i, u32 at) {
 )";
 
 constexpr const char *kIQ2_S = R"(
-// Two lanes share the entries of 8 columns. The even one takes the lower half,
-// and the odd one the upper half.
+// Two lanes share the entries of 8 columns. The even lane takes the lower half
+// of each entry, and the odd lane takes the upper half.
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
   u32 halves[2];
 #pragma unroll
@@ -211,11 +212,14 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 )";
 
 constexpr const char *kIQ3_XXS = R"(
-// The code of an element is the index of its magnitude, plus 8 if it is
-// negative. Where a nibble of the selector is 8 or more, ap_permute returns
-// copies of the top bit of a byte, which is 0 in this table. So one permutation
-// returns the positive elements and 0 for the others, and a second one, with
-// the top bits inverted, the magnitudes of the negative ones. All are halved.
+// The code of an element is the index of its magnitude in this table, plus 8 if
+// the element is negative. The table has half of each magnitude. If a nibble of
+// the selector is 8 or more, ap_permute fills the byte of the result with
+// copies of the top bit of the byte that it selects. All top bits in this table
+// are 0. So a permutation by the codes returns the positive elements, and 0 in
+// place of the negative ones. A permutation by the codes with their top bits
+// inverted returns the magnitudes of the negative elements, and 0 in place of
+// the positive ones.
 constexpr u32 kMagnitudes0 = 0x0e0a0602, kMagnitudes1 = 0x1f1a1612;
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   Block block = {{}, scaleOf(unit, 0, i), scaleOf(unit, 1, i)};
@@ -288,8 +292,8 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 
 constexpr const char *kIQ1_S = R"(
 // An element is a digit -1, 0 or 1, plus or minus 1/8. The operand is 4 *
-// element + 4.5, of which the codebook has a nibble without its lowest bit:
-// that bit is set for plus.
+// element + 4.5 = 4 * (digit + 1) + o, where o is 1 for plus and 0 for minus.
+// The nibbles of the codebook are 4 * (digit + 1).
 AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
   Block block = {{}, scaleOf(unit, 0, i), scaleOf(unit, 1, i)};
 #pragma unroll
@@ -318,10 +322,11 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 )";
 
 constexpr const char *kIQ1_M = R"(
-// The operand is 4 * element + 4.5, as in IQ1_S. A nibble of `upper` has the
-// upper bits of an index, and its top bit is set if the entry's offset is plus.
-// Two lanes share an entry: the even one takes the first two pairs of columns,
-// and the odd one the other two.
+// The operand is 4 * element + 4.5, as in IQ1_S. A nibble of `upper` belongs to
+// an entry: its lower three bits are the upper bits of the entry's index, and
+// its top bit is set if the entry's elements are digits plus 1/8, and clear if
+// they are digits minus 1/8. Two lanes share an entry: the even lane takes the
+// first four of its 8 columns, and the odd lane takes the other four.
 AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
 #pragma unroll
   for (u32 row = 0; row < 2; ++row) {

@@ -318,9 +318,10 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
         tiling.groupUnits = group;
       }
     }
-    // With two numbers for each of more than 4 activations, a tile takes as
-    // many instructions to read the activations as to read the weights, so
-    // several tiles share them. Every thread block has this many tiles.
+    // If activations are split into two numbers and there are more than 4
+    // tokens, it takes as many instructions to read a tile's activations as to
+    // read its weights. So 2 or 4 tiles share the activations, if every thread
+    // block has that many tiles.
     if (sizes->form.split && spec.tokens > 4 &&
         canHoldActivations(trial, target)) {
       tiling.heldTiles =

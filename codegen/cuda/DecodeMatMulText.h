@@ -50,8 +50,8 @@ struct ActivationForm {
 Result<T16Unit> unitOf(DType dtype, Layout layout);
 
 /// Returns the form that the kernels of a dtype need on `target`, or
-/// Unsupported if `target` has no kernels for this dtype. `loop` is the loop of
-/// the kernel (see below).
+/// Unsupported if `target` has no kernels for this dtype. `loop` is the loop
+/// that the kernels have.
 Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target,
                                       UnitLoop loop);
 
@@ -79,8 +79,9 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 ///                 consecutive groups
 ///   kBlockStride  the same for two consecutive blocks of 32 columns
 ///   kXLow         the distance in bytes from a rounded activation to its
-///                 rounding error if activations are split, and from the upper
-///                 to the lower half of an activation in float32
+///                 rounding error if activations are split, or from the upper
+///                 16 bits of an activation to its lower 16 bits if activations
+///                 are float32
 ///   kXStride      for activations in float32, the distance in bytes from a
 ///                 token to the next
 ///   kSplitColumns whether the rounding errors of activations are in columns 4
@@ -108,8 +109,11 @@ std::string signedScaleText(float zero);
 /// dtypes: struct Unit and the functions that read it.
 std::string smallUnitText(DType dtype, Layout layout);
 
-/// The text for units of layout t16i: struct Unit and the functions that load
-/// it, and the functions that look up its codes, which use scales.
+/// The text for units of layout t16i, in two parts: `load` defines struct Unit
+/// and the functions that load it, and `codes` defines the functions that look
+/// up its codes. `load` must come before the text of scaleOf or scalesOf, which
+/// uses Unit, and `codes` must come after that text, because it may call
+/// scaleOf.
 struct IndexUnitText {
   std::string load, codes;
 };
@@ -148,9 +152,9 @@ std::string tableUnitText(DType dtype);
 /// weights.
 std::string_view takeText(WeightFetch fetch);
 
-/// Returns the text of struct Ring, which prefetches a warp's units. The ring
-/// contains the units in the order in which the text of kernelText(kHeldTiles >
-/// 1) reads them.
+/// Returns the text of struct Ring, which prefetches a warp's units in the
+/// order in which the kernel takes them. This order depends on kHeldTiles, so
+/// the kernel's text must be kernelText(kHeldTiles > 1).
 std::string ringText(WeightFetch fetch);
 
 /// Returns the text of prepareActivations, readActivations and backScale, which

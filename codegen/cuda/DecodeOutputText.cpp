@@ -288,7 +288,8 @@ constexpr const char *kHeldTileLoop = R"(
 #pragma unroll 1
     for (u32 at = 0; at < together; ++at) {
       const u32 tile = firstHeld + at;
-      // Arrays in registers have no variable indices.
+      // This copies totals[at] with constant indices only. An array that is
+      // indexed by a variable cannot stay in registers.
       float total[4] = {0, 0, 0, 0};
 #pragma unroll
       for (u32 i = 0; i < 4 * kHeldTiles; ++i) {

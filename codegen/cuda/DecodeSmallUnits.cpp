@@ -101,9 +101,9 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 
 constexpr const char *kIQ2 = R"(
 // The 3-bit code of an element is its index in the list -43, -25, -8, 8, 25,
-// 43. A byte permutation looks up the elements of four codes, plus 43: it takes
-// one code from each of the four nibbles in the lower half of its last operand,
-// whose upper bits must be 0.
+// 43. A byte permutation looks up the elements of four codes, plus 43. The
+// codes are the lower four nibbles of its last operand, and the top bit of each
+// of these nibbles must be 0.
 AP_DEVICE u32 wordOf(const Word4 &words, u32 row, u32 f) {
   return row == 0 ? (f == 0 ? words.x : words.z) : (f == 0 ? words.y : words.w);
 }
@@ -114,8 +114,8 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
     if (i < 6) {
       selectors = wordOf(unit.codes[i / 2], row, f) & 0x77777777;
     } else {
-      // The upper bits of the nibbles of the three planes are the three bits of
-      // the codes of the last two blocks.
+      // The codes of blocks 6 and 7 are in the top bits of the nibbles: the top
+      // bit of a nibble in plane n is bit n of a code.
       selectors = (wordOf(unit.codes[0], row, f) >> 3 & 0x11111111) |
                   (wordOf(unit.codes[1], row, f) >> 2 & 0x22222222) |
                   (wordOf(unit.codes[2], row, f) >> 1 & 0x44444444);
@@ -156,17 +156,20 @@ AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
           ap_permute(unit.scales[1], 0, selector) & 0x00f0000f};
 }
 constexpr u32 kPickEven = 0x7800, kPickOdd = 0x68000000; // 2^15 and 2^11
-constexpr u32 kScaleBias = 0x68006800; // 2^15 / 2 / 8, twice
+// A scale is s + 1/2, times a constant. In broadcastText(), s is multiplied by
+// 2^15, and each of the 8 ones by 1/2 * 2^15 / 8 = 2^11.
+constexpr u32 kScaleBias = 0x68006800;
 constexpr float kPicked = 512;
 )";
 
 constexpr const char *kBroadcast = R"(
-// The four lanes of a row need the same 8 scales as float32. Instead of
-// converting them four times, an mma distributes them. Its left operand has the
-// scales of the 16 rows and 8 ones, and its right operand picks one scale for
-// the even columns and another one for the odd columns, so that each lane gets
-// both for its two rows. The ones are multiplied by an eighth of the number
-// that the scales need in addition.
+// The four lanes that share rows g and g+8 need the 8 scales of both rows as
+// float32. Four mma distribute the scales, so that no lane has to convert all
+// 16. The left operand has 8 scales and 8 ones in each row. The right operand
+// of mma i picks scale i of the row for the even columns of the result, and
+// scale i + 4 for the odd columns, so the mma gives every lane both scales of
+// each of its two rows. It also multiplies each of the 8 ones by kScaleBias,
+// which adds a constant to every scale.
 AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u8 *x,
                              const u8 *entries) {
   const Unit &unit = units[0];

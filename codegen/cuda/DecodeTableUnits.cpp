@@ -19,12 +19,15 @@ constexpr u32 kPositive0 = 0x0e0a0602, kPositive1 = 0x1f1a1612;
 )";
 
 constexpr const char *kTableLookup = R"(
-// Replaces the lower four nibbles of `word`, which are indices of the table, by
-// the table's entries, plus 128. The top bit of a nibble selects a half of the
-// table. Where it is set, ap_permute returns copies of the top bit of a byte,
-// which is 0 in this table. So one permutation returns the negative entries and
-// 0 for the others, and a second one, with the top bits inverted, the positive
-// entries and 0 for the others.
+// Returns the table's entries, plus 128, at the indices in the lower four
+// nibbles of `word`. `inverted` is `word` with the top bit of each nibble
+// inverted. Indices below 8 stand for negative entries, and the others for
+// positive ones. If a nibble of the selector is 8 or more, ap_permute fills the
+// byte of the result with copies of the top bit of the byte that it selects.
+// All top bits in the table are 0. So the first permutation returns the
+// magnitudes of the negative entries, and 0 in place of the positive ones. The
+// second permutation returns the positive entries, and 0 in place of the
+// negative ones.
 AP_DEVICE u32 valuesOf(u32 word, u32 inverted) {
   const u32 negative = ap_permute(ap_in_register(kNegative0), kNegative1, word);
   const u32 positive = ap_permute(ap_in_register(kPositive0), kPositive1, inverted);
@@ -90,7 +93,9 @@ AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
           ap_permute(unit.scales[2], unit.scales[3], selector)};
 }
 constexpr u32 kPickEven = 0x6c00, kPickOdd = 0x6c000000; // 2^12
-constexpr u32 kScaleBias = 0xf400f400; // -32 * 2^12 / 8, twice
+// A scale is d * (s - 32). In broadcastText(), s is multiplied by 2^12, and
+// each of the 8 ones by -32 * 2^12 / 8 = -2^14.
+constexpr u32 kScaleBias = 0xf400f400;
 constexpr float kPicked = 4096;
 )";
 

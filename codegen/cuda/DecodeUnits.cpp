@@ -496,8 +496,8 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.codes.load(p + lane * 16);
   unit.scales.load(p + 1024 + lane / 4 * 8);
 }
-// Returns the block's scale 2^(e - 127). If e is 0, this is a subnormal number,
-// and if e is 255, which stands for NaN, infinity.
+// Returns the block's scale 2^(e - 127), which is a subnormal number if e is 0.
+// If e is 255, which stands for NaN, returns infinity.
 AP_DEVICE float scaleOf(u32 word, u32 byte) {
   const u32 shifted = byte == 3 ? word >> 1 : word << (23 - 8 * byte);
   const u32 bits = shifted & 0x7f800000;

@@ -167,8 +167,10 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 )";
 
 constexpr const char *kTQ1_0 = R"(
-// A byte holds five (in the last 4 bytes, four) base-3 digits as a fraction of
-// 256. A multiplication by 3 moves the first digit above the byte.
+// A byte holds five base-3 digits, or four in the last 4 of these bytes. They
+// are the first digits of the fraction byte / 256, written in base 3.
+// Multiplying the byte by 3 moves the first digit to bits 8 and 9, and leaves
+// the rest of the fraction in bits 0 to 7.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u32 at = i < 160 ? i % 32 : i < 240 ? 32 + i % 16 : 48 + i % 4;
   const u32 digit = i < 160 ? i / 32 : i < 240 ? (i - 160) / 16 : (i - 240) / 4;

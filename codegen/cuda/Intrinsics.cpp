@@ -40,8 +40,8 @@ AP_DEVICE u32 ap_shuffle_xor(u32 value, u32 mask) {
 AP_DEVICE float ap_float_of_bits(u32 bits) { return __int_as_float((int)bits); }
 AP_DEVICE u32 ap_bits_of_float(float value) { return (u32)__float_as_int(value); }
 AP_DEVICE float ap_fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
-// A sum and a product that are rounded by themselves, whatever they are used
-// for.
+// A sum and a product, each rounded to double. The compiler does not contract
+// these functions into a fused multiply-add.
 AP_DEVICE double ap_sum(double a, double b) { return __dadd_rn(a, b); }
 AP_DEVICE double ap_product(double a, double b) { return __dmul_rn(a, b); }
 AP_DEVICE u64 ap_bits_of_double(double value) { return (u64)__double_as_longlong(value); }
@@ -75,10 +75,10 @@ AP_DEVICE u32 ap_opaque(u32 value) {
   asm("" : "+r"(value));
   return value;
 }
-// Returns `value`, which is a literal, in a register of the thread. The
-// compiler would keep a literal in a register of the whole warp and copy it for
-// each instruction that cannot read such registers. Blocks have one dimension,
-// so threadIdx.y is 0.
+// Returns `value`, which is a literal, in a general-purpose register. Otherwise
+// the compiler would keep it in a uniform register, of which a warp has one for
+// all its threads, and copy it for each instruction that cannot read uniform
+// registers. Blocks have one dimension, so threadIdx.y is 0.
 AP_DEVICE u32 ap_in_register(u32 value) { return value + threadIdx.y; }
 
 // Adds two pairs of float16.
@@ -122,9 +122,13 @@ AP_DEVICE u64 ap_load_coherent64(const u64 *p) {
 AP_DEVICE u32 ap_atomic_add(u32 *p, u32 value) { return atomicAdd(p, value); }
 AP_DEVICE void ap_fence() { __threadfence(); }
 
-// D = A * B + D with m = 16, n = 8, k = 16. Lane 4g+t has rows g and g+8 of A
-// (a0 and a2: row g, columns 2t, 2t+1 and 2t+8, 2t+9; a1 and a3: row g+8),
-// column g of B, and columns 2t and 2t+1 of D.
+// D = A * B + D with m = 16, n = 8, k = 16. Lane 4g+t holds these elements:
+//   a0, a1      columns 2t and 2t+1 of A; a0 has row g, and a1 has row g+8
+//   a2, a3      columns 2t+8 and 2t+9 of A; a2 has row g, and a3 has row g+8
+//   b0, b1      column g of B; b0 has rows 2t and 2t+1, and b1 has rows 2t+8
+//               and 2t+9
+//   d[0], d[1]  columns 2t and 2t+1 of row g of D
+//   d[2], d[3]  the same columns of row g+8
 AP_DEVICE void ap_mma_f16(float (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
 #if __CUDA_ARCH__ >= 800
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, "
@@ -263,12 +267,13 @@ std::string wgmmaText(uint32_t groups) {
 /// With wgmma, a warpgroup of four warps adds A * B to an accumulator with m =
 /// 64, n = 8 * groups and k = 16. Warp w has rows 16w to 16w+15 of A and of the
 /// accumulator d. d[j] holds columns 8j to 8j+7, distributed over the lanes as
-/// in ap_mma_f16. B is in shared memory without a swizzle: for every 8 columns,
-/// two adjacent core matrices of 8 columns by 8 k (16 bytes for each column),
-/// and the next 8 columns `stride` bytes later (PTX ISA, "Matrix Descriptor
-/// Format"). ap_wgmma_begin must come after all writes to d and to `a`, which
-/// holds the operands A of all multiplications up to ap_wgmma_end. In between,
-/// only the functions that multiply may use d.
+/// in ap_mma_f16. B is in shared memory without a swizzle, as core matrices of
+/// 8 columns by 8 k, which have 16 bytes for each column. The two core matrices
+/// of the same 8 columns are adjacent, and those of the next 8 columns begin
+/// `stride` bytes later (PTX ISA, "Matrix Descriptor Format"). ap_wgmma_begin
+/// must come after all writes to d and to `a`, which holds the operands A of
+/// all multiplications up to ap_wgmma_end. Between ap_wgmma_begin and
+/// ap_wgmma_end, only the functions that multiply may use d.
 std::string wgmmaTexts() {
   std::string text = R"(
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL

@@ -1,11 +1,13 @@
 //===- KvPages.h - the KV cache of CUDA kernels -----------------*- C++ -*-===//
 //
 // The cache consists of pages of 64 positions of one sequence. A page holds the
-// keys and values of every layer; a kernel gets the address of its layer's part
-// of page 0, and the layer's part of page p begins p * pageBytes bytes later.
-// Position p of a sequence is in the page that entry p / 64 of the sequence's
-// block table names. This is the same as on the CPU, except that the order
-// within a page suits the operands of mma.sync.m16n8k16.
+// keys and values of every layer that the GPU computes; a kernel gets the
+// address of its layer's part of page 0, and the layer's part of page p begins
+// p * pageBytes bytes later. Position p of a sequence is in the page that entry
+// p / 64 of the sequence's block table names. The CPU's KV cache has such pages
+// and block tables, too (codegen/KernelSpec.h). On a GPU, however, the elements
+// of a page are in the order in which the lanes of a warp need them as operands
+// of mma.sync.m16n8k16.
 //
 // A layer's part of a page has, for each KV head, a matrix of keys
 // [64 positions][headDim] and a transposed matrix of values
@@ -29,8 +31,9 @@
 namespace air::codegen::cuda {
 
 inline constexpr uint32_t kKvPageTokens = 64;
-/// The largest supported headDim. It is limited because attention keeps headDim
-/// sums for each of 8 queries in registers.
+/// The largest supported headDim. It is limited because each warp of an
+/// attention kernel keeps headDim sums in registers for each of its queries, of
+/// which it has 8 in a decode step and 16 in a prefill.
 inline constexpr uint32_t kMaxHeadDim = 256;
 
 struct KvPages {

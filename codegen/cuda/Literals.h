@@ -1,7 +1,8 @@
 //===- Literals.h - constants in the text of kernels ------------*- C++ -*-===//
 //
-// Private to codegen/cuda. Each function appends the definition of a constant.
-// A float is written in hexadecimal, so its value is exact.
+// Private to codegen/cuda. Each function appends the definition of a constant
+// to `text`, which is the text of a kernel. A float is written in hexadecimal,
+// so its value is exact.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_LITERALS_H

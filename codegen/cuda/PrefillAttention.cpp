@@ -336,8 +336,8 @@ AttentionTiling defaultAttentionTiling(const PrefillAttention &spec,
   const auto fits = [&] {
     return sizesOf(trial).sharedBytes <= target.sharedBytesPerBlock;
   };
-  // The sums of wide heads leave few registers for scores, so fewer positions
-  // are multiplied at a time.
+  // A warp accumulates its outputs in registers. Those of wide heads leave few
+  // registers for scores, so fewer positions are multiplied at a time.
   tiling.positions = pages.headDim > 128 ? 32 : 64;
   while (!fits() && tiling.positions > 16) {
     tiling.positions /= 2;

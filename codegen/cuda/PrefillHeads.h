@@ -22,12 +22,14 @@ struct PrefillHeads {
 std::string prefillHeadsName(const PrefillHeads &spec,
                              const CudaTarget &target);
 
-/// Generates the kernel. Its bindings are, in order: "y" (float32 [M][heads *
-/// headDim], which has the products and receives the finished q), "token_count"
-/// (uint32 M, at most maxTokens), "sequences" (uint32 [M], the row of each
-/// token's sequence in the block tables), and then the bindings of
-/// MatMulOutput::Heads from "angles" on. Errors are those of
-/// generateDecodeMatMul.
+/// Generates the kernel. Its bindings are, in order: "y" (float32
+/// [M][(queryHeads + keyHeads + valueHeads) * headDim]), "token_count" (uint32
+/// M, at most maxTokens), "sequences" (uint32 [M], the row of each token's
+/// sequence in the block tables), and then, if the kernel uses them, "angles"
+/// and the bindings that follow it in generateDecodeMatMul. A row of y contains
+/// q, k and v of a token, as the matmul has computed them. The kernel stores
+/// the normalised and rotated q in place, and writes k and v to the KV cache.
+/// Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillHeads(const PrefillHeads &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics);

@@ -140,7 +140,8 @@ struct Sizes {
       sharedBytes;
 };
 
-/// As prefillOperands, with the units of the matrix's layout.
+/// Like prefillOperands, except that the result's `unit` is that of
+/// `spec.layout`, which may be t16i.
 Result<PrefillOperands> operandsOf(const PrefillMatMul &spec,
                                    const CudaTarget &target,
                                    const std::string &where) {
@@ -251,8 +252,9 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
   } else if (operands.isOk() && operands->form.floats) {
-    // Every pair of a tile of rows and a group of tokens takes 16 accumulators
-    // of a lane, so there may be only a few such pairs.
+    // Activations in float32 are multiplied without tensor cores. A lane then
+    // needs 16 accumulators for each tile of rows and group of tokens by which
+    // the tile is multiplied, so a warp may have only a few of both.
     tiling.rowTiles = 1;
     mostGroups = 4;
   }

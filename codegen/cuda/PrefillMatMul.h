@@ -1,33 +1,41 @@
 //===- PrefillMatMul.h - matmuls for many tokens as CUDA text ---*- C++ -*-===//
 //
 // The matmuls of a prefill, for 9 tokens and more. A kernel is generated for a
-// largest number of tokens and reads the actual number M from device memory, so
-// one kernel serves prompts of any length up to its limit. The arithmetic is as
-// in decode matmuls (DecodeMatMul.h): codes go to the tensor cores as they
-// are, scales are applied in float32 to sums over 16 or 32 columns, and
-// activations are float16 times a power of two for each token.
+// maximum number of tokens and reads the actual number M from device memory, so
+// one kernel serves prompts of any length up to its maximum. The arithmetic is
+// that of decode matmuls (DecodeMatMul.h).
 //
 // Each matmul consists of two kernels. The first (PrefillInput) normalises the
 // activations, once for each token, and stores them in the order in which the
 // second (PrefillMatMul) multiplies them. Each thread block of the second
-// multiplies a tile of rows by a tile of tokens. It proceeds by T16 units of
-// columns: the weights and the activations of a unit are copied to a slot in
-// shared memory, with cp.async where the target has it. Each warp multiplies
-// several tiles of 16 rows by several groups of 8 tokens, so each decoded
-// weight and each loaded activation is used in several mma instructions.
+// multiplies a tile of rows by a tile of tokens. It loops over the columns, one
+// T16 unit at a time: it copies the weights and the activations of a unit to a
+// slot in shared memory, with cp.async where the target has it. Each warp
+// multiplies several tiles of 16 rows by several groups of 8 tokens, so each
+// decoded weight and each loaded activation is used in several mma
+// instructions.
 //
 // The first kernel stores the activations in the array "operands", from which
-// the second reads them. The array consists of chunks. Chunk [g][u] holds
-// tokens 8g to 8g+7 and the columns of T16 unit u:
-//   - for every 32 columns, 16 bytes for each lane of a warp, where lane 4t+j
-//     has eight columns of token 8g+t, in the order of the unit's weights
-//     (formats/plan/T16.h); or, for wgmma, the four core matrices of 8 tokens
-//     by 8 columns that two multiplications read;
-//   - if activations are sums of two numbers, the same for the second numbers;
-//   - the sums of the activations that the dtype's zero points or minima need.
+// the second reads them. The array consists of chunks. Chunk [g][u] holds the
+// activations of tokens 8g to 8g+7 in the columns of T16 unit u. It has up to
+// three parts, in this order:
+//   - The activations as 16-bit numbers. For every 32 columns, each lane of a
+//     warp has 16 bytes: lane 4t+j has eight columns of token 8g+t, in the
+//     order of the unit's weights (formats/plan/T16.h). With wgmma, every 32
+//     columns are instead four core matrices of 8 tokens by 8 columns, two for
+//     each of two multiplications.
+//   - Only if each activation is stored as two 16-bit numbers: the second
+//     numbers of all activations, in the same order. They are the rounding
+//     errors of the first numbers (splitActivations, or BF16 weights). If
+//     activations stay float32, the first numbers are instead their upper 16
+//     bits, and the second numbers their lower 16 bits.
+//   - Only for dtypes with zero points or minima: for each token and every 16
+//     or 32 columns, the correction for a zero point, or the mean activation,
+//     by which a minimum is multiplied (DecodeMatMul.h).
 // Columns beyond the matrix are 0, and tokens beyond the last one are copies of
-// the last one. A separate array, "scales", has a factor for each token, which
-// undoes the power of two in the results.
+// the last one. All activations of a token are multiplied by a power of two
+// before they are stored (DecodeMatMul.h). A separate array, "scales", has the
+// inverse of this power for each token; the results are multiplied by it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PREFILLMATMUL_H
@@ -64,12 +72,13 @@ std::string prefillInputName(const PrefillInput &spec,
                              const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: "x" (float32
-/// [M][columns]), "operands", "scales" (float32 [M rounded up to 8]),
-/// "token_count" (uint32 M, at most maxTokens), and then, if the kernel uses
-/// them, "norm_weight" and "norm_bias". If `outputs` is set, M is the number of
-/// requested rows, "output_count" takes the place of "token_count", and the
-/// last binding is "output_rows" (uint32 [M], the row of x for each of them).
-/// Errors are those of generateDecodeMatMul.
+/// [M][columns]), "operands" (see the top of this file), "scales" (float32
+/// [8 * ceil(M / 8)]), "token_count" (uint32 M, at most maxTokens), and then,
+/// if the kernel uses them, "norm_weight" and "norm_bias". If `outputs` is set,
+/// x has a row for every token of the batch, and M is the number of requested
+/// rows. "output_count" (uint32 M) then takes the place of "token_count", and
+/// the last binding is "output_rows" (uint32 [M]), which lists the indices of
+/// the requested rows of x. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics);

@@ -17,8 +17,9 @@ struct PrefillOperands {
   ActivationForm form;
   bool wgmma;
   uint32_t units; ///< T16 units that the columns of a matrix take
-  /// If form.split is true, each activation is the sum of two numbers. This is
-  /// the offset in a chunk of the second numbers. Otherwise it has no meaning.
+  /// Used only if form.split is true, so that each activation is stored as two
+  /// 16-bit numbers: the byte offset at which the second numbers of all
+  /// activations begin in a chunk.
   uint32_t lowOffset;
   uint32_t sumOffset;  ///< offset of the sums in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16

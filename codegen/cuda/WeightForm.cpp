@@ -22,11 +22,12 @@ struct Row {
   double codes;     ///< instructions per weight in layout t16
   double indices;   ///< the same in layout t16i
   uint32_t lookups; ///< of a lane in a unit of t16i
-  /// The average number of cycles of a look-up. Of the 32 banks of shared
-  /// memory, the one from which most different words are read determines it.
-  /// For random indices, this number follows from the number of entries, and
-  /// from the number of lanes with indices of their own: 32, or 16 if two lanes
-  /// share an index.
+  /// The average number of cycles of a look-up by a warp with random indices.
+  /// Shared memory has 32 banks, each of which delivers one word per cycle, so
+  /// a look-up takes as many cycles as there are different words to read from
+  /// the busiest bank. The average depends on the number of entries of the
+  /// codebook, and on the number of indices that the warp looks up at once: 32,
+  /// or 16 if each index belongs to two lanes.
   double lookupCycles;
 };
 
@@ -55,8 +56,8 @@ Result<WeightWork> weightWork(DType dtype, Layout layout) {
   AIR_ASSIGN_OR_RETURN(const T16Unit codeUnit, t16Unit(dtype));
   const T16Unit &unit = indices ? indexUnit.unit : codeUnit;
   const double weights = unit.columns * kT16Rows;
-  // Shared memory delivers 128 bytes per cycle. Besides the unit, a warp reads
-  // activations and their sums, 16 cycles in all.
+  // Shared memory delivers 128 bytes per cycle. For each unit, a warp also
+  // reads activations and their sums, which takes 16 more cycles.
   double cycles = unit.bytes / 128.0 + 16;
   if (indices) {
     cycles += row->lookups * row->lookupCycles;

@@ -9,9 +9,9 @@
 // multiprocessor per weight:
 //
 //   memory  the bytes of a weight / (bytes that VRAM delivers per cycle)
-//   issue   the instructions for a weight / (128 * 0.7): four schedulers issue
-//           one instruction for 32 threads per cycle, and real code reaches
-//           70 % of that
+//   issue   the instructions for a weight / (128 * 0.7): each of a
+//           multiprocessor's four schedulers issues one instruction for 32
+//           threads per cycle, and real code reaches 70 % of that
 //   shared  the cycles in which the shared memory is occupied
 //
 // Latencies are not part of the model. Kernels for t16i have longer chains of
@@ -49,17 +49,19 @@ struct WeightTime {
 };
 WeightTime weightTime(const WeightWork &work, double bytesPerCycle);
 
-/// Returns the bytes that a multiprocessor gets from VRAM per clock cycle.
-/// `memoryBandwidth` is in bytes/s, for the whole GPU. The clock is a typical
-/// one of the architecture. Returns 0 if `memoryBandwidth` is 0: not known.
+/// Returns the bytes that one multiprocessor gets from VRAM per clock cycle, at
+/// a clock frequency that is typical of the target's architecture.
+/// `memoryBandwidth` is that of the whole GPU, in bytes/s. Returns 0 if the
+/// result is not known, because `memoryBandwidth` or `multiprocessors` is 0 or
+/// no clock frequency is known for the architecture.
 double bytesPerCycle(const CudaTarget &target, uint32_t multiprocessors,
                      uint64_t memoryBandwidth);
 
 inline constexpr double kFasterThan = 0.9;
 
-/// The layout of a weight matrix on a GPU: t16i if the dtype has it and the
-/// model predicts that it takes less than kFasterThan of the time of t16, and
-/// t16 otherwise, which includes a bandwidth that is not known.
+/// The layout of a weight matrix on a GPU: t16i if the dtype has it and its
+/// predicted time is less than kFasterThan times that of t16. Otherwise it is
+/// t16, also if nothing can be predicted because bytesPerCycle() returns 0.
 Layout weightLayout(DType dtype, const CudaTarget &target,
                     uint32_t multiprocessors, uint64_t memoryBandwidth);
 

@@ -10,7 +10,9 @@
 namespace air::compiler {
 namespace {
 
-/// The needs of the plan with this number of layers on the CPU.
+/// Compiles the model with this number of layers on the CPU up to the pass
+/// schedule-reads. Returns what the plan needs: the memory, and the traffic and
+/// arithmetic of a pass.
 Result<ModelNeeds> needsWith(const Compiler &loaded, CompileOptions options,
                              uint64_t cpuLayers) {
   options.cpuLayers = cpuLayers;
@@ -88,8 +90,9 @@ Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
                        one->gpu->weightLayers, one->layers, passOf(*one->gpu)},
                       machine);
   if (!choice) {
-    // If the plan does not fit without layers on the CPU either, it is refused,
-    // and the error says what is missing.
+    // No number of layers on the CPU makes the plan fit. If it does not fit
+    // with all layers on the GPU either, no note is needed: the caller compiles
+    // that plan, and the error says what is missing.
     return onGpu ? allOnGpu("with no number of layers on the CPU does the plan "
                             "fit into VRAM and RAM")
                  : BestCpuLayers();

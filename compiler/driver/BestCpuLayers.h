@@ -1,7 +1,9 @@
 //===- BestCpuLayers.h - the fastest number of layers on a CPU --*- C++ -*-===//
 //
-// Implements `airpack --cpu-layers auto` by compiling the model for the target
-// several times up to the pass schedule-reads, which compiles no kernels.
+// Implements `airpack --cpu-layers auto`. For this, the model is compiled for
+// the target up to three times, with different numbers of layers on the CPU.
+// Each compilation ends with the pass schedule-reads, before the kernels are
+// compiled.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DRIVER_BESTCPULAYERS_H
@@ -15,8 +17,8 @@ namespace air::compiler {
 
 struct BestCpuLayers {
   uint64_t layers = 0;
-  /// A note for the user that says why the best number of layers could not be
-  /// found, so that the GPU computes all of them. "" if it was found.
+  /// If not "", a note for the user that says why no number of layers could be
+  /// chosen, so that `layers` is 0.
   std::string note;
 };
 
@@ -25,17 +27,22 @@ struct BestCpuLayers {
 /// computes all layers. Another number is returned only if it is predicted to
 /// be faster than 0, or if the plan with 0 layers does not fit.
 ///
-/// In two cases, 0 is returned even if the plan with 0 layers does not fit and
-/// a plan with another number would: if a rate of the machine is not known, so
-/// that nothing can be predicted, and if the number that is best by estimated
-/// sizes does not fit with the real ones. `note` says which of the two it is.
+/// The best number is first chosen by estimated sizes, and then checked with a
+/// plan that has this number of layers on the CPU. The result is also 0, and
+/// `note` says why, if
+/// - the target does not state a bandwidth or another rate that the prediction
+///   depends on,
+/// - the plan with 1 layer or the plan with the best number is Unsupported,
+/// - the plan with the best number does not fit, or
+/// - the plan with 0 layers fits, but by the estimates no other plan does.
+/// In the first three cases, the plan with 0 layers may not fit even though a
+/// plan with another number would.
 ///
-/// The target of `options` must have a GPU. options.activations has no effect
-/// on the plan with 0 layers. `loaded` has read the model.
+/// `options.machine` must be set and have a GPU. `options.activations` has no
+/// effect on the plan with 0 layers. `loaded` has read the model.
 ///
-/// Errors: those of Compiler::run() for the plan with 0 layers. The plans with
-/// 1 layer and with the best number are also made. If one of them is
-/// Unsupported, the result is 0; any other error of theirs is returned.
+/// Errors: those of Compiler::again() and Compiler::run(), except Unsupported
+/// for a plan with layers on the CPU.
 Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
                                     CompileOptions options);
 

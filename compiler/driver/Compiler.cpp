@@ -49,8 +49,9 @@ struct Compiler::State {
   CompileOptions options;
   std::shared_ptr<const Model> model;
   std::vector<std::string> notes;
-  /// The plans that the options name, with one entry for each target of a plan.
-  /// The entries of `options.from` come first.
+  /// The plans from which segments may be copied: first that of `options.from`,
+  /// then those of `options.packed`. A fat plan has an entry for each of its
+  /// targets.
   std::vector<std::shared_ptr<const PlanFile>> packed;
   size_t fromTargets = 0; ///< number of entries that are from `options.from`
   uint64_t copiedBytes = 0;
@@ -366,10 +367,10 @@ Status Compiler::checkCopies(std::span<const PackedPlace> places,
   }
   return usageError("--from: none of the " + std::to_string(count) +
                     " segments of " + inQuotes(state->options.from) +
-                    " is one of the " + std::to_string(segments) +
-                    " segments of the new plan, because the options or the "
-                    "target arrange or encode the weights in another way; "
-                    "leave out --from");
+                    " can be copied to any of the " + std::to_string(segments) +
+                    " segments of the new plan; only weights that both plans "
+                    "arrange in the same way and store without a codec can be "
+                    "copied; leave out --from");
 }
 
 uint64_t Compiler::copiedBytes() const { return state->copiedBytes; }
@@ -461,9 +462,10 @@ Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {
     codegen::KernelUse &use = uses[dispatch.getKernel().str()];
     use.spec = *spec;
     use.weightBytes += dispatch.getWeightBytes();
-    // For batches of 2 to 8 tokens, tuning assumes kFewTokens rows of
-    // activations. For larger batches, it assumes 1 row for a matmul that
-    // computes only the requested outputs, because a long prompt needs only the
+    // A kernel for 1 token is tuned with 1 row of activations, and a kernel for
+    // 2 to 8 tokens with kFewTokens rows. A kernel for more tokens is tuned
+    // with its program's maximum number of tokens or, if it computes only the
+    // requested outputs, with 1 row, because a long prompt needs only the
     // logits of its last token.
     constexpr uint64_t kFewTokens = 4;
     use.rows =
@@ -553,7 +555,8 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
                                                 *state->kernels,
                                                 state->options.threads));
   }
-  // The kernels of the CPU come after those of the GPU.
+  // The kernels of the CPU are appended to those of the GPU. `steps` maps the
+  // name of each kernel to the kinds of the steps that use it.
   std::map<std::string, std::set<std::string>> steps;
   std::vector<codegen::KernelSpec> specs;
   Status status = Status::ok();
@@ -603,7 +606,8 @@ Result<ModelNeeds> Compiler::needs() {
        .vram = options.vram});
 }
 
-/// Records in `plan` where the PTX of the GPU's kernels is.
+/// Records in `plan` the architecture of the GPU kernels' PTX and, for each
+/// kernel, the offset of the PTX in the kernel's segment.
 static void recordPtx(plan::PlanT &plan, const KernelBuild &build) {
   const std::vector<KernelBuild::CudaCode> codes = build.cudaCodes();
   size_t next = 0;

@@ -77,21 +77,22 @@ struct CompileOptions {
   /// The share of the weights, in percent, that stays in RAM; nullopt means as
   /// much as fits.
   std::optional<uint32_t> pin;
-  /// When true, the plan has everything except the weights' bytes, which are
-  /// then not read.
+  /// When true, the plan does not contain the bytes of its segments of weights
+  /// and tables, and the weights are not read.
   bool weightless = false;
   /// When true, the plan's matrices stay in the model's files. They are still
   /// read, because the plan contains their digests. Must not be combined with
   /// `weightless`.
   bool reference = false;
-  /// A plan of this model from which segments are copied if they are equal to
-  /// those of the new plan, or "". It may be for several targets. load() fails
-  /// if the plan is of another model, and write() if no segment can be copied.
-  /// Must not be combined with `weightless` or `reference`.
+  /// The path of an existing plan of this model, or "". Segments of the new
+  /// plan that are equal to segments of the existing plan are copied from it.
+  /// The existing plan may be a fat plan. load() fails if that plan was made
+  /// from another model, and write() fails if no segment can be copied. Must
+  /// not be combined with `weightless` or `reference`.
   std::string from;
-  /// More plans to copy segments from. They must have been written by compilers
-  /// that share this one's loaded model (see again()). Unlike with `from`, it
-  /// is not an error if no segment of such a plan can be copied.
+  /// The paths of more plans to copy segments from. They must have been written
+  /// by compilers that share this one's loaded model (see again()). Unlike with
+  /// `from`, it is not an error if no segment of such a plan can be copied.
   std::vector<std::string> packed;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still
@@ -106,8 +107,8 @@ struct CompileOptions {
   /// steps. For models of more than kMostParts times this size, a larger limit
   /// is used instead, so that the plan does not become too large. The limit
   /// decides the size of the ring through which weights are streamed. The limit
-  /// is small, because many disks read faster into a small ring, whose memory
-  /// stays in the caches of the CPU.
+  /// is small, because a small ring stays in the caches of the CPU, and with
+  /// many disks this makes reads faster.
   uint64_t partBytes = uint64_t{4} << 20;
   static constexpr uint64_t kMostParts = 8192;
   /// Tile sizes of matmul kernels that were measured on the target. The cost
@@ -164,9 +165,10 @@ public:
   /// pass select-kernels must have run.
   Result<std::vector<codegen::KernelUse>> matmuls();
 
-  /// Compiles every kernel of the plan by itself. Returns first the kernels of
-  /// the GPU and then those of the CPU, both sorted by the name of the kernel.
-  /// The pass select-kernels must have run.
+  /// Returns the code of every kernel of the plan: first the kernels of the GPU
+  /// and then those of the CPU, each group sorted by the names of the kernels.
+  /// The plan links the kernels of the CPU into one object file; here, each of
+  /// them is compiled separately. The pass select-kernels must have run.
   Result<std::vector<KernelFile>> kernelFiles();
 
   /// Returns what the plan needs on the target. The pass schedule-reads must
@@ -210,9 +212,9 @@ private:
   Result<std::vector<PackedPlace>>
   packedPlaces(const plan::PlanT &plan,
                const std::vector<SegmentContent> &contents) const;
-  /// Fails with Usage if the options name a plan to copy from, and none of
-  /// `places` is in that plan. `segments` is the number of segments of the new
-  /// plan.
+  /// Fails with Usage if CompileOptions::from names a plan and none of `places`
+  /// is in that plan. `segments`, the number of segments of the new plan, is
+  /// only needed for the message.
   Status checkCopies(std::span<const PackedPlace> places,
                      size_t segments) const;
 

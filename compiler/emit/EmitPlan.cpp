@@ -251,8 +251,10 @@ private:
     return grid;
   }
 
-  /// The index of an array of the batch. In the dialect, `block_tables` is the
-  /// block table of the GPU's cache group, which is the last one.
+  /// Returns the index by which the plan refers to an array of the batch. In
+  /// the plan, BlockTables + g is the block table of cache group g. In the
+  /// dialect, BlockTables is always the block table of the GPU's cache group,
+  /// which is the last of the groups.
   uint32_t batchArrayOf(ir_plan::BindingAttr binding) const {
     const auto array = static_cast<uint32_t>(binding.getNumber());
     const bool isTable =

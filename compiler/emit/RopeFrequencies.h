@@ -7,17 +7,17 @@
 //   plain   f[i] = base^(-2i/dim) / factors[i]
 //   linear  f[i] / linearFactor (Chen et al., "Extending Context Window of
 //           Large Language Models via Positional Interpolation", 2023)
-//   YaRN    with kept = f[i] and slowed = f[i] / factor:
-//           slowed * (1 - keep) + kept * keep, keep = mix * (1 - ramp),
-//           where mix is 1 in the paper and ext_factor in llama.cpp,
+//   YaRN    keep * f[i] + (1 - keep) * f[i] / factor, where
+//           keep = mix * (1 - ramp); mix is 1 in the paper, and ext_factor in
+//           llama.cpp,
 //           ramp = (i - low) / (high - low), clamped to [0, 1],
 //           low  = max(0, floor(pairOf(betaFast))),
-//           high = min(dim - 1, ceil(pairOf(betaSlow))), at least low + 0.001,
+//           high = max(low + 0.001, min(dim - 1, ceil(pairOf(betaSlow)))),
 //           pairOf(turns) = dim * ln(originalContext / (2 pi turns)) /
-//           (2 ln base), which is the pair that makes `turns` rotations over
-//           the original context
-//           (Peng et al., "YaRN: Efficient Context Window Extension of Large
-//           Language Models", 2023, section 3.2)
+//           (2 ln base), which is the index of the pair that makes `turns`
+//           rotations over the original context (Peng et al., "YaRN: Efficient
+//           Context Window Extension of Large Language Models", 2023,
+//           section 3.2)
 //
 // `low` and `high` are rounded as modeling_rope_utils.py of Hugging Face's
 // `transformers` library does by default and as llama.cpp always does. The

@@ -18,8 +18,10 @@ namespace air::compiler {
 
 namespace {
 
-/// Updates the predictions of all placements. How many bytes segments with a
-/// codec take on the disk is known only after they have been written.
+/// Recomputes the predicted time of a pass for every placement of `plan`. The
+/// time depends on how many bytes the segments with a codec take in the file,
+/// which is known only after they have been written. `encoded` is the same plan
+/// with these sizes.
 Status predictCoded(plan::PlanT &plan, const plan::Plan &encoded) {
   const KeptShares kept = keptShares(fromPlan(*encoded.machine()));
   for (size_t i = 0; i < plan.placements.size(); ++i) {
@@ -161,8 +163,8 @@ struct SegmentFacts {
                : internalError("the plan has " +
                                countOf(reserved.size(), "segment of kernels",
                                        "segments of kernels") +
-                               ", but " + std::to_string(compiled) +
-                               " were compiled");
+                               ", but kernels were compiled for " +
+                               countOf(compiled, "segment"));
   }
 
   uint64_t total = 0; ///< bytes of all segments
@@ -258,8 +260,9 @@ public:
       } else if (!parts.plan.weightless) {
         known.content = &parts.contents[nextContent++];
       }
-      // A weightless plan lacks the contents of weights and tables, so these
-      // segments are not compared.
+      // The contents of a weightless plan's segments of weights and tables are
+      // not given, so these segments cannot be compared with others, and each
+      // of them gets a new number.
       const bool isComparable = isKernels || known.content != nullptr;
       std::vector<Known> &sameName = all[segment->name];
       const auto found =

@@ -57,11 +57,11 @@ Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
 /// A plan that is complete, but not written yet.
 struct PlanParts {
   plan::PlanT plan;
-  /// `contents` and `packed` are as in writePlan(). `kernels` holds the
-  /// contents of the Kernels segments, in their order; the plan states the
-  /// exact sizes of these contents.
-  std::vector<SegmentContent> contents;
-  std::vector<PackedPlace> packed;
+  std::vector<SegmentContent> contents; ///< as in writePlan()
+  std::vector<PackedPlace> packed;      ///< as in writePlan()
+  /// The bytes of each Kernels segment, in the order of the segments. `plan`
+  /// states the exact size of each. The owner of the bytes must keep them until
+  /// writeFatPlan() returns.
   std::vector<std::span<const uint8_t>> kernels;
 };
 

@@ -272,13 +272,15 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
         " is larger than 2^64 bytes; choose a smaller --ctx or --slots");
   }
   // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of this
-  // number of bytes. The arrays hold three counts, the indices of the output
-  // rows, and the block tables. For each token, they also hold its id, its
-  // positions in the cache and for RoPE, and the index of its row in the block
-  // tables. For each tile, they hold three numbers.
+  // number of bytes. Every element has 4 bytes. Three arrays have one element
+  // each: the numbers of tokens, of tiles and of output rows. Four arrays have
+  // one element for each token: its id, its position in the cache, its position
+  // for RoPE, and the index of its row in the block tables. One array has three
+  // elements for each tile; there are at most as many tiles as tokens. The
+  // indices of the output rows are an array, too, and so are the block tables.
   constexpr uint64_t kAlignment = 64;
-  // After the number of tokens, the same array may hold a TokenDraw for each of
-  // up to 8 tokens.
+  // The array with the number of tokens may also hold TokenDraw records for up
+  // to 8 tokens, from byte kTokenDrawOffset on. They add kDraws bytes to it.
   constexpr uint64_t kDraws = kTokenDrawOffset - kAlignment +
                               alignUp(8 * sizeof(TokenDraw), kAlignment);
   const uint64_t arrays = 3 * kAlignment + kDraws +
@@ -318,9 +320,9 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     ledger.items[0].bytes = leastDeviceBytes(demand.segments);
     total = sumOf(ledger.items);
   }
-  // The block tables have a row for each token of a batch, and each row has a
-  // 4-byte entry for each KV page that a sequence can have. The entries for a
-  // KV page count as a part of that page.
+  // A longer context takes more KV pages, and each of them takes a 4-byte entry
+  // in every row of the block tables. There is one row for each token of a
+  // batch. advice() counts these entries as part of the page.
   const uint64_t numberBytes = 4 * demand.tokens;
   RamDemand cache;
   cache.kvPageBytes = demand.kvPageBytes + numberBytes;
@@ -345,7 +347,8 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const DevicePlacement &device,
                                   const RamLimit &limit,
                                   const std::vector<LedgerItem> &cpuItems) {
-  // The runtime copies to the GPU through a ring of page-locked memory.
+  // Reserved for the ring of page-locked memory through which the runtime
+  // copies to the GPU whatever is not in page-locked memory already.
   constexpr uint64_t kRingBytes = uint64_t{16} << 20;
   GpuHostLedger ledger;
   ledger.items = {

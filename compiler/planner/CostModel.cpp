@@ -10,11 +10,12 @@ PassPrediction predictPass(std::vector<LinkLoad> links,
                            const KeptShares &kept) {
   PassPrediction prediction;
   bool known = true;
-  uint64_t memory = 0;       // time of the link to RAM or VRAM
-  std::string name = "dram"; // name of the link to RAM or VRAM
+  // The times of the links, in nanoseconds.
+  uint64_t memory = 0;       // of the link to RAM or VRAM
+  std::string name = "dram"; // the name of that link
   uint64_t cpu = 0;
   uint64_t disk = 0;
-  uint64_t copies = 0; // time of the copies to a GPU
+  uint64_t copies = 0; // of the link "pcie"
   for (const LinkLoad &load : links) {
     if (load.bytesPerPass == 0) {
       continue;

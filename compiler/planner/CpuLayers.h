@@ -38,7 +38,9 @@ struct CpuLayerProblem {
 
 struct CpuLayerChoice {
   uint64_t layers = 0; ///< at least 1
-  /// Its time is 0 if it is not known for any number of layers that fits.
+  /// Of a decode pass with `layers` layers on the CPU. The time is known
+  /// (nanoseconds is not 0) if it is known for at least one number of layers
+  /// that fits.
   PassPrediction prediction;
 };
 

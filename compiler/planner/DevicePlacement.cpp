@@ -31,7 +31,8 @@ uint64_t paddedBytes(const WeightSegment &segment) {
   return alignUp(segment.bytes, kPlanPageBytes);
 }
 
-/// The copied segments that one step needs. They are adjacent in the ring.
+/// The segments that each pass copies to the ring for one step. They lie next
+/// to each other in the ring.
 struct Unit {
   uint32_t step = 0;
   uint64_t bytes = 0; ///< sum of the segments, each in whole pages

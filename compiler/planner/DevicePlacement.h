@@ -72,10 +72,10 @@ uint64_t leastDeviceBytes(const WeightProblem &problem);
 /// possible and everything fits in `room` bytes. All tables stay in the memory
 /// of the GPU, and so do segments that several steps need and segments smaller
 /// than kSmallestStreamed. The ring has room for at least all segments that are
-/// copied for any one step. If there is room and a pass copies so much that it
-/// saves time, the ring is larger, and copies run ahead of the kernels by at
-/// most a sixteenth of the bytes that a pass copies. Returns DoesNotFit, with
-/// both sizes in the message, if room < leastDeviceBytes().
+/// copied for any one step. If there is room, the ring is larger by up to a
+/// sixteenth of the bytes that a pass copies, so that copies run ahead of the
+/// kernels. Returns DoesNotFit, with both sizes in the message, if room <
+/// leastDeviceBytes().
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                                       uint64_t room);
 

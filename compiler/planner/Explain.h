@@ -37,10 +37,12 @@ inline constexpr double kTokensPerPrompt = 256;
 /// processes a prompt. docs/performance.md has measurements of 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
 
-/// Two buffers of 64 MiB in VRAM, through which weights are copied.
+/// The VRAM that explain() assumes for copies if there is no plan for the GPU:
+/// two buffers of 64 MiB, to which weights are copied from RAM and from which
+/// the GPU reads them.
 inline constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
-/// The assumed time to hand the computation over between CPU and GPU. Each
-/// layer needs two handovers.
+/// The assumed time of one handover of the computation from the CPU to the GPU
+/// or back. If both compute a part of every layer, a layer needs two handovers.
 inline constexpr double kHandoverSeconds = 20e-6;
 
 struct ExplainOptions {

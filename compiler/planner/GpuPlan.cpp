@@ -68,8 +68,9 @@ static uint64_t readPart(uint64_t early, uint64_t read, uint64_t copied) {
                                      read / copied);
 }
 
-/// Changes `prediction`, which is for the GPU and its links alone, to the time
-/// of a pass in which the CPU computes first, and then the GPU.
+/// Before the call, `prediction` has the time and the limit of the GPU and its
+/// links alone. Replaces them with those of a pass in which the GPU computes
+/// after the CPU.
 static void predictInTurn(const GpuPassBytes &pass,
                           const MachineProfile &machine,
                           const std::vector<LinkLoad> &ofCpu,

@@ -70,10 +70,11 @@ void setPlacement(GpuPassBytes &pass, const GpuPlacement &placement);
 /// Predicts a pass on the only GPU of a machine. If the CPU computes some
 /// layers, the CPU and the GPU work in turn, so their times are added. While
 /// the CPU works, no kernel of the GPU frees a place in the ring in VRAM, so
-/// copies can only fill this ring once. Reads can fill the ring in RAM once,
-/// and also the places in it that these copies free. All other copies and reads
-/// follow while the GPU works. A pass takes at least the time of all copies,
-/// and of all reads.
+/// copies can only fill the ring in VRAM once. During this time, reads from the
+/// disk can fill the ring in RAM once, and then refill the places that these
+/// copies have freed in it. All other copies and reads follow while the GPU
+/// works. A pass takes at least as long as all copies together, and at least as
+/// long as all reads together.
 PassPrediction predictGpuPass(const GpuPassBytes &pass,
                               const MachineProfile &machine);
 

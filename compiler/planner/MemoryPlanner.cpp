@@ -82,9 +82,9 @@ struct Range {
   uint64_t end;
 };
 
-/// Returns the start of the smallest gap between the ranges `taken` (sorted by
-/// their beginning) that has room for `bytes` bytes, or the end of the last
-/// range when no gap has room.
+/// Returns the start of the smallest gap before or between the ranges `taken`
+/// (sorted by their beginning) that has room for `bytes` bytes. When no gap has
+/// room, returns the largest end of a range, or 0 if there are no ranges.
 uint64_t bestFit(const std::vector<Range> &taken, uint64_t bytes) {
   uint64_t cursor = 0;
   std::optional<uint64_t> best;

@@ -5,8 +5,9 @@
 // another. A step whose first use of a buffer is a write without a read begins
 // a new value; any other use extends the lifetime of the current value. A value
 // lives from the step that begins it to the last step that uses it; the last
-// value of an output lives to the last step. Buffers that hold values at the
-// same step of any program get disjoint ranges; others may share bytes.
+// value of an output lives to the end of the program. Two buffers get disjoint
+// ranges if, in at least one program, both hold a value at the same step. Other
+// buffers may share bytes.
 //
 // The planner's running time is nearly linear in the number of uses as long as
 // few buffers hold values at the same step.

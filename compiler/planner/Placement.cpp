@@ -100,9 +100,11 @@ public:
     uint64_t share = 0;
     uint64_t ring = 0;
     std::optional<Choice> choice = evenChoice(room);
-    // A pass reads at least twice the size of the ring. If only a few weights
-    // do not fit in RAM, a ring of the preferred size would make each pass read
-    // more than these few. A smaller ring leaves more weights in RAM.
+    // A pass fills the ring of evenChoice() at least twice, and this ring has
+    // at least the preferred size. Each pass therefore reads at least twice
+    // that size, even if almost all weights would fit in RAM. So if there is no
+    // choice, or one with only two laps, a smaller ring may leave more weights
+    // in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {
@@ -199,10 +201,10 @@ private:
     for (size_t i = 0; i < pages.size(); ++i) {
       sizes.kept += pages[i] == 0 ? 0 : kept(i, share);
     }
-    // When step run.firstStep runs, the ring must contain the pages of all runs
-    // from `oldest`, the first run that this step or a later one needs, to
-    // `run`. These are pages [begin, end), counted in the order in which a pass
-    // reads pages.
+    // When step run.firstStep runs, the ring must contain all runs from
+    // `oldest` to `run`, where `oldest` is the first run that this step or a
+    // later one needs. Their pages are [begin, end), counted in the order in
+    // which a pass reads pages.
     size_t oldest = 0;
     uint64_t begin = 0;
     uint64_t end = 0;
@@ -253,12 +255,12 @@ private:
     return Choice{*share, ceilDiv(sizesAt(*share).streamed, laps), laps};
   }
 
-  /// Chooses how many times a pass fills the ring (laps, at least 2), so that
-  /// the largest share of the weights stays in RAM. More laps mean a smaller
-  /// ring and more room for weights, but the ring must not become smaller than
-  /// wantedRing(). With few laps, the room limits the share; with many laps,
-  /// wantedRing() does. The best number of laps is the largest one with which
-  /// the room is the limit, or one more.
+  /// Chooses the number of laps, which is how many times a pass fills the ring
+  /// (at least 2), so that the largest share of the weights stays in RAM. More
+  /// laps mean a smaller ring and more room for weights, but the ring must not
+  /// become smaller than wantedRing(). With few laps, `room` limits the share;
+  /// with many laps, wantedRing() does. If n is the largest number of laps with
+  /// which `room` is the limit, then n or n + 1 is the best number.
   std::optional<Choice> evenChoice(uint64_t room) const {
     const Sizes first = sizesAt(0);
     const uint64_t most = first.streamed / wantedRing(first);
@@ -319,7 +321,8 @@ private:
       const uint64_t size = position - start;
       const uint64_t count = ceilDiv(size, block);
       const uint64_t unit = units[first.segment];
-      // Returns how many pages of the read precede part `part`.
+      // These `size` pages are read in `count` parts, which begin at multiples
+      // of `unit`. Returns how many of the pages precede part `part`.
       const auto startOf = [&](uint64_t part) {
         const uint64_t cut = end - size + size * part / count;
         return part == count
@@ -462,10 +465,11 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
   }
   if (const uint64_t least = leastBytes(problem); room < least) {
     return doesNotFitError(
-        "weights that are read from the disk need at least " + byteText(least) +
-        " of RAM, but only " + byteText(room) +
-        " of it is left for them; provide more RAM, or choose a smaller --ctx "
-        "or --slots");
+        "the weights need at least " + byteText(least) +
+        " of RAM even if they are read from the disk in every pass, but only " +
+        byteText(room) +
+        " of RAM is left for weights; provide more RAM, or choose a smaller "
+        "--ctx or --slots");
   }
   return Placer(problem).run(rooms);
 }
@@ -484,8 +488,8 @@ Result<WeightPlacement> pinWeights(const WeightProblem &problem,
                            " % of the weights in RAM needs at least " +
                            byteText(least) + " of RAM, but only " +
                            byteText(room) +
-                           " of it is left for weights; choose a smaller --pin "
-                           "or provide more RAM");
+                           " of RAM is left for weights; choose a smaller "
+                           "--pin or provide more RAM");
   }
   const uint64_t rooms = room / kPlanPageBytes;
   return percent >= kAllPercent

@@ -54,12 +54,12 @@ struct WeightSegment {
   /// always stay in RAM, because more than one step needs them. A multiple of
   /// the page size, or the size of the whole segment.
   uint64_t keptBytes = 0;
-  /// A multiple of the page size. Each read begins and ends at a multiple of
-  /// this number of bytes or at the end of the segment, and so does the part
-  /// that stays in RAM. If a piece ends at any other byte, a single read
-  /// contains bytes of this piece and of the next one, so these two pieces must
-  /// have the same firstStep. A segment with a codec can only be read in whole
-  /// chunks.
+  /// A multiple of the page size. Reads, and the part that stays in RAM, begin
+  /// and end at multiples of this number of bytes; only the last of them may
+  /// end at the end of the segment instead. If a piece ends at any other byte,
+  /// a single read contains bytes of this piece and of the next one, so these
+  /// two pieces must have the same firstStep. For a segment with a codec, this
+  /// is the size of a chunk, because coded chunks can only be read as a whole.
   uint64_t unitBytes = 4096;
 };
 
@@ -113,7 +113,8 @@ inline constexpr uint64_t kMaxReads = 16384;
 /// The ring has S + max(kReadAhead, S / 2) bytes, so that the disk is busy
 /// while that step computes. If RAM is too small for such a ring, or if a pass
 /// streams too little to fill such a ring twice, the ring is smaller, but has
-/// at least S + kLeastReadAhead bytes. kLeastReadAhead is the size of one read.
+/// at least S + kLeastReadAhead bytes or holds all that a pass streams.
+/// kLeastReadAhead is the size of one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
 

@@ -251,8 +251,8 @@ Status verifyWeights(const WeightProblem &problem,
         return refuse(
             name(i) + " begins after step " + std::to_string(read.afterStep) +
             " and ends before step " + std::to_string(read.beforeStep) +
-            "; it must not begin before an earlier read, and must end before "
-            "step " +
+            "; it must begin before it ends, must not begin before an earlier "
+            "read in the list, and must end before step " +
             std::to_string(part.firstStep) +
             ", the first that needs its bytes");
       }

@@ -190,8 +190,8 @@ private:
     return combination.devices == Devices::Both || kvRam == 0;
   }
 
-  /// Creates variables and rows. Returns false if a capacity is too small even
-  /// without any weights.
+  /// Creates the variables and the constraints of the linear program. Returns
+  /// false if a capacity is too small even without any weights.
   bool build() {
     Terms vram;
     Terms ram;
@@ -259,7 +259,9 @@ private:
     return total + 2 * largest + 2 * static_cast<double>(kReadAhead);
   }
 
-  /// Adds the constraints on where class `i` may lie, and on the ring's size.
+  /// Excludes the tiers in which class `i` must not be. If the class may be
+  /// read into the ring, also requires a ring that is large enough for the
+  /// bytes that the class's largest step reads from it, and for reads ahead.
   void boundRing(size_t i) {
     const WeightClass &weights = problem.classes[i];
     if (weights.isPinned || combination.streams == Streams::Nothing ||
@@ -446,7 +448,8 @@ private:
     return result;
   }
 
-  /// Returns `share` times `bytes`, in whole pages unless `share` is 1.
+  /// Returns `share` times `bytes`, rounded up or down to a multiple of the
+  /// page size, but at most `bytes`. Returns `bytes` if `share` is 1.
   static uint64_t pagesOf(double share, uint64_t bytes, bool roundUp) {
     if (share > 1 - 1e-9) {
       return bytes;
@@ -500,7 +503,8 @@ Result<std::optional<Residency>> best(const ResidencyProblem &problem,
     bool fits = false;
     for (Streams streams :
          {Streams::Nothing, Streams::Rows, Streams::Roomy, Streams::Tight}) {
-      // A ring as small as possible is tried only if nothing else fits.
+      // A ring as small as possible is tried only if nothing else fits with
+      // the same devices.
       if (streams == Streams::Tight && fits) {
         continue;
       }

@@ -239,9 +239,9 @@ Status CudaLowering::lowerAttnIn(AttnInOp op) {
 }
 
 Status CudaLowering::lowerAttn(AttnOp op) {
-  // The first matmul of the previous step computes the queries. Its number of
-  // rows is the distance, in floats, from the queries of one token to those of
-  // the next.
+  // The first matmul of the previous step computes the queries. It stores
+  // `rows` floats for each token, so `rows` is the distance, in floats, from
+  // the queries of one token to those of the next.
   const auto *queries =
       steps.size() < 2 || steps[steps.size() - 2].kind != StepKind::AttnIn
           ? nullptr
@@ -319,8 +319,8 @@ Status CudaLowering::lowerHead(HeadOp op) {
   ChooseToken choose;
   choose.vocabulary = narrow(static_cast<uint64_t>(op.getWeight().getRows()));
   if (choose.vocabulary <= kMostDrawnTokens) {
-    // For each token, a single thread block draws, so this block has as many
-    // threads as the kernel allows.
+    // For each token, only the last thread block to finish samples from the
+    // logits, so this block has as many threads as the kernel allows.
     choose.choice = Choice::Draw;
     choose.warps = 16;
   }

@@ -2,27 +2,37 @@
 //
 // The part of select-kernels for NVIDIA GPUs. It creates the tensors, the
 // buffers and the programs of a plan that runs on a GPU. The GPU runs all
-// steps, or only the steps from some layer on. If it does not run all steps,
-// the CPU computes the residual stream before that layer, and the GPU's first
-// step, "gpu.positions", copies the residual stream to the GPU and computes the
-// angles of RoPE.
+// steps, or only the steps from some layer on. If it runs all steps, the step
+// `embed` also computes the angles of RoPE. Otherwise, the CPU computes the
+// residual stream up to the first layer of the GPU, and the GPU's first step,
+// "gpu.positions", copies the residual stream to the GPU and computes the
+// angles.
 //
-// A plan has the program "m1", whose kernels compute 1 token, and the program
-// "m2-8", whose kernels compute 8. Every token has a row of its own in the
-// block tables, so the tokens of a batch may belong to any sequences. Larger
-// batches have the kernels of a prefill (CudaPrefill.h), in the programs
-// "m9-64" and, if batches may have up to 512 tokens, "m65-512". Their tokens
-// may belong to any sequences, too, and the step `head` computes only the
-// requested rows.
+// A plan has the programs "m1", "m2-8", "m9-64" and "m65-N", where N is the
+// largest number of tokens of a batch. If N is at most 64, the last program
+// ends at N: with N = 4, the programs are "m1" and "m2-4". The tokens of a
+// batch may belong to any sequences.
 //
-// In the programs for up to 8 tokens, one dispatch computes each fused step,
-// with three exceptions: q, k and v take a dispatch for each of their dtypes,
-// gate and up take two dispatches if their dtypes differ, and `head` has a
-// second dispatch, which chooses the token with the largest logit. One dispatch
-// computes the embedding and the angles of RoPE, so there is no step
-// `positions`. Matrices have layout t16 or t16i (weightLayout() in
-// codegen/cuda/WeightForm.h); gate and up are one matrix if their dtypes are
-// equal. A tied table is stored twice, because embeddings are read by rows.
+// Programs for up to 8 tokens have the kernels of a decode step. These always
+// compute as many tokens as the program has at most, so the runtime pads
+// smaller batches. Every token has a row of its own in the block tables. The
+// other programs have the kernels of a prefill (CudaPrefill.h), which compute
+// only the tokens of the batch and, in the step `head`, only the requested
+// rows.
+//
+// In programs for up to 8 tokens, each fused step is a single dispatch, with
+// three exceptions:
+//   - q, k and v are divided into groups in which all dtypes are equal and
+//     either all or none of the matrices have a bias. Each group has a
+//     dispatch.
+//   - gate and up are stored as one matrix if their dtypes are equal and their
+//     number of rows is a multiple of 8. Otherwise, each has a dispatch.
+//   - `head` has a second dispatch, which chooses the next token from the
+//     logits (codegen/cuda/ChooseToken.h), unless the vocabulary has more than
+//     2^24 tokens.
+// Matrices have layout t16 or t16i (weightLayout() in
+// codegen/cuda/WeightForm.h). A tied table is stored twice, because embeddings
+// are read by rows.
 //
 // Errors: An Unsupported error names the step and what cannot be computed.
 //
@@ -40,10 +50,11 @@ public:
   /// The largest number of tokens that a kernel of a decode step processes.
   static constexpr uint32_t kDecodeTokens = 8;
 
-  /// `kv` must be on a device. The GPU of `profile` must have the architecture
-  /// `target`. Batches have up to `maxTokens` tokens and request up to
-  /// `maxOutputs` rows of logits. `maxOutputs` must be at least the smaller of
-  /// maxTokens and kDecodeTokens. New ops are inserted before `graph`.
+  /// The KV cache `kv` must be on the GPU. The GPU of `profile` must have the
+  /// architecture `target`. Batches have up to `maxTokens` tokens and request
+  /// up to `maxOutputs` rows of logits. `maxOutputs` must be at least the
+  /// smaller of maxTokens and kDecodeTokens. New ops are inserted before
+  /// `graph`.
   CudaLowering(ir::plan::GraphOp graph, ir::plan::KvOp kv,
                const MachineProfile &profile,
                const codegen::cuda::CudaTarget &target, uint32_t maxTokens,

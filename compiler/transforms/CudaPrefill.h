@@ -1,8 +1,10 @@
 //===- CudaPrefill.h - kernels of a prefill ---------------------*- C++ -*-===//
 //
-// Chooses the kernels that compute a step of a prefill. They have the operands
-// of the kernel that computes the step for one token, under the same names, and
-// two more: "operands" and "scales" (codegen/cuda/PrefillMatMul.h).
+// Chooses the kernels of a prefill that replace a kernel of a decode step.
+// Their operands are those of the replaced kernel, under the same names, except
+// for the arrays of the batch, and for "operands" and "scales", in which the
+// first kernel of a matmul stores the activations for the second
+// (codegen/cuda/PrefillMatMul.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_CUDAPREFILL_H

@@ -64,8 +64,10 @@ public:
     std::string text;
   };
 
-  /// Compiles `list`. If no thread can be started, start() compiles them
-  /// itself. May be called only once.
+  /// Compiles the kernels of `list` on up to `threads` threads. If the
+  /// constructor got `background` and a thread can be started for it, start()
+  /// returns at once; otherwise, it returns when the compilation has ended.
+  /// wait() returns the errors. May be called only once.
   void start(CpuKernels list, unsigned threads);
 
   /// Generates and compiles the kernels of a GPU: to machine code and, if the
@@ -107,8 +109,8 @@ public:
   /// knows their size.
   uint64_t reservationFor(size_t count) const { return count * bytesEach; }
 
-  /// The number of bytes that start() has reserved for its kernels. If they are
-  /// compiled in the background, it is reservationFor(the number of kernels);
+  /// The number of bytes that start() has reserved for its kernels. If the
+  /// constructor got `background`, it is reservationFor(the number of kernels);
   /// otherwise, it is the larger of that reservation and their actual size.
   uint64_t reserved() const { return reservedBytes; }
 

@@ -45,8 +45,10 @@ protected:
 
   // The functions below manage buffers.
 
-  /// Returns a free buffer of that name and shape. If none is free or
-  /// `isOutput` is set, it returns a new one.
+  /// Returns the symbol of a free buffer that was created for the same name,
+  /// shape and `mostRows` (see stepBuffer). If there is none, or if `isOutput`
+  /// is set, creates a buffer, whose symbol is `name`, followed by a number if
+  /// that symbol is already taken.
   std::string takeBuffer(const std::string &name, uint64_t rowElements,
                          ir::plan::RowsFrom rows, bool isOutput = false,
                          uint64_t mostRows = 0);
@@ -95,8 +97,8 @@ protected:
 private:
   llvm::StringMap<uint64_t> usesToCome; ///< remaining uses of a buffer's value
   std::vector<std::string> ofStep;      ///< buffers for the current step only
-  /// Maps a buffer to its pool. The buffers of a pool have the same name and
-  /// shape.
+  /// Maps the symbol of a buffer to its pool. All buffers that takeBuffer() has
+  /// created for the same name, shape and `mostRows` are in one pool.
   llvm::StringMap<std::string> poolOf;
   /// Maps a pool to its free buffers.
   llvm::StringMap<std::vector<std::string>> freeOf;

@@ -57,8 +57,8 @@ void addOps(TokenOps &ops, DispatchOp dispatch) {
     ops.bf16Dot += count;
     break;
   case Arithmetic::Float16:
-    // Only kernels of a GPU use float16. Predictions for a GPU use only the sum
-    // of all operations, ops.all.
+    // Only kernels of a GPU use float16, and predictions for a GPU need only
+    // ops.all, so there is no count of the operations in float16.
     break;
   }
 }
@@ -155,8 +155,9 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
   ProgramOp decode = programFor(module, 1);
   if (models.size() != 1 || limits.size() != 1 || caches.empty() || !decode) {
     return internalError(
-        "the memory of the module has not been planned; it must have one "
-        "plan.model, one plan.limits, a plan.kv and a program for one token");
+        "the needs of the plan cannot be measured; the module must have one "
+        "plan.model, one plan.limits, at least one plan.kv and a program for "
+        "one token");
   }
   ModelNeeds needs;
   needs.ram = ramDemandOf(module, profile, options.vocabularyBytes,

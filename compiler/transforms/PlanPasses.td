@@ -1,7 +1,8 @@
 //===- PlanPasses.td - from fused steps to a plan ----------*- tablegen -*-===//
 //
-// The passes in the order in which they run. Each has its own file and lit test
-// of the same name.
+// The passes in the order in which they run. Each pass has a source file and a
+// lit test that are named after it: select-kernels, for example, has
+// SelectKernels.cpp and select-kernels.mlir.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_PLANPASSES_TD

@@ -240,8 +240,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                       "GPU; give a smaller number, or a target without a GPU");
   }
 
-  /// The only value that is computed by an op before `first` and used by
-  /// `first` or a later op. Fails if there are several.
+  /// Returns the only value that is computed by an op before `first` and used
+  /// by `first` or a later op. Fails if there is no such value, or several.
   static Result<Value> crossingValue(Operation *first) {
     Value found;
     for (Operation *op = first; op != nullptr; op = op->getNextNode()) {
@@ -463,7 +463,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         ProgramOp::create(builder, loc, batch.name, batch.minTokens,
                           std::min<uint64_t>(batch.maxTokens, maxTokens),
                           /*tile_tokens=*/IntegerAttr());
-    // If a tensor of the model has the same name, the program gets another one.
+    // Renames the program if a tensor of the model already has its name.
     symbols.insert(program);
     builder.createBlock(&program.getBody());
     return addSteps(builder, loc, batch, steps, profile);

@@ -141,8 +141,9 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     return Status::ok();
   }
 
-  /// Adds a cut near byte `position` of the weights of all matmuls, unless the
-  /// part before it or after it would be empty in some program.
+  /// Adds a cut near byte `position` of the step's weights. The position is
+  /// counted through the weights of all matmuls in their order. Adds no cut if
+  /// the part before or after it would be empty in some program.
   static Status addCut(std::vector<ProgramStep> &programs, uint64_t position) {
     size_t index = 0;
     ProgramStep &first = programs.front();

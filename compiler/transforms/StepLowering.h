@@ -126,8 +126,8 @@ private:
     std::string buffer;
     size_t dispatch = 0; ///< index of the packing dispatch in the step
   };
-  /// The packed activations of the current step, by the names of the unpacked
-  /// buffer and the format.
+  /// The packed activations of the current step. A key is the name of the
+  /// unpacked buffer and that of the activation format, separated by a dot.
   llvm::StringMap<Packed> packedOf;
   std::vector<LoweredStep> steps;
 };

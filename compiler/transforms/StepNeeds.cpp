@@ -53,8 +53,12 @@ Need widened(const Need &need, uint64_t unit, uint64_t bytes) {
 struct Stretch {
   uint64_t end = 0;
   /// The first step that needs any byte of the chunks in which the part lies.
+  /// A chunk can only be verified as a whole, so all of it is read for this
+  /// step.
   uint32_t firstStep = UINT32_MAX;
-  /// The last step that reads any byte of the pages in which the part lies.
+  /// The last step that needs any byte of the pages in which the part lies.
+  /// Once a chunk has been verified, each of its pages is needed only by the
+  /// steps that need bytes of this page.
   uint32_t lastStep = 0;
 };
 

@@ -18,8 +18,8 @@ struct RateEntry {
   uint64_t CpuRates::*field;
 };
 
-/// The integers in the dictionary `cpu` of the target attribute, under the same
-/// names as in the JSON of a profile.
+/// The entries of the dictionary `cpu` in `plan.target`, except for `streams`.
+/// They are integers and have the same names as in the JSON of a profile.
 constexpr RateEntry kRateEntries[] = {
     {"fma_f32", &CpuRates::fmaF32},
     {"byte_dot", &CpuRates::byteDot},

@@ -13,8 +13,9 @@
 
 namespace air::compiler {
 
-/// Records `profile` as `plan.target`. The GPU, if any, must be one for which
-/// plans can be made; its rate of arithmetic is not recorded.
+/// Records `profile` as `plan.target`. If the profile has a GPU, canPlanFor()
+/// (formats/machine/GpuTable.h) must be true for it. The backend of this GPU,
+/// which is then CUDA, and its `f16Ops` are not recorded.
 void setTarget(mlir::ModuleOp module, const MachineProfile &profile);
 
 /// Returns `plan.target` as it stands in the module; null if it is missing.

@@ -284,9 +284,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
             "segment '" + segment.getSymName().str() + "' is on device " +
             std::to_string(device) + " and keeps " + std::to_string(resident) +
             " of its " + std::to_string(bytes) +
-            " bytes in RAM; a segment on device 1, the GPU, must keep 0 bytes "
-            "in RAM. Every other segment must contain weights, be on device 0, "
-            "the CPU, and keep all of its bytes in RAM or none");
+            " bytes in RAM; it may be on device 1, the GPU, with 0 bytes in "
+            "RAM; if it holds weights, it may also be on device 0, the CPU, "
+            "with all of its bytes in RAM or none");
       }
       needed += device == 1 ? bytes : 0;
       neededRam += resident;
@@ -604,8 +604,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
                          codegen::describeKernel(spec, profile));
     bool outputs = entry.rowsFrom == codegen::RowsFrom::Outputs;
     if (dispatch.getFirstTile()) {
-      // The bytes of weights that a part of a matmul reads are in proportion to
-      // its row blocks, and its operations are in proportion to its rows.
+      // The dispatch runs only some rows of the matmul. The bytes of weights
+      // that it reads are in proportion to the row blocks of these rows, and
+      // its operations are in proportion to the number of rows.
       uint64_t block = spec.layout == Layout::X16 ? kX16Rows : 1;
       uint64_t row = *dispatch.getFirstTile() * entry.rowsPerTile;
       uint64_t rows = (*dispatch.getEndTile() == entry.baseTiles
@@ -672,8 +673,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
            tensor.getRows() == want.rows && tensor.getColumns() == want.columns;
   }
 
-  /// The plan.kv that contains cache `index`. Null if there is no such cache,
-  /// or if it is not on the GPU (`onGpu` is true) or not on the CPU (false).
+  /// Returns the plan.kv that contains cache `index` if this plan.kv is on the
+  /// wanted device: the GPU if `onGpu` is true, and otherwise the CPU. Returns
+  /// null if it is on the other device, or if there is no such cache.
   KvOp cacheOf(int64_t index, bool onGpu) {
     uint64_t first = 0;
     for (KvOp kv : getOperation().getOps<KvOp>()) {

@@ -27,7 +27,7 @@ public:
         return failure();
       }
     }
-    // If nextLayer is 0, the model has no attention at all, which is valid.
+    // For a model without any attention, which is valid, nextLayer is still 0.
     if ((nextLayer != 0 && nextLayer != hyperparameters.getLayers()) ||
         pending) {
       return graph.emitOpError()

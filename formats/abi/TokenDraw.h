@@ -17,11 +17,13 @@ struct TokenDraw {
   uint64_t seed = 0;
   double scale = 1; ///< the factor of all logits: 1 / temperature
   double topP = 1;  ///< 1 keeps all tokens
-  /// Keeps the tokens whose logit is at least the largest one plus this
-  /// distance, which is negative.
+  /// The logarithm of min-p, which is 0 or negative. Min-p keeps the tokens
+  /// whose logit is at least the largest logit plus this number, so that minus
+  /// infinity keeps all tokens.
   double minPDistance = 0;
   uint32_t topK = 0; ///< 1 to kMostKeptTokens, unless isBest is not 0
-  /// How many draws there have been. The kernel adds 1 with each draw.
+  /// The number of draws that have been made with `seed` before this one. When
+  /// the kernel has drawn a token, it adds 1 to this field for the next pass.
   uint32_t draws = 0;
   /// If this is not 0, the best token is chosen, and nothing is drawn.
   uint32_t isBest = 1;
@@ -30,7 +32,8 @@ struct TokenDraw {
 };
 static_assert(sizeof(TokenDraw) == 48);
 
-/// Where the first of the records is in BatchArray::TokenCount, in bytes.
+/// The offset in bytes of the first TokenDraw in BatchArray::TokenCount, an
+/// array that begins with the number of tokens.
 inline constexpr uint32_t kTokenDrawOffset = 64;
 /// The largest vocabulary from which a GPU can draw tokens. Up to this size,
 /// the sum of all weights is an integer that a double represents exactly.

@@ -75,8 +75,9 @@ __attribute__((target("avx2"))) void decodeAvx2(const Planes &planes,
       const __m256i fractions =
           _mm256_loadu_si256(reinterpret_cast<const __m256i *>(
               planes.fractions + block * 64 + 32 * half));
-      // A low byte is the exponent's lowest bit followed by the fraction. A
-      // high byte is the sign followed by the exponent's other bits.
+      // The low byte of a BF16 number is the lowest bit of the exponent,
+      // followed by the fraction. The high byte is the sign, followed by the
+      // other bits of the exponent.
       const __m256i low = _mm256_or_si256(
           _mm256_and_si256(_mm256_slli_epi16(exponents, 7), sign),
           _mm256_andnot_si256(sign, fractions));
@@ -100,9 +101,10 @@ decodeAvx512(const Planes &planes, uint8_t *values) {
   const __m512i table = _mm512_broadcast_i32x4(
       _mm_load_si128(reinterpret_cast<const __m128i *>(entries)));
   const __m512i sign = _mm512_set1_epi8(static_cast<char>(0x80));
-  // Unpack instructions work on each group of 16 bytes separately. These
-  // indices put the groups of 16 bytes from two unpacked vectors into the order
-  // of the values.
+  // The unpack instructions work on each 128-bit lane separately, so the lanes
+  // of `even` have values 0-7, 16-23, 32-39 and 48-55 of the block, and those
+  // of `odd` have the values between. These indices of 64-bit elements take the
+  // lanes of `even` and `odd` in turn, which puts the values in order.
   const __m512i firstHalf = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
   const __m512i secondHalf = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
   const uint8_t *escaped = planes.escapes;

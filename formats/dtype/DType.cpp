@@ -21,9 +21,9 @@ namespace {
 using Decoder = void (*)(const uint8_t *blocks, float *values, uint64_t count);
 
 // The fields of each block: {name, offset, bytes per unit, number of units}. A
-// field that holds a single scale or value is one unit. Any other field whose
-// size is a multiple of four bytes is divided into 32-bit units, because
-// kernels load whole words.
+// field of fewer than four bytes is one unit, and so is the value of a 64-bit
+// dtype. All other fields are divided into 32-bit units, because kernels load
+// whole words.
 constexpr BlockField kByte[] = {{"value", 0, 1, 1}};
 constexpr BlockField kWord16[] = {{"value", 0, 2, 1}};
 constexpr BlockField kWord32[] = {{"value", 0, 4, 1}};

@@ -26,8 +26,8 @@ constexpr float halfToFloat(uint16_t half) {
   if (fraction == 0) {
     return std::bit_cast<float>(sign);
   }
-  // Every subnormal half is a normal float. The shift moves its leading one to
-  // bit 10, the place of the implicit one of a normal half.
+  // Every subnormal half is a normal float. The shift moves the leading one of
+  // `fraction` to bit 10, the place of the implicit one of a normal half.
   int shift = std::countl_zero(fraction) - 21;
   fraction = (fraction << shift) & 0x3ff;
   return std::bit_cast<float>(sign | static_cast<uint32_t>(113 - shift) << 23 |

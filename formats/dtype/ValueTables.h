@@ -32,8 +32,9 @@ constexpr float halfOfE8m0(uint8_t e) {
 }
 
 /// Returns half of the scale `bits`, an unsigned E4M3 number with an exponent
-/// bias of 7. As in ggml, bit 7 is ignored, with one exception: 0x7f results in
-/// zero, but 0xff does not.
+/// bias of 7. As in ggml, 0x7f, which is NaN in the OCP standard, results in
+/// zero. Bit 7 of every other byte is ignored, so 0xff stands for a scale of
+/// 480 and results in 240.
 constexpr float halfOfUe4m3(uint8_t bits) {
   uint32_t exponent = (bits >> 3) & 15;
   uint32_t fraction = bits & 7;

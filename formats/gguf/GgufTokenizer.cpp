@@ -276,9 +276,8 @@ Status Reader::readTypes() {
 Status Reader::readScores() {
   const MetadataValue *value = find("tokenizer.ggml.scores");
   if (value == nullptr) {
-    // sentencepiece orders the pieces of a BPE model from best to worst, and
-    // the score of a piece is -1 times its id. These scores are used if the
-    // file has none.
+    // A file without scores ranks its pieces by their ids: in a BPE model of
+    // sentencepiece, a piece with a lower id is better.
     for (size_t id = 0; id < data.tokens.size(); ++id) {
       data.scores.push_back(-static_cast<float>(id));
     }
@@ -405,8 +404,10 @@ Status Reader::readSpecials() {
     data.eos = orNone(102);
   }
   // The BOS id is needed if texts begin with BOS, and the ids that end an
-  // answer are always needed. The unknown token is needed only if some byte has
-  // no token, which checkTokenizer() checks.
+  // answer are always needed. Whether the unknown token is needed depends on
+  // the vocabulary, for example on whether each byte has a token. Therefore, it
+  // is left to checkTokenizer() to refuse a vocabulary that needs an unknown
+  // token but has none.
   bool addBos = isImported ? data.addBos : addsBosByDefault(data);
   AIR_RETURN_IF_ERROR(readFlag("add_bos_token", addBos));
   addBos = addBos && !data.hasTemplate;

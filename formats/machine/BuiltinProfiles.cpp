@@ -118,8 +118,9 @@ std::string gpuNames() {
   return join(names);
 }
 
-/// A machine profile is about one page of text, so a file larger than this is
-/// something else.
+/// The largest size in bytes of a file that is read as a machine profile. Even
+/// a profile with as many rates as are allowed takes less than half of this, so
+/// a larger file is something else.
 constexpr uint64_t kMaxProfileBytes = uint64_t{1} << 20;
 
 } // namespace
@@ -187,7 +188,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec) {
         "target '" + spec + "' has a GPU with arch '" + gpu.arch + "' and " +
         countOf(gpu.multiprocessors, "multiprocessor") +
         "; kernels can only be made if the profile states an "
-        "arch such as sm_86 and at least 1 multiprocessor; add both to it");
+        "arch such as sm_86 and at least 1 multiprocessor; add what is missing "
+        "to the profile");
   }
   return machine;
 }

@@ -90,9 +90,10 @@ struct CpuRates {
 
 /// The bytes of vector operands per operation of byte_dot_mixed. The loop has
 /// two ANDs and a shift for every two dot products, so it has 2.5 instructions
-/// for each dot product. The operands of an instruction have 64 bytes, and a
-/// dot product counts as 128 operations. Bytes of vector operands are the unit
-/// in which a plan counts the arithmetic of a pass (docs/plan-format.md).
+/// for each dot product. A 512-bit instruction counts as 64 bytes of operands,
+/// and a 512-bit dot product as 128 operations. Bytes of vector operands are
+/// the unit in which a plan counts the arithmetic of a pass
+/// (docs/plan-format.md).
 inline constexpr double kMixedOperandBytes = 2.5 * 64 / 128;
 
 /// The share of the shorter time that overlappedTime() adds to the longer one

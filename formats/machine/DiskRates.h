@@ -110,8 +110,9 @@ std::strong_ordering compareDiskRates(const DiskRate &a, const DiskRate &b);
 /// highest rate, it chooses the one that takes the least memory (block size
 /// times depth), because weights could use this memory; among ways that take
 /// equal memory, the fastest. Differences below 3 % are within the spread of
-/// the measurements. If the curve is empty, returns the default values, without
-/// a bandwidth: two blocks of 2 MiB in flight are enough for an NVMe drive.
+/// the measurements. If the curve is empty, returns a default DiskRate, whose
+/// bandwidth is 0. Its two blocks of 2 MiB in flight are enough for an NVMe
+/// drive.
 DiskRate chooseDiskRate(std::span<const DiskRate> curve);
 
 } // namespace air

@@ -8,9 +8,10 @@
 namespace air {
 
 /// Returns the features in knownFeatures(arch) that every machine with
-/// `feature` also has, sorted. They are the transitive implications in LLVM's
-/// X86.td and AArch64Features.td. A kernel compiled for `feature` may use all
-/// of them. The list is empty for a feature that implies none or is unknown.
+/// `feature` also has, sorted. These are the features that `feature` implies in
+/// LLVM's X86.td and AArch64Features.td, directly or through other features. A
+/// kernel compiled for `feature` may use all of them. The list is empty for a
+/// feature that implies none or is unknown.
 std::vector<std::string_view> impliedFeatures(std::string_view arch,
                                               std::string_view feature);
 

@@ -33,7 +33,8 @@ namespace air {
 enum class GpuBackend : uint8_t { Cuda = 0, Vulkan = 1 };
 
 /// The largest number of multiprocessors for which kernels can be generated.
-/// The largest GPU has 192; the grids of kernels grow with this number.
+/// No GPU in GpuTable.cpp has more than 170. There is a limit because the grids
+/// of kernels grow with this number.
 inline constexpr uint32_t kMaxMultiprocessors = 1024;
 
 struct GpuProfile {

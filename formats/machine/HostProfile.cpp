@@ -63,11 +63,10 @@ std::vector<std::string> hostFeatures() {
   const CpuidRegisters leaf7 = cpuid(7, 0);
   const CpuidRegisters leaf7a = leaf7.eax >= 1 ? cpuid(7, 1) : CpuidRegisters{};
   const uint64_t saved = savedState(leaf1);
-  // Bits of the register XCR0, which say that the system saves the registers
-  // XMM and YMM; XMM, YMM, ZMM and the opmasks; and the tile registers.
-  constexpr uint64_t kYmm = 0x6;
-  constexpr uint64_t kZmm = 0xE6;
-  constexpr uint64_t kTile = 0x60000;
+  // If XCR0 has all bits of a mask, the operating system saves these registers:
+  constexpr uint64_t kYmm = 0x6;      // XMM and YMM
+  constexpr uint64_t kZmm = 0xE6;     // XMM, YMM, ZMM and the opmasks
+  constexpr uint64_t kTile = 0x60000; // the tile registers
   const bool ymm = (saved & kYmm) == kYmm && (leaf1.ecx >> 28 & 1) != 0;
   const bool zmm = ymm && (saved & kZmm) == kZmm && (leaf7.ebx >> 16 & 1) != 0;
   const bool tile = (saved & kTile) == kTile && (leaf7.edx >> 24 & 1) != 0 &&

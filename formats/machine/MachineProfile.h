@@ -147,10 +147,10 @@ Result<MachineProfile> parseProfile(const std::string &json,
 std::string toJson(const MachineProfile &profile);
 
 /// Returns Ok if the machine `host` can run a plan that was made for the
-/// machine `plan`. Otherwise fails with Mismatch; the message begins "FIELD:
-/// the plan needs X, but this machine has Y", and FIELD is the architecture or
-/// the features. Fewer cores or less bandwidth only reduce the speed and are
-/// not a mismatch.
+/// machine `plan`. Fails with Mismatch if the architectures differ or if `host`
+/// lacks a feature of `plan`. The message begins "FIELD: the plan needs X, but
+/// this machine has Y", where FIELD is "arch" or "features". Fewer cores or
+/// less bandwidth only reduce the speed and are not a mismatch.
 Status checkRunsOn(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

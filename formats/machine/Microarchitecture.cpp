@@ -62,7 +62,8 @@ CpuRates ratesOf(const PerCycles &core) {
   return rates;
 }
 
-/// A stream whose bandwidth is `percent` per cent of `reference`, a bandwidth.
+/// Returns a stream whose bandwidth is `percent` per cent of the bandwidth
+/// `reference`. `distance` is in bytes.
 StreamRate stream(StreamLoads loads, StreamHint hint, uint32_t distance,
                   uint64_t percent, uint64_t reference) {
   return {loads, hint, distance, reference / 100 * percent};
@@ -88,10 +89,11 @@ std::vector<std::string> with(std::vector<std::string> features,
 // instructions that widen the sums to 32 bits and add them. The loop for
 // byte_dot_mixed also has eight ANDs and four shifts, 30 instructions in all.
 
-/// Ryzen 9 5950X. It executes two FMAs or byte multiplications per cycle, and
-/// four vector instructions in all, so the 18 instructions of the loop for
-/// byte_dot take 18 / 4 cycles, and the 30 of the loop for byte_dot_mixed take
-/// 30 / 4.
+/// Ryzen 9 5950X at 3.4 GHz. A core executes four 256-bit vector instructions
+/// per cycle, of which two may be FMAs or byte multiplications. So the 18
+/// instructions of the loop for byte_dot take 18 / 4 cycles, and the 30 of the
+/// loop for byte_dot_mixed take 30 / 4. The peak bandwidth is that of two
+/// channels of DDR4-3200.
 Microarchitecture zen3() {
   Microarchitecture row = {"zen3", "x86_64", avx2(),
                            ratesOf({3400, 3200, 11'378, 6'827, 0}),
@@ -185,11 +187,12 @@ Microarchitecture skylakeX() {
   return row;
 }
 
-/// Xeon Gold 6338 at 2.3 GHz. It executes two 512-bit FMAs or byte dot products
-/// per cycle, on its only two ports for 512-bit instructions, so two dot
-/// products, two ANDs and a shift take 5 / 2 cycles. It has as many cache lines
-/// in flight as skylakeX(). The peak bandwidth is that of eight channels of
-/// DDR4-3200. l3Bytes counts the slices of eight cores, as in skylakeX().
+/// Xeon Gold 6338 at 2.3 GHz. A core has two ports for 512-bit instructions.
+/// Both can execute an FMA or a byte dot product in each cycle, so two dot
+/// products, two ANDs and a shift take 5 / 2 cycles. A core is assumed to read
+/// as much per second as one of skylakeX(). The peak bandwidth is that of eight
+/// channels of DDR4-3200. l3Bytes counts the slices of eight cores, as in
+/// skylakeX().
 Microarchitecture icelake() {
   Microarchitecture row = {
       "icelake", "x86_64", with(avx512(), {"avx512vbmi", "avx512vnni"}),
@@ -252,10 +255,10 @@ Microarchitecture alderlake() {
   return row;
 }
 
-/// Neoverse V1 at 2.6 GHz. It executes four 128-bit FMAs or dot products of
-/// bytes or bfloat16 per cycle, so two byte dot products, two ANDs and a shift
-/// take 5 / 4 cycles. The peak bandwidth is that of eight channels of
-/// DDR5-4800.
+/// Neoverse V1 at 2.6 GHz. A core executes four 128-bit vector instructions per
+/// cycle, all of which may be FMAs or dot products of bytes or bfloat16. So two
+/// byte dot products, two ANDs and a shift take 5 / 4 cycles. The peak
+/// bandwidth is that of eight channels of DDR5-4800.
 Microarchitecture graviton3() {
   Microarchitecture row = {
       "graviton3",

@@ -102,7 +102,8 @@ std::string differentCores(const MachineProfile &host,
          "rates of GPUs, the disk, caches and single cores are used, but the "
          "rates of all cores together are " +
          (rateOf(cache.profile, host.cores) != nullptr
-              ? "not, except for the memory bandwidth of as many threads"
+              ? "not, except for the memory bandwidth of " +
+                    countOf(host.cores, "thread")
               : "nominal") +
          "; run 'airrun probe --save' under the same limits to measure them";
 }

@@ -43,17 +43,18 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
 /// The message names the first difference.
 ///
 /// If the number of cores differs, because the affinity mask or the CPU quota
-/// has changed, the rates of all cores together stay those of `host`, and
-/// differentCores() says so. These are memoryBandwidth, unless the cache has
-/// the bandwidth of as many threads, and what is measured while all cores work:
-/// the streams, diskBeside, memoryBeside, barrierNs, planesDecode and
-/// zstdDecode.
+/// has changed, the rates that depend on how many cores work at the same time
+/// stay those of `host`, and differentCores() says so. These rates are the
+/// streams, diskBeside, memoryBeside, barrierNs, planesDecode, zstdDecode and
+/// memoryBandwidth. If the memoryCurve of the cache has an entry for
+/// `host.cores` threads, memoryBandwidth becomes the bandwidth of this entry.
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache);
 
 /// If `cache` was measured with another number of cores than `host` has,
-/// returns what is therefore not used of it, and what to do; otherwise "".
+/// returns a message that says which of its measurements are used, which are
+/// not, and how to measure again. Otherwise, returns "".
 std::string differentCores(const MachineProfile &host, const ProbeCache &cache);
 
 } // namespace air

@@ -11,13 +11,15 @@
 namespace air {
 namespace {
 
-/// Each step takes time for every word, and splitting steps call each other.
-/// Published files have at most a dozen steps.
+/// Each step takes time for every word, and each step of the pre-tokenizer adds
+/// to the depth of a recursion (runtime/text/pipeline/SplitSteps.h). Published
+/// files have at most a dozen steps.
 constexpr size_t kMostSteps = 64;
 
-/// How much longer the steps may make a text. Without this limit, a small file
-/// could fill all memory: 40 steps that replace "a" with "aa" make a terabyte
-/// of one letter. The steps of published files have products below 10,000.
+/// The largest factor by which all steps together may make a text longer.
+/// Without this limit, a small file could fill all memory: 40 steps that
+/// replace "a" with "aa" make a terabyte of one letter. In each published file,
+/// the product of the factors of all steps is below 10,000.
 constexpr uint64_t kMostGrowth = 1 << 16;
 
 /// The largest factor by which a normal form makes a text in UTF-8 longer
@@ -26,8 +28,9 @@ uint64_t growthOf(NormalForm form) {
   return form == NormalForm::C || form == NormalForm::D ? 3 : 11;
 }
 
-/// The largest factor by which `step` makes a text longer. `replacement` is
-/// that of the rules of a Charsmap.
+/// The largest factor by which `step` makes a text in UTF-8 longer.
+/// `replacement` is the size in bytes of the longest replacement in the rules
+/// that a step of kind Charsmap applies.
 uint64_t growthOf(const TextStep &step, uint64_t replacement) {
   const uint64_t content = step.content.size();
   switch (step.kind) {
@@ -82,7 +85,8 @@ Status checkStep(const TextStep &step, const std::string &where) {
   return Status::ok();
 }
 
-/// The product of the factors of `steps`, or a number above kMostGrowth.
+/// The product of growthOf() of all `steps`. If it is above kMostGrowth, any
+/// number above kMostGrowth may be returned instead.
 uint64_t growthOf(std::span<const TextStep> steps, uint64_t replacement) {
   uint64_t growth = 1;
   for (const TextStep &step : steps) {
@@ -96,7 +100,7 @@ uint64_t growthOf(std::span<const TextStep> steps, uint64_t replacement) {
 
 uint64_t wordGrowth(const TokenizerData &data) {
   const TextPipeline &pipeline = data.rules.pipeline;
-  // BPE may spell each character with the prefix and the suffix.
+  // At worst, BPE spells each character with the prefix and the suffix.
   const uint64_t spelled =
       data.kind == TokenizerKind::Bpe
           ? 1 + std::min<uint64_t>(pipeline.wordPrefix.size() +
@@ -118,13 +122,13 @@ Status checkPipeline(const TokenizerData &data) {
                             " are supported");
   }
   if (pipeline.rendering == TokenRendering::Marked && pipeline.mark.empty()) {
-    return corruptError("tokenizer: spaces have no mark, although tokens are "
-                        "rendered with one");
+    return corruptError("tokenizer: the decoder turns a mark in tokens into a "
+                        "space, but this mark is empty");
   }
   if (pipeline.rendering == TokenRendering::Suffixed &&
       pipeline.wordSuffix.empty()) {
-    return corruptError("tokenizer: the ends of words have no suffix, although "
-                        "tokens are rendered with one");
+    return corruptError("tokenizer: the decoder turns the suffix of words into "
+                        "a space, but this suffix is empty");
   }
   AIR_ASSIGN_OR_RETURN(const Charsmap charsmap, Charsmap::parse(data.charsmap));
   for (size_t i = 0; i < pipeline.steps.size(); ++i) {

@@ -8,14 +8,16 @@
 namespace air {
 
 /// Checks the pipeline of a vocabulary. Fails with Corrupt if a step lacks what
-/// it needs, if a text in it is not valid UTF-8, or if there is no unknown
-/// token for words that have no tokens (WordLevel, WordPiece, and Unigram
-/// without tokens for all bytes). Fails with Unsupported if there are too many
-/// steps, or if they could make a text too much longer.
+/// it needs or has a text that is not valid UTF-8, if the mark or the suffix
+/// that the rendering of tokens needs is empty, if the Charsmap is malformed,
+/// or if a WordLevel or WordPiece vocabulary has no unknown token. Fails with
+/// Unsupported if there are too many steps, if several steps apply the
+/// Charsmap, or if the steps could make a text too much longer.
 Status checkPipeline(const TokenizerData &data);
 
-/// How many times longer the pre-tokenizer and the model could make a part of
-/// a normalised text.
+/// An upper bound on the factor by which a part of a normalised text can become
+/// longer when the pre-tokenizer splits it into words and BPE adds the prefix
+/// and the suffix of the vocabulary to parts of words. It is at least 1.
 uint64_t wordGrowth(const TokenizerData &data);
 
 } // namespace air

@@ -112,8 +112,8 @@ Result<std::array<bool, 256>> checkByteNames(const TokenizerData &data) {
   return present;
 }
 
-/// As checkByteNames(). Every byte must have a byte token, unless there is an
-/// unknown token.
+/// Checks that byte tokens are named like <0x0A>, and that every byte has a
+/// byte token unless there is an unknown token.
 Status checkByteTokens(const TokenizerData &data) {
   AIR_ASSIGN_OR_RETURN(const auto present, checkByteNames(data));
   for (bool isPresent : present) {
@@ -197,10 +197,11 @@ Status checkRwkv(const TokenizerData &data) {
 }
 
 /// Whether ordinary text can contain the byte. Three kinds of bytes do not
-/// occur in it: bytes that well-formed UTF-8 never has, control characters
-/// other than tab and line ends, and the first bytes of Unicode planes that
-/// have no characters (4 to 11) or only private ones (16). Vocabularies such as
-/// Falcon's and StarCoder's lack tokens for some of these bytes.
+/// occur in it: bytes that well-formed UTF-8 never has; control characters
+/// other than tab and line ends; and bytes with which UTF-8 begins only code
+/// points of Unicode planes that have no characters (4 to 11) or only
+/// private-use characters (16). Vocabularies such as Falcon's and StarCoder's
+/// lack tokens for some of these bytes.
 bool occursInText(size_t byte) {
   if (byte < 0x20) {
     return byte == '\t' || byte == '\n' || byte == '\r';
@@ -211,8 +212,8 @@ bool occursInText(size_t byte) {
 
 TokenSpelling spellingOf(const TokenizerData &data) {
   if (const TextPipeline &pipeline = data.rules.pipeline; pipeline.isSet) {
-    // A prefix or a suffix would give a byte several tokens, depending on its
-    // place in a word.
+    // If words are spelled with a prefix or a suffix, the place of a byte in
+    // its word decides which token the byte needs.
     const bool spellsBytes =
         pipeline.wordPrefix.empty() && pipeline.wordSuffix.empty() &&
         std::ranges::any_of(pipeline.steps, [](const TextStep &step) {

@@ -15,27 +15,35 @@
 
 namespace air {
 
-/// The most bytes that the special tokens may have in all. The search for them
-/// needs some 40 bytes of memory for each. The special tokens of published
-/// vocabularies have some kilobytes, or, if they stand for parts of images or
-/// sounds, some megabytes.
+/// The largest total size of the texts of all special tokens, in bytes.
+/// Preparing the search for these tokens takes some 40 bytes of memory for each
+/// byte of their texts. In published vocabularies, the texts have some
+/// kilobytes in all, or some megabytes if tokens stand for parts of images or
+/// sounds.
 constexpr size_t kMostSpecialBytes = size_t{1} << 23;
 
-/// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, an
-/// id lies outside the vocabulary, a score is not a number (or, for Unigram,
-/// not finite), a byte token is not named like <0x0A>, a token of an RWKV
-/// vocabulary has an invalid escape, or a Charsmap is malformed. Also fails
-/// with Corrupt if there is no unknown token, but one is needed: because the
-/// vocabulary is WordPiece, or because some byte has no token. In a byte-level
-/// BPE vocabulary, only the bytes that ordinary text can contain need tokens.
+/// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, the
+/// id of BOS, EOS, the unknown token or a token that ends generation lies
+/// outside the vocabulary, BOS or EOS must be added but does not exist, a score
+/// is not a number (or, for Unigram, not finite), a byte token is not named
+/// like <0x0A>, a token of an RWKV vocabulary has an invalid escape, or a
+/// Charsmap is malformed.
+///
+/// Also fails with Corrupt if there is no unknown token, but one is needed:
+/// because the vocabulary is WordPiece or WordLevel, or because some byte has
+/// no token. A BPE vocabulary with a pipeline needs no tokens for bytes. A
+/// byte-level BPE vocabulary without a pipeline needs tokens only for the bytes
+/// that ordinary text can contain.
+///
 /// Fails with Unsupported if the pre-tokenizer of a BPE vocabulary is missing
 /// or unknown, in which case the message lists the known ones, or if the
-/// special tokens have more than kMostSpecialBytes.
+/// special tokens have more than kMostSpecialBytes. If there is a pipeline,
+/// also fails as checkPipeline() does.
 Status checkTokenizer(const TokenizerData &data);
 
-/// Says of each byte whether the vocabulary has a token for it alone. `data` is
-/// a BPE vocabulary with types, and with rules or the name of a known
-/// pre-tokenizer.
+/// Says of each byte whether the vocabulary has a token for it alone. `data`
+/// must be a BPE vocabulary in which every token has a type. Its rules must be
+/// set, or `pre` must name a known pre-tokenizer.
 std::array<bool, 256> bytesWithTokens(const TokenizerData &data);
 
 /// Whether bytesWithTokens() is true for each of the 256 bytes.

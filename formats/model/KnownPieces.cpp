@@ -75,7 +75,7 @@ bool isNoEnd(const TokenizerData &data, std::string_view piece) {
   return piece == "</s>" && contains(data, "<|tool_response>");
 }
 
-/// Returns whether a merge produces `piece`. Merges never produce special
+/// Returns whether a merge produces `piece`. Merges never produce control
 /// tokens, so such a piece is ordinary text, for example the HTML tag "</s>" in
 /// Qwen 2.
 bool isMadeByMerge(const TokenizerData &data, std::string_view piece) {

@@ -24,7 +24,8 @@ std::optional<uint8_t> byteOfPiece(std::string_view piece);
 /// vocabulary, markEndPieces() decides whether it ends generation.
 bool isKnownEndPiece(std::string_view piece);
 
-/// Makes token `id` a control token, so that it is no longer a piece of words.
+/// Makes token `id` a control token, so that words are no longer encoded with
+/// it.
 void setControl(TokenizerData &data, size_t id);
 
 /// Turns the pieces of an SPM vocabulary that are named like bytes but have the

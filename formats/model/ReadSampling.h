@@ -1,8 +1,9 @@
 //===- ReadSampling.h - recommended sampler settings ------------*- C++ -*-===//
 //
 // Checks the sampler settings that a model's files recommend. A setting has the
-// same range, whichever file it comes from. A value that is out of range, or an
-// order that names an unknown sampler, results in a note, not an error.
+// same range, whichever file it comes from. A setting that has the wrong type
+// or is out of range, or a list of samplers that names an unknown one, is
+// ignored with a note; it is not an error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_READSAMPLING_H

@@ -45,14 +45,15 @@ std::string_view samplerName(SamplerKind kind);
 /// The names of `samplers`, separated by semicolons.
 std::string samplerNames(const std::vector<SamplerKind> &samplers);
 
-/// Reads names that are separated by semicolons or commas. Case is ignored, the
-/// '_' of a name may all be replaced by '-' or all be left out, and "temp",
-/// "typ" and "nucleus" are accepted, too. Fails with Usage if a name is not
-/// known; the message lists the known ones.
+/// Reads names that are separated by semicolons or commas. Case is ignored. A
+/// name may be written with '-' instead of each '_', or without any '_'.
+/// "temp", "typ" and "nucleus" also stand for temperature, typ_p and top_p.
+/// Fails with Usage if a name is not known; the message lists the known ones.
 Result<std::vector<SamplerKind>> parseSamplerNames(std::string_view text);
 
 /// Reads a word that has one letter for each sampler, such as "kpt". Fails with
-/// Usage if a letter is not known; the message lists the known ones.
+/// Usage if a letter is not known or there is none; the message lists the known
+/// ones.
 Result<std::vector<SamplerKind>> parseSamplerLetters(std::string_view text);
 
 } // namespace air

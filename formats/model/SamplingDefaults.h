@@ -17,8 +17,8 @@
 namespace air {
 
 /// The recommended settings. A field is absent if the model's files do not set
-/// it. Meanings and ranges are those of the options of the same name
-/// (runtime/text/SamplerOptions.h).
+/// it. The fields mean what the options of the same name mean
+/// (runtime/text/SamplerOptions.h), but some have wider ranges.
 struct SamplingDefaults {
   std::optional<float> temperature;    ///< at least 0
   std::optional<int32_t> topK;         ///< 0 or less keeps all tokens
@@ -37,9 +37,9 @@ struct SamplingDefaults {
   bool operator==(const SamplingDefaults &) const = default;
 };
 
-/// The largest repeatLastN that a model may request, in tokens. The samplers
-/// look at so many tokens for each new one, and no published model has a
-/// context this long.
+/// The largest repeatLastN that a model may recommend, in tokens. To choose
+/// each new token, the penalties may visit all of the last repeatLastN tokens.
+/// No published model has a context as long as this limit.
 inline constexpr int32_t kMaxRepeatLastN = 1 << 24;
 
 } // namespace air

@@ -33,12 +33,12 @@ enum class TextStepKind : uint8_t {
   Bert = 7,       ///< what BERT does before it splits text, see step_flags
   Charsmap = 8,   ///< applies the rules of TokenizerData::charsmap
   SpellBytes = 9, ///< spells each byte as one character (ByteLevel.h)
-  // Steps of the pre-tokenizer, of which SpellBytes may also be one.
+  // Steps of the pre-tokenizer, which can also contain SpellBytes.
   Split = 10,       ///< splits at the matches of `pattern`, see SplitBehavior
   FixedLength = 11, ///< splits into pieces of `number` characters
   Scripts = 12,     ///< splits where the script changes
-  /// Replaces each space with `content`, one character, and puts `content`
-  /// before a word according to `number`, a MarkScheme.
+  /// Replaces each space with the mark `content`, which is one character. The
+  /// MarkScheme `number` says before which words the mark is added.
   MarkSpaces = 13,
   SpaceBefore = 14, ///< puts a space before a word that begins with none
 };
@@ -54,7 +54,8 @@ enum class SplitBehavior : uint8_t {
   Contiguous = 4,         ///< adjacent matches become one piece
 };
 
-/// Before which words MarkSpaces puts the mark, unless they begin with it.
+/// Before which words MarkSpaces adds the mark. It adds none before a word that
+/// begins with a space or with the mark.
 enum class MarkScheme : uint8_t {
   Never = 0,
   Always = 1,
@@ -96,8 +97,8 @@ enum class TokenRendering : uint8_t {
   Plain = 0,  ///< as the vocabulary spells them
   Bytes = 1,  ///< spelled byte by byte (ByteLevel.h)
   Marked = 2, ///< with TextPipeline::mark for spaces
-  /// With a space before each token, except one that begins with
-  /// TextPipeline::wordPrefix, which is removed instead.
+  /// A token that begins with TextPipeline::wordPrefix loses this prefix; every
+  /// other token gets a space before it.
   Words = 3,
   /// With a space in place of TextPipeline::wordSuffix.
   Suffixed = 4,
@@ -107,7 +108,8 @@ enum class TokenRendering : uint8_t {
 /// contains this byte, because tokens are then valid UTF-8.
 inline constexpr char kMergeBorder = '\xff';
 
-/// All that a tokenizer.json says about text.
+/// How a tokenizer.json normalises a text, splits it into words, spells these
+/// in its vocabulary, and turns tokens back into text.
 struct TextPipeline {
   bool isSet = false;
   std::vector<TextStep> steps;

@@ -41,8 +41,10 @@ enum class TokenType : uint8_t {
   Byte = 6,
 };
 
-/// True if tokens of this type are found only by a search for their text, which
-/// precedes all other steps of encoding.
+/// Whether tokens of this type are special. A text is searched for the special
+/// tokens before the rest of the text is encoded. Only some special tokens,
+/// such as those with match_flags::kPiece, can also result from encoding the
+/// rest.
 constexpr bool isSpecial(TokenType type) {
   return type == TokenType::Control || type == TokenType::UserDefined ||
          type == TokenType::Unknown;
@@ -83,7 +85,8 @@ inline constexpr uint8_t kAll = 15;
 /// Only for the unknown token of a BPE vocabulary: one such token stands for
 /// all consecutive parts of a word that have no tokens ('fuse_unk').
 inline constexpr uint8_t kFused = 16;
-/// Only with a pipeline: the token is user-defined, and also a piece of words.
+/// Only for a user-defined token of a vocabulary with a pipeline: the encoder
+/// also uses the token within words, as it uses ordinary tokens.
 inline constexpr uint8_t kPiece = 32;
 } // namespace match_flags
 
@@ -107,8 +110,9 @@ struct TokenizerData {
       endOfGeneration; ///< every id that ends an answer, sorted
   bool addBos = false;
   bool addEos = false;
-  /// Further tokens that are added with BOS, after it, and with EOS, before it.
+  /// Further tokens that follow BOS wherever BOS is added to a text.
   std::vector<int32_t> afterBos;
+  /// Further tokens that precede EOS wherever EOS is added to a text.
   std::vector<int32_t> beforeEos;
   /// Whether the data comes from a tokenizer.json. If so, what other files say
   /// about addBos and addEos is ignored. Not part of a plan.

@@ -61,7 +61,8 @@ inline bool hasDraw(const plan::Program &program) {
          canDraw(*dispatches->Get(dispatches->size() - 1));
 }
 
-/// Whether any program of a plan has such a choice.
+/// Whether any program of a plan has a choice that can draw. The plan need not
+/// have been verified.
 inline bool hasDraw(const plan::Plan &plan) {
   if (plan.programs() != nullptr) {
     for (const plan::Program *program : *plan.programs()) {

@@ -45,10 +45,10 @@ struct TargetRecords {
   std::vector<uint32_t> segments;
 };
 
-/// A segment of one of several plans.
+/// Names a segment of one of the plans that joinTargets() joins.
 struct SegmentOrigin {
-  uint32_t plan = 0;
-  uint32_t segment = 0;
+  uint32_t plan = 0;    ///< an index into the joined plans
+  uint32_t segment = 0; ///< an index into the segments of that plan
 };
 
 struct FatRecords {
@@ -60,12 +60,11 @@ struct FatRecords {
 };
 
 /// Joins plans for different targets. `contents` has an id for each segment of
-/// each plan; segments with the same id have the same name, kind, codec and
-/// bytes, and are stored once. The ids within a plan are unique. The result
-/// does not depend on the order of the plans, except for `origins`.
-///
-/// The segments of each plan keep their order. A segment is not shared if
-/// sharing it would contradict the order of a plan.
+/// each plan; the ids within a plan are unique. Segments with the same id have
+/// the same name, kind, codec and bytes. The file stores such segments once,
+/// unless this would change the order of the segments of some plan: the
+/// segments of each plan keep their order. The result does not depend on the
+/// order of the plans, except for `origins`.
 ///
 /// Errors: Usage if there are fewer than 2 or more than kMaxTargets plans, if
 /// two have the same target, or if they are not plans of one model; the message

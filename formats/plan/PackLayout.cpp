@@ -172,11 +172,15 @@ template <typename Body> void withUnit(uint8_t bytes, Body body) {
   }
 }
 
-/// Calls `body` for every field of every block of 16 rows. Its arguments are
-/// the number 0, whose type is the unsigned integer type of the field's units;
-/// the byte offset of the field in a row; the number of units in the field; the
-/// byte offset of the block column; and a function that maps the index of a
-/// unit to its byte offset in the block column.
+/// Calls `body` for each field of each block column of 16 rows. If
+/// shape.runUnits is not 0, a whole row counts as one block. The arguments are:
+///   - the number 0, whose type is the unsigned integer type of the field's
+///     units
+///   - the byte offset of the field in an unpacked row
+///   - the number of units that the field has in one row
+///   - the byte offset of the block column in the 16 packed rows
+///   - a function from the index of a unit to a byte offset in the packed block
+///     column; the units with this index of all 16 rows are stored from there
 template <typename Body> void forEachField(const Shape &shape, Body body) {
   if (shape.runUnits != 0) {
     withUnit(shape.fields[0].field.unit, [&](auto unit) {

@@ -146,8 +146,9 @@ private:
   uint64_t texts = 0; ///< the size of all texts, in bytes
 };
 
-/// Compiles the expressions of the pre-tokenizer. Returns an empty list if one
-/// of them cannot be used, or if they are too large.
+/// Compiles the expressions of the pre-tokenizer or of the pipeline. Returns an
+/// empty list if one of them cannot be compiled, or if they are too large
+/// together.
 std::vector<std::unique_ptr<plan::RegexProgramT>>
 packSplitters(const TokenizerData &data) {
   std::vector<std::unique_ptr<plan::RegexProgramT>> list;

@@ -11,16 +11,19 @@
 
 namespace air {
 
-/// If the record that toPlan() returns passes the verifier, fromPlan() converts
-/// it back to an equal value, except that TokenizerData::notes are lost, and
-/// the programs of the templates and the compiled expressions are added.
-/// toPlan() parses the templates and compiles the expressions of the
-/// pre-tokenizer. If one of them cannot be used or is too large, the plan has
-/// no program for it.
+/// Besides converting `data`, parses the chat templates, and compiles the
+/// expressions of the pre-tokenizer or of the pipeline. The record has no
+/// program for a template that cannot be parsed or for which the limits of a
+/// plan leave no room. It has no compiled expressions if any of them cannot be
+/// compiled or if they are too large together.
 std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
+/// Converts a record that has passed the verifier. From a record that toPlan()
+/// made, returns a value that differs from toPlan()'s `data` only in that
+/// `notes` is empty, `hasTemplate` is false, and `templatePrograms` and
+/// `splitters` have what toPlan() parsed and compiled.
 TokenizerData fromPlan(const plan::Tokenizer &record);
-/// The words and texts of a program. Its list of texts must be well-formed, but
-/// the program need not be.
+/// Converts the program of a chat template. The end offsets in its list of
+/// texts must have been checked. Its words need not form a valid program.
 jinja::ProgramCode fromPlan(const plan::TemplateProgram &record);
 
 /// Returns null if `defaults` recommends nothing.

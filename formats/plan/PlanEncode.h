@@ -79,10 +79,11 @@ std::vector<uint8_t> chunkDigests(std::span<const uint8_t> pages,
 /// bytes.
 Result<uint64_t> placeSegments(plan::PlanT &plan, uint64_t metadataBytes);
 
-/// Returns the digest of the machine record's JSON (targetKey() of FatPlan.h).
-/// For a fat plan, the digest covers the JSON of all targets' machines,
-/// concatenated.
+/// Returns the fingerprint of a plan for one target: the digest of the machine
+/// record's JSON (targetKey() of FatPlan.h).
 Digest targetFingerprint(const plan::Machine &machine);
+/// Returns the fingerprint of a plan, fat or not: the digest of the JSON of the
+/// machine records of all `targets`, concatenated in this order.
 Digest targetFingerprint(std::span<const plan::Plan *const> targets);
 
 /// The lowest minor version whose readers understand a plan for these targets.

@@ -23,7 +23,7 @@ inline constexpr uint32_t kFatPlanMinor = 2; ///< the minor version of fat plans
 /// match_flags::kFused.
 inline constexpr uint32_t kFusedUnknownMinor = 3;
 /// The minor version of plans, fat or not, whose vocabulary has a pipeline, or
-/// adds tokens to a text between BOS and the text, or between the text and EOS.
+/// adds further tokens after BOS or before EOS.
 inline constexpr uint32_t kPipelineMinor = 4;
 /// The minor version of plans, fat or not, for a GPU that can draw tokens.
 inline constexpr uint32_t kDrawMinor = 4;
@@ -49,7 +49,7 @@ struct PlanHeader {
   uint64_t metadataOffset;
   uint64_t metadataBytes;        // without the padding
   uint8_t metadataDigest[16];    // digest of metadata and padding
-  uint8_t targetFingerprint[16]; // digest of the Machine record's JSON
+  uint8_t targetFingerprint[16]; // digest of the machine records' JSON
   uint8_t headerDigest[16];      // digest of the page with this field zero
 };
 static_assert(sizeof(PlanHeader) == 96);

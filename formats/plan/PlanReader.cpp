@@ -234,7 +234,7 @@ Result<PlanFile> PlanFile::parse(std::span<const uint8_t> bytes,
     return verificationError(
                "header.target_fingerprint: the target's fingerprint is " +
                toHex(claimed) + " in the header, but " + toHex(fingerprint) +
-               " according to the records of the machines")
+               " according to the machine records in the metadata")
         .withContext(where);
   }
   return file;
@@ -334,8 +334,9 @@ Status PlanFile::verifyChunk(uint32_t index, uint64_t chunk) const {
 
 Status PlanFile::verifySegment(uint32_t index, PagesAfter pagesAfter) const {
   const plan::Segment &segment = *root->segments()->Get(index);
-  // The pages are dropped in pieces, because a system call for each small chunk
-  // of a table would take longer than computing the digest of the chunk.
+  // The pages are dropped in pieces of 8 MiB or more. Chunks may be as small as
+  // 64 KiB, and a system call for each chunk would take longer than computing
+  // its digest.
   constexpr uint64_t kPiece = uint64_t{8} << 20;
   const uint64_t padded = alignUp(segment.stored_bytes(), kPlanPageBytes);
   if (isReferenced(index)) {

@@ -98,11 +98,13 @@ std::string label(const char *what, uint32_t index, const T &record) {
          shown(textOf(record.name())) + "'";
 }
 
-/// Checks the rule plan.enum: the schema must have a name for the value. `name`
-/// is that name, or "" if there is none.
+/// Verifies the pipeline of a tokenizer (TextRules.pipeline), which must exist.
 Status verifyPipeline(const plan::Tokenizer &tokenizer);
 /// The number of steps that have an expression.
 uint32_t expressionsOf(const plan::TextPipeline &pipeline);
+
+/// Checks the rule plan.enum: the schema must have a name for `value`. `name`
+/// is that name, or "" if there is none. `field` names the field in messages.
 Status checkEnum(const std::string &where, const char *field, uint64_t value,
                  const char *name);
 

@@ -91,10 +91,11 @@ static std::optional<uint64_t> countEntries(flatbuffers::Verifier &verifier,
              : std::nullopt;
 }
 
-/// The elements of a list of tables, as offsets to be followed, or nullopt if
-/// the list lies outside the buffer. `start` is the table whose field `field`
-/// is the list. VerifyTableStart() must have accepted the table.
 using TableOffsets = flatbuffers::Vector<flatbuffers::uoffset_t>;
+/// Returns the list of tables in field `field` of the table at `start`, as a
+/// list of offsets. Returns null if the table does not have the field, and
+/// nullopt if the list lies outside the buffer. VerifyTableStart() must have
+/// accepted the table at `start`.
 static std::optional<const TableOffsets *>
 tableList(flatbuffers::Verifier &verifier, const uint8_t *start,
           flatbuffers::voffset_t field) {
@@ -152,8 +153,9 @@ static bool boundedExecutables(flatbuffers::Verifier &verifier,
   return entries <= bytes / sizeof(flatbuffers::uoffset_t);
 }
 
-/// Returns whether boundedExecutables() is true for the plan or, in a fat plan,
-/// for each of at most kMaxTargets targets.
+/// Returns whether boundedExecutables() is true for the plan or, if this is a
+/// fat plan, for all of its targets. Also returns false if a fat plan has more
+/// than kMaxTargets targets.
 static bool boundedTargets(flatbuffers::Verifier &verifier,
                            std::span<const uint8_t> bytes) {
   const flatbuffers::uoffset_t root = verifier.VerifyOffset(size_t{0});
@@ -235,8 +237,8 @@ Status verifyStructure(std::span<const uint8_t> bytes) {
                   kFatPlanIdentifier + "\")");
   }
   flatbuffers::Verifier::Options options;
-  // The deepest nesting is Plan > Program > Step > Dispatch > Grid, which is 5
-  // levels, and 6 in a fat plan. One more is allowed.
+  // The deepest nesting has 5 levels, for example Plan > Program > Step >
+  // Dispatch > Grid. In a fat plan, it has 6. One more level is allowed.
   options.max_depth = isFat ? 7 : 6;
   // Every table takes at least 8 bytes of the metadata: the offset that refers
   // to it, and the offset of its vtable. FlatBuffers counts a table once for

@@ -75,12 +75,12 @@ public:
   /// or if the plan is a fat plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
-  /// A function that corrects those fields of `records`, the plan that is being
-  /// written, that depend on the stored sizes of segments with a codec.
-  /// `encoded` is the same plan with these sizes, as a FlatBuffer. In a fat
-  /// plan, `records` belongs to one target and lacks what the targets share.
-  /// The function may change numbers, and may make texts shorter but not
-  /// longer.
+  /// A function that finish() calls when the stored sizes of segments with a
+  /// codec are known. It corrects the fields of `records` that depend on these
+  /// sizes. `records` is the plan that is being written or, in a fat plan, one
+  /// target without what all targets share. `encoded` is the plan or the whole
+  /// target as a FlatBuffer, with these sizes. The function may change numbers,
+  /// and may make texts shorter but not longer.
   using Completion =
       std::function<Status(plan::PlanT &records, const plan::Plan &encoded)>;
 

@@ -161,8 +161,11 @@ ReferencedBytes::Run ReferencedBytes::next(uint32_t segment, uint64_t offset,
   return run;
 }
 
-/// Fills `to` with bytes of the tensor `part`, which begin at `offset` in the
-/// segment. `from` begins with the first row of the row block at `offset`.
+/// Fills `to` with the bytes of the segment from `offset` on, all of which must
+/// belong to the tensor `part`, whose layout is x16. `from` has rows of the
+/// tensor as they are in the model's file, beginning with the first row of the
+/// row block that contains the byte at `offset`. If the last row block has more
+/// rows than `from`, `read` is called to read the rest.
 Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
                                       std::span<uint8_t> to,
                                       std::span<const uint8_t> from,

@@ -119,8 +119,8 @@ struct SixBitPlaces {
 };
 SixBitPlaces sixBitPlaces(uint32_t row, uint32_t column) {
   const Position at = positionOf(row, column % 32, true);
-  // Which of the 16 operand words of 64 columns holds the code: four for each
-  // 16 columns, in the order of an mma's operands.
+  // Each 64 columns take four mma with four operands each, a0 to a3 (T16.h).
+  // The code is in operand number `operand` of mma number `mma`.
   const uint32_t mma = column / 16 % 4;
   const uint32_t operand = at.word % 2 + at.four / 2 * 2;
   const uint32_t run = column / 64;
@@ -158,10 +158,11 @@ Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
   return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
 }
 
-/// The place of some bits of a selector, the 3-bit code of an element of IQ2
-/// (T16.h): of all three bits in blocks 0 to 5, which are in the lower bits of
-/// a nibble, and of bit `plane` in blocks 6 and 7, which is the upper bit of a
-/// nibble of that plane.
+/// The place of bits of a selector, the 3-bit code of an element of IQ2
+/// (T16.h). In blocks 0 to 5 of 32 columns, the result is the place of all
+/// three bits, the lower three bits of a nibble; `plane` is ignored. In blocks
+/// 6 and 7, it is the place of only bit number `plane` of the selector, the
+/// upper bit of a nibble in the plane with this number.
 Place selectorPlace(uint32_t row, uint32_t column, bool halves,
                     uint32_t plane) {
   const Position at = positionOf(row, column % 32, halves);

@@ -43,20 +43,25 @@
 //              for row g+8. Each plane has four (32 bits) or two (64 bits) of
 //              the lane's columns.
 //   bits       The upper bits of the codes of Q5_0, Q5_1 and Q5_K, whose lower
-//              4 bits are in nibbles. Each half of a word has four fields of 4
-//              bits, which start at bits 4, 8, 12 and 0. In this order they
-//              belong to columns 0-1 of groups in low nibbles, columns 0-1 in
-//              high nibbles, columns 2-3 in low nibbles, and columns 2-3 in
-//              high nibbles. A lane has one word per plane of nibbles, and bit
-//              i of a field belongs to word i of the lane's nibbles.
+//              4 bits are in nibbles. A lane has one word of bits for each
+//              plane of nibbles. The lower half of the word is for columns 0
+//              and 2 of the groups of four, and the upper half for columns 1
+//              and 3. Each half consists of four fields:
+//                bits 4 to 7    column 0 or 1, code in a low nibble
+//                bits 8 to 11   column 0 or 1, code in a high nibble
+//                bits 12 to 15  column 2 or 3, code in a low nibble
+//                bits 0 to 3    column 2 or 3, code in a high nibble
+//              Bit i of a field belongs to the code whose lower bits are in
+//              word i of the lane's 16 bytes of nibbles.
 //   sixes      6-bit codes. For 64 columns, a lane has six words, w0 to w5. The
 //              first four are its 16 bytes of plane 0, 1, 2 or 3, and the other
 //              two are half of its bytes of plane 4 (columns 0 to 127) or 5.
 //              Each 16 of the 64 columns take one mma, whose operands a0 to a3
 //              are columns 0 and 1 of a group of four for row g, the same for
-//              row g+8, and then columns 2 and 3 for both rows. An operand has
-//              a code in each half. In each half of the words, these are the
-//              codes:
+//              row g+8, and then columns 2 and 3 for both rows. The lower half
+//              of an operand has the code of the first of its two columns, and
+//              the upper half that of the second. A half of an operand takes
+//              its code from these bits of the same half of the words:
 //                first mma   a0 to a3: bits 4 to 9 of w0 to w3
 //                second mma  a0 and a1: bits 4 to 9 of w4 and w5; a2 and a3:
 //                            bits 10 to 15 of w4 and w5
@@ -135,11 +140,14 @@
 //   NVFP4        scales [g][row 2][16]
 //
 // The codes of IQ1, IQ2 and IQ3 differ from the source, which stores indices of
-// a codebook with entries of 8 or 4 elements. A code is the index of one
-// element in the ascending list of all values that the codebook has. A word of
-// 4-bit scales holds four of them in the lower nibbles of its bytes and the
-// next four in the upper nibbles. In IQ1_S, bit 3 of a scale is set if the
-// offset of its 32 columns is positive. In IQ1_M, where 8 columns share an
+// a codebook with entries of 8 or 4 elements. A code is the index of an
+// element's value in the ascending list of all values that an element can have.
+// In IQ1, these are the codebook's values. In IQ2 and IQ3, whose source stores
+// the signs separately, they are the codebook's values and their negatives.
+//
+// A word of 4-bit scales holds four of them in the lower nibbles of its bytes
+// and the next four in the upper nibbles. In IQ1_S, bit 3 of a scale is set if
+// the offset of its 32 columns is positive. In IQ1_M, where 8 columns share an
 // offset, each g has two words: the first for lanes t = 0 and 1, and the second
 // for t = 2 and 3. Bit 8i + 2b + r of half f of a word is for row g + 8r. It is
 // set if the offset of these lanes' columns among columns 16f to 16f+15 of
@@ -200,12 +208,13 @@ std::span<const DType> t16DTypes();
 /// The number of units in a tile: columns / unit.columns, rounded up.
 uint64_t t16UnitsPerTile(const T16Unit &unit, uint64_t columns);
 
-/// Returns the size of a packed matrix in bytes, or Corrupt when a row is not a
-/// whole number of blocks or the size overflows.
+/// Returns the size of a packed matrix in bytes. Fails with Unsupported if the
+/// layout does not cover the dtype, and with Corrupt if a row is not a whole
+/// number of blocks or if the size overflows.
 Result<uint64_t> t16Bytes(DType dtype, uint64_t rows, uint64_t columns);
 
-/// Returns the size of a matrix in units of this shape. Errors are those of
-/// t16Bytes.
+/// Returns the size in bytes of a matrix in units of the shape `unit`. Fails
+/// with Corrupt in the same cases as t16Bytes.
 Result<uint64_t> t16UnitBytes(const T16Unit &unit, DType dtype, uint64_t rows,
                               uint64_t columns);
 

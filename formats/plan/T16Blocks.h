@@ -20,9 +20,10 @@ struct T16Parts {
   /// contains the bits of the elements, each in 1, 1, 2 or 4 array elements,
   /// with the lowest bits first.
   uint16_t codes[256] = {};
-  /// The quantised scales, plus 128 in Q6_K and plus 32 in Q3_K and IQ4_XS; in
-  /// Q2_K, scales in the lower and minima in the upper 4 bits; in MXFP4, the
-  /// exponents. In IQ1_S, bit 3 is set if the block's offset is positive.
+  /// The quantised scales, to which 128 has been added in Q6_K, and 32 in Q3_K
+  /// and IQ4_XS. In Q2_K, each byte has a scale in its lower 4 bits and a
+  /// minimum in its upper 4. In MXFP4, these are the exponents. In IQ1_S, bit 3
+  /// of a scale is set if the offset of the scale's 32 elements is positive.
   uint8_t scales[16] = {};
   uint8_t minima[8] = {};
   uint16_t d[8] = {}; ///< the bits of each block's float16 scale d
@@ -32,8 +33,9 @@ struct T16Parts {
   uint8_t offsets[32] = {};
 };
 
-/// How the source stores 8 elements of IQ1, IQ2 or IQ3: as their signs and the
-/// index of a codebook entry, or two indices if an entry has 4 elements.
+/// 8 elements of IQ1, IQ2 or IQ3, as the source stores them. In IQ1 and IQ2,
+/// they are one entry of the codebook. In IQ3, where an entry has 4 elements,
+/// they are two entries. IQ2 and IQ3 also have a sign for each element.
 struct T16Eight {
   uint32_t index[2];
   uint32_t signs; ///< bit j is set if element j is negative
@@ -76,7 +78,9 @@ void writeIndexBlock(DType dtype, const T16IndexParts &parts, uint8_t *block);
 
 /// readT16Block and writeT16Block for IQ1, IQ2 and IQ3. Instead of indices of a
 /// codebook, `parts` has a code for each element: the index of its value in the
-/// ascending list of all values that the codebook has.
+/// ascending list of all values that an element can have. In IQ1, these are the
+/// codebook's values. In IQ2 and IQ3, they are the codebook's values and their
+/// negatives.
 void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts);
 void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block);
 

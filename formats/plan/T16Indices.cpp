@@ -38,7 +38,7 @@ const Row *find(DType dtype) {
   return nullptr;
 }
 
-/// The place of a bit field in a unit. It does not cross a byte.
+/// The place of a bit field in a unit. All of its bits are in one byte.
 struct Place {
   uint32_t byte;
   uint32_t shift;
@@ -60,12 +60,13 @@ struct Octet {
       : g(row % 8), r(row / 8), i(k / 4), of(k % 4) {}
   uint32_t lane() const { return g * 4 + of; }
   uint32_t pair() const { return g * 2 + of % 2; }
-  /// The index of the 16 columns in the block.
+  /// Which half of the block's 32 columns has these 8 columns: 0 or 1.
   uint32_t f() const { return of / 2; }
 };
 
-/// The place of the lowest 8 bits of an index. `entry` is 0, or 1 for the
-/// second entry of 4 elements.
+/// The place of the lowest 8 bits of an index. If entries have 4 elements,
+/// `entry` is 0 for the first 4 of the 8 columns and 1 for the last 4.
+/// Otherwise, it is 0.
 Place lowerPlace(const T16IndexUnit &shape, Octet at, uint32_t entry) {
   const uint32_t four = at.i / 4;
   const uint32_t rest = at.i % 4 * 4;
@@ -78,8 +79,9 @@ Place lowerPlace(const T16IndexUnit &shape, Octet at, uint32_t entry) {
   return {at.lane() * 16 + at.i * 2 + at.r, 0, 8};
 }
 
-/// The place of the other bits of an index, if the dtype has them. In IQ1_M,
-/// the bit above them is the offset.
+/// The place of the bits of an index above the lowest 8, for dtypes whose
+/// indices have more than 8 bits. In IQ1_M, the bit directly above this place
+/// is set if the offset is positive.
 Place upperPlace(const T16IndexUnit &shape, Octet at, uint32_t entry) {
   const uint32_t from = shape.unit.upperOffset;
   if (!shape.halves) {

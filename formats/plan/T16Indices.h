@@ -19,16 +19,14 @@
 //   lower bits   The lowest 8 bits of the indices, a byte each.
 //                entries of 8, octets: [lane][i][r]
 //                entries of 4, octets: [i / 4][lane][i % 4][r][entry 2]
-//                halves: [i / 4][pair][i % 4][f][r], where f is the index of
-//                the 16 columns among the 32
-//   signs        A plane of 16 bytes for each lane, which are 4 words. A word
-//                has the signs of 32 elements, four in each of its nibbles: two
-//                blocks with two groups of 8 elements each. The groups are rows
-//                g and g+8 (octets), or the elements of both rows in the first
-//                and in the second 16 columns (halves). Bit 2(i % 2) + group of
-//                a nibble belongs to them. A bit is set if the element is
-//                negative. The nibble of an element is the one that its code
-//                has in the kernel's registers:
+//                halves: [i / 4][pair][i % 4][f][r], where f is 0 for the first
+//                16 columns of a block and 1 for the last 16
+//   signs        [lane][i / 2] a word, with a bit for each of the 32 elements
+//                that a lane has in two blocks. The bit is set if the element
+//                is negative. An element of block i has bit 2(i % 2) + r
+//                (octets) or bit 2(i % 2) + f (halves) of a nibble of the word.
+//                In the kernel's registers, its code is in the nibble with the
+//                same index. These are the indices:
 //                IQ2_XXS, IQ3_XXS  columns 0 to 7: nibbles 0, 2, 1, 3, 4, 6, 5,
 //                                  7
 //                IQ3_S             columns 0 to 7: nibbles 0, 4, 1, 5, 2, 6, 3,
@@ -39,7 +37,7 @@
 //                IQ3_S   [lane] a word, whose bit 4i + 2r + entry is bit 8 of
 //                        an index
 //                IQ1_S   [lane][i / 4] a word, in which nibble 2(i % 4) + r has
-//                        bits 8 to 10
+//                        bits 8 to 10 of an index
 //                IQ2_XS  [pair] a word, whose bit 4i + 2f + r is bit 8 of an
 //                        index
 //                IQ2_S   [pair][i / 4] a word, in which two bits, from bit
@@ -49,14 +47,15 @@
 //                        nibble is set if the offset of the entry is positive
 //   scales, d    as in t16
 //
-//   dtype     bytes of a unit and of 256 weights, compared with the source
-//   IQ1_S      864  54  50
-//   IQ1_M      928  58  56
-//   IQ2_XXS   1120  70  66
-//   IQ2_XS    1248  78  74
-//   IQ2_S     1312  82  82
-//   IQ3_XXS   1632  102  98
-//   IQ3_S     1760  110  110
+//             bytes of   bytes of 256 weights
+//   dtype     a unit     here   in the source
+//   IQ1_S      864        54     50
+//   IQ1_M      928        58     56
+//   IQ2_XXS   1120        70     66
+//   IQ2_XS    1248        78     74
+//   IQ2_S     1312        82     82
+//   IQ3_XXS   1632       102     98
+//   IQ3_S     1760       110    110
 //
 // IQ2_XXS, IQ2_XS and IQ3_XXS have 8 signs instead of the source's 7, from
 // which the eighth follows. Unpacking restores the source's bytes.
@@ -86,7 +85,8 @@ Result<T16IndexUnit> t16IndexUnit(DType dtype);
 /// The dtypes that layout t16i covers, in ascending order of their ids.
 std::span<const DType> t16IndexDTypes();
 
-/// As t16Bytes, packT16 and unpackT16 (T16.h), for layout t16i.
+/// These functions do for layout t16i what t16Bytes, packT16 and unpackT16
+/// (T16.h) do for layout t16.
 Result<uint64_t> t16IndexBytes(DType dtype, uint64_t rows, uint64_t columns);
 void packT16Indices(DType dtype, uint64_t rows, uint64_t columns,
                     std::span<const uint8_t> source, std::span<uint8_t> packed);

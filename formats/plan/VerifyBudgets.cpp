@@ -70,17 +70,19 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
     }
   }
   needs.ring = placement.device_ring_bytes();
-  // The arrays of a batch consist of numbers of 4 bytes. Each token has an id,
-  // two positions, and a row of the block table of each group on the device. If
-  // there are tiles, it also has the index of its row in the block tables, and
-  // three numbers for a tile, since there may be as many tiles as tokens. With
-  // tiles, each output also has the index of its token, and there are three
-  // counts.
+  // The arrays of a batch (BatchArray in plan.fbs) consist of 4-byte numbers.
+  // For each token, they have an id, two positions and, for each cache group on
+  // the device, a row of the block table, which lists the pages of a sequence.
+  // If any program has tiles, they also have, for each token, the index of its
+  // row in the block tables and, since there may be as many tiles as tokens,
+  // the three numbers of a tile; for each output, the index of its token; and
+  // the numbers of tokens, tiles and outputs.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });
   uint64_t tokenBytes = hasTiles ? 28 : 12;
-  // The bytes after TokenCount: padding, and the TokenDraw records.
+  // The bytes of array TokenCount that follow the number of tokens: padding,
+  // and the TokenDraw records. There are none if no program can draw tokens.
   uint64_t draws = 0;
   for (uint32_t i = 0; i < sizeOf(plan.cache_groups()); ++i) {
     const plan::CacheGroup &group = *plan.cache_groups()->Get(i);
@@ -147,9 +149,9 @@ Needs needsOf(const plan::Plan &plan, const plan::Placement &placement) {
 
 using Items = std::map<std::pair<std::string_view, plan::Tier>, uint64_t>;
 
-/// Checks that the budget items of a memory tier cover `needs`. An item of
-/// which nothing is needed may be missing if `mayLack` is true, or if it is the
-/// item "ring", "staging" or "batch".
+/// Checks that the budget items of a memory tier cover `needs`. An item may be
+/// missing only if `needs` has 0 bytes for it. Even then, it must be present
+/// unless it is "ring", "staging" or "batch", or `mayLack` is true.
 Status verifyTier(plan::Tier tier, const Needs &needs, const Items &items,
                   std::map<plan::Tier, uint64_t> &sums, bool mayLack,
                   const std::string &owner) {

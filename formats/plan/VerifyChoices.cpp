@@ -37,7 +37,8 @@ Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
     } else if (binding.kind() == BindingKind::Batch) {
       for (Bound &bound : arrays) {
         if (binding.index() == static_cast<uint32_t>(bound.array)) {
-          // A choice that can draw also changes TokenCount.
+          // A choice that can draw tokens also changes TokenCount, the array
+          // in which it counts the draws.
           isExpected = binding.access() == bound.access ||
                        (bound.array == BatchArray::TokenCount &&
                         binding.access() == Access::ReadWrite);

@@ -54,8 +54,9 @@ std::string_view viewOf(const flatbuffers::Vector<uint8_t> *bytes) {
                                 bytes->size());
 }
 
-/// The longest replacement in the rules of a Charsmap: after the 32-bit size of
-/// a trie and the trie, each replacement ends with a zero byte.
+/// Returns the size in bytes of the longest replacement in a Charsmap, without
+/// the zero byte with which each replacement ends. The replacements follow a
+/// trie, and the trie follows its size, which has 32 bits.
 uint64_t longestReplacement(std::string_view charsmap) {
   uint64_t start = 4;
   for (size_t i = 0; i < 4 && i < charsmap.size(); ++i) {
@@ -76,7 +77,9 @@ uint64_t factorOf(const plan::TextStep &step, uint64_t replacement) {
   const uint64_t pattern = sizeOf(step.pattern());
   switch (step.kind()) {
   case Kind::Form:
-    return step.number() < 2 ? 3 : 11; // canonical and compatibility forms
+    // In UTF-8, a text becomes at most 3 times as long in the canonical forms
+    // (D and C), and at most 11 times as long in the compatibility forms.
+    return step.number() < 2 ? 3 : 11;
   case Kind::Lowercase:
   case Kind::SpellBytes:
   case Kind::SpaceBefore:
@@ -118,7 +121,9 @@ Status verifyGrowth(const plan::Tokenizer &tokenizer) {
   for (uint32_t i = 0; i < sizeOf(pipeline.steps()); ++i) {
     const plan::TextStep &step = *pipeline.steps()->Get(i);
     charsmaps += step.kind() == Kind::Charsmap ? 1 : 0;
-    if (growth <= kMostGrowth) { // so the product fits into 64 bits
+    // Once `growth` exceeds the limit, it is not multiplied again, so that it
+    // cannot overflow.
+    if (growth <= kMostGrowth) {
       growth *= factorOf(step, replacement);
     }
   }

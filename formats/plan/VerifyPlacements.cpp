@@ -371,11 +371,13 @@ private:
     return Status::ok();
   }
 
-  /// Checks that the reads fill the ring in order if only the CPU uses it. A
-  /// reader that maps windows onto the ring then knows that the bytes of a
-  /// window are overwritten before two more rings of bytes have been read, and
-  /// that it may unmap the window. No window is mapped onto the ring of a plan
-  /// with a GPU, where segments do not wrap around.
+  /// In a plan without a GPU, checks that each read of a pass begins in the
+  /// ring where the read before it ends. A reader of the plan may map parts of
+  /// the ring at the addresses of segments; such a mapping is called a window.
+  /// When later reads have read twice as many bytes as the ring has, they have
+  /// overwritten the bytes of a window, so the window may be unmapped. In a
+  /// plan with a GPU, segments do not wrap around at the end of the ring, so
+  /// reads may leave a gap there. No windows are mapped for such a plan.
   Status verifyFill() const {
     if (isDevice || deviceCount(plan) != 1) {
       return Status::ok();
@@ -383,7 +385,8 @@ private:
     const uint64_t ring = ringBytes();
     for (uint32_t i = 1; i < readCount(); ++i) {
       const plan::StreamRead &before = readAt(i - 1);
-      // The sum of the two, each of which is at most `ring`, may have 65 bits.
+      // ring_offset() + bytes() could overflow, so bytes() is compared with the
+      // room that is left up to the end of the ring.
       const uint64_t room = ring - before.ring_offset();
       const uint64_t wanted = before.bytes() < room
                                   ? before.ring_offset() + before.bytes()

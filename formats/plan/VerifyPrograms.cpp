@@ -13,7 +13,7 @@
 
 namespace air::rules {
 
-/// The size of the arena of a device, which must exist.
+/// Returns the size in bytes of a device's arena. The device must exist.
 static uint64_t arenaOf(const plan::Plan &plan, uint32_t device) {
   return device == 0
              ? plan.arena_bytes()

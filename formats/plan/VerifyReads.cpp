@@ -166,10 +166,11 @@ private:
     return Status::ok();
   }
 
-  /// Checks that there is a barrier where one is needed. Dispatches without a
-  /// barrier between them may overlap in time, so none may read what another
-  /// writes. Two may write the same buffer, because matmuls may write different
-  /// columns of its rows.
+  /// Fails if `binding` requires a barrier before its dispatch, but there is
+  /// none. Dispatches without a barrier between them may overlap in time, so
+  /// none of them may read a buffer or cache that another one writes. Several
+  /// of them may write the same buffer or cache, because matmuls may write
+  /// different columns of the same rows.
   Status checkGroup(const plan::Binding &binding, const std::string &at) {
     if (!isShared(binding)) {
       return Status::ok();

@@ -115,7 +115,8 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     }
     const bool isLeftOut =
         plan.weightless() && segment.kind() != plan::SegmentKind::Kernels;
-    // verifySourceRows() checks which bytes a reference plan may leave out.
+    // If this is true, tensors of the segment may be left in the model's files;
+    // verifySourceRows() checks where they are.
     const bool isReferenced =
         plan.reference() && segment.kind() != plan::SegmentKind::Kernels;
     if (!isReferenced && isLeftOut != (segment.stored_bytes() == 0)) {
@@ -171,8 +172,9 @@ Status verifySegments(const plan::Plan &plan, uint64_t fileBytes,
     }
     AIR_RETURN_IF_ERROR(verifyChunks(plan, segment, pageBytes, where));
     // The header page and at least one page of metadata come before the first
-    // segment. In a fat plan, segments of other targets may be in between;
-    // verifyFatPlan() checks that all of them together are contiguous.
+    // segment. In a fat plan, segments of other targets may come before any
+    // segment of this target; verifyFatPlan() checks that the segments of all
+    // targets together are contiguous.
     const uint64_t least = i == 0 ? 2 * pageBytes : expected;
     const bool mayFollowLater = i == 0 || !isWholeFile;
     if (mayFollowLater ? segment.offset() < least : segment.offset() != least) {

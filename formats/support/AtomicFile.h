@@ -17,7 +17,8 @@
 // Thread-safety: one writer; writeAt() on disjoint ranges may run in parallel.
 // Errors: Usage and Io as described at findOutputPlace(); Io with errno's text;
 // DoesNotFit if the disk, a quota or the limit on file sizes is too small.
-// reserve() detects this before any write, and its message states both numbers.
+// reserve() detects most of these cases before any write. Its message states
+// how many bytes are needed and, if known, how many are free or allowed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_ATOMICFILE_H

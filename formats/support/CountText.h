@@ -13,8 +13,8 @@
 namespace air {
 
 /// Returns the count and what is counted: "1 thread", but "0 threads" and "2
-/// threads". `noun` is in the singular. Its plural is `plural` if that is not
-/// empty, and otherwise ends in another "s".
+/// threads". `noun` is in the singular. If `plural` is empty, the plural is
+/// `noun` followed by "s".
 inline std::string countOf(uint64_t count, std::string_view noun,
                            std::string_view plural = {}) {
   std::string text = std::to_string(count) + " ";

@@ -7,9 +7,9 @@ namespace air {
 
 DynamicLibrary DynamicLibrary::open(const std::string &path) {
   DynamicLibrary library;
-  // An empty path would open the program itself. RTLD_NODELETE keeps the
-  // library in memory when it is closed, because NVRTC leaks memory each time
-  // that it is unloaded.
+  // An empty path would open the program itself. NVRTC leaks memory each time
+  // that it is unloaded, so RTLD_NODELETE keeps libraries loaded after
+  // dlclose().
   void *opened = path.empty() ? nullptr
                               : dlopen(path.c_str(),
                                        RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

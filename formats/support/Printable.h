@@ -30,8 +30,8 @@ bool isPrintable(uint32_t codePoint);
 std::string printable(std::string_view text, size_t most = SIZE_MAX,
                       std::string_view also = {});
 
-/// Returns the start of `text` in single quotes, for a message. Single quotes
-/// and backslashes in it are escaped, too.
+/// Returns printable(text, kShownBytes) in single quotes, for a message. Single
+/// quotes and backslashes in `text` become \xNN as well.
 std::string inQuotes(std::string_view text);
 
 /// Returns `json`, which must be valid JSON, with \uNNNN in place of each

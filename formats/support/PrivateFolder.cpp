@@ -34,7 +34,8 @@ Status makePrivateFolder(const std::string &folder, const std::string &contents,
   constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
   if (status.st_uid != geteuid() && status.st_uid != 0) {
     return ioError(name + " belongs to user " + std::to_string(status.st_uid) +
-                   ", and this is user " + std::to_string(geteuid()) +
+                   ", but this process runs as user " +
+                   std::to_string(geteuid()) +
                    "; that is not safe, because the " + contents +
                    " in it contain machine code; " + advice);
   }

@@ -1,7 +1,8 @@
 //===- PrivateFolder.h - folders for machine code ---------------*- C++ -*-===//
 //
-// Whoever may write to a folder from which a program takes machine code decides
-// what the program does. Such a folder must therefore belong to its user alone.
+// Whoever can write to a folder from which a program loads machine code
+// controls what the program does. Such a folder must therefore belong to the
+// user who runs the program or to root, and no other user may write to it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_PRIVATEFOLDER_H
@@ -19,9 +20,10 @@ namespace air {
 /// XDG_CACHE_HOME", says what the user can do. The folders above `folder` are
 /// not checked.
 ///
-/// Errors: Io if the folder cannot be created or opened or is another kind of
-/// file, if it belongs neither to the user of this process nor to root, or if
-/// other users may write to it. Thread-safety: any.
+/// Errors: Io if `folder` cannot be created or inspected, if something that is
+/// not a folder has this name, if the folder belongs neither to the user of
+/// this process nor to root, or if other users may write to it. Thread-safety:
+/// callable from any thread.
 Status makePrivateFolder(const std::string &folder, const std::string &contents,
                          const std::string &advice);
 

@@ -1,9 +1,9 @@
 //===- Status.h - errors as values ------------------------------*- C++ -*-===//
 //
 // Every fallible function of formats/, codegen/ and runtime/ returns Status or
-// Result<T>. The code is the process exit code of the tools; the message is one
-// line that states what is wrong, where, the two numbers that conflict, and
-// what to do.
+// Result<T>. The code is also the exit code of the tools. The message is one
+// line that states what is wrong, where, and what to do about it. If two
+// numbers conflict, such as a size and its limit, the message states both.
 //
 // Ownership: a Status owns its message. Thread-safety: plain data.
 //

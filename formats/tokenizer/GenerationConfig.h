@@ -5,14 +5,14 @@
 // class GenerationConfig in Hugging Face's transformers
 // (https://huggingface.co/docs/transformers/main_classes/text_generation):
 //
-//   eos_token_id        an id or a list of ids that end an answer. Also in
-//                       config.json
+//   eos_token_id        an id or a list of ids that end an answer. This field
+//                       is also read from config.json
 //   temperature, top_k, top_p, min_p, typical_p
 //   repetition_penalty  applies to all tokens of the prompt and the answer
 //   do_sample           false: the most probable token is chosen
 //
-// A field that is null counts as absent, and all other fields are ignored. A
-// value that makes no sense results in a note, not an error.
+// Fields that are not listed here are ignored, and so are fields that are null.
+// A value that makes no sense results in a note, not an error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TOKENIZER_GENERATIONCONFIG_H

@@ -50,9 +50,9 @@ std::string originalText(const TokenizerData &data, size_t id) {
 }
 
 /// Makes token `id` a control token with the text `text`, if it is an ordinary
-/// or a user-defined token. In byte-level BPE, the only token that stands for
-/// some single byte stays as it is: ordinary text is never encoded as control
-/// tokens, so this byte could not be encoded any more.
+/// or a user-defined token. In byte-level BPE, the token stays as it is if it
+/// stands for a single byte for which there is no other token: ordinary text is
+/// never encoded as control tokens, so this byte could not be encoded any more.
 void makeControl(TokenizerData &data, int32_t id, const std::string &text) {
   TokenType &type = data.types[id];
   const TokenType before = type;

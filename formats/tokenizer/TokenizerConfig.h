@@ -7,9 +7,9 @@
 //
 //   bos_token, eos_token, unk_token, pad_token
 //                          a token's text, or an object whose field "content"
-//                          is the text; null: there is no such token. What the
-//                          vocabulary says about its unknown token is not
-//                          changed
+//                          is the text; null: there is no such token.
+//                          unk_token does not change which token, if any,
+//                          stands for unknown text
 //   add_bos_token, add_eos_token
 //                          ignored if there is a tokenizer.json, because its
 //                          field post_processor says which tokens are added

@@ -41,8 +41,9 @@ public:
                      root.find("pre_tokenizer") != nullptr &&
                      namesByteLevel(*root.find("pre_tokenizer"), 0) &&
                      !spellsAllBytes();
-    // Words have the text of an added token if it is made from another text, or
-    // if 'single_word' excludes a match.
+    // Added tokens are cut out of a text before it is split into words. Even
+    // so, a word may contain the text of an added token: if the normalizer
+    // turns other text into it, or if 'single_word' prevents a match.
     const bool occursInWords =
         changesMoreThanSpaces(root.find("normalizer"), 0) ||
         std::ranges::any_of(added, [](const Added &each) {
@@ -213,8 +214,9 @@ private:
     }
     keepLastOfEqualMerges();
     if (leavesOutAllMerges) {
-      // Nothing is random then. As in the library, words are not looked up as a
-      // whole either.
+      // With a dropout of 1, the library never merges, so nothing is random. It
+      // does not use 'ignore_merges' either: words are not looked up as a
+      // whole.
       data.merges.clear();
       data.rules.ignoreMerges = false;
     }
@@ -302,7 +304,8 @@ private:
       }
       bool isPiece = std::cmp_less(*id, data.tokens.size()) && isPresent[*id];
       if (!isPiece || data.tokens[*id] != content) {
-        // If the vocabulary has the text, the library ignores the id here.
+        // If a token has the text `content` already, the library uses the id of
+        // that token and ignores the field 'id'.
         if (known.empty()) {
           for (size_t each = 0; each < data.tokens.size(); ++each) {
             known.emplace(data.tokens[each], static_cast<int32_t>(each));
@@ -377,8 +380,8 @@ private:
     return Status::ok();
   }
 
-  /// Sets the types, and spells the pieces of a WordPiece vocabulary as GGUF
-  /// does.
+  /// Sets the types and the match_flags of all tokens. If there is no pipeline,
+  /// also spells the pieces of a WordPiece vocabulary as GGUF does.
   void setTypes() {
     data.types.assign(data.tokens.size(), TokenType::Normal);
     bool hasScores = data.kind == TokenizerKind::Unigram;
@@ -543,7 +546,7 @@ private:
         (hasText ? after : first).push_back(id);
       }
     }
-    // Of several processors, the last one is the outermost.
+    // Each processor puts its tokens around the result of the one before it.
     before.insert(before.begin(), first.begin(), first.end());
     return hasText
                ? Status::ok()
@@ -571,9 +574,12 @@ private:
             }));
   }
 
-  /// Whether a piece has a space, unless pieces spell bytes. If U+2581 replaces
-  /// the spaces of a text, no such piece can match. Only a pipeline can
-  /// describe this, because other rules keep the spaces.
+  /// Whether a BPE or Unigram model has a piece, other than an added token,
+  /// that contains a space. Always false with ByteLevel, which spells a space
+  /// as another character. If the library replaces the spaces of a text with
+  /// U+2581, a piece with a space never matches. Without a pipeline, it would
+  /// match, because the encoder then replaces U+2581 in the pieces with spaces
+  /// instead.
   bool hasPieceWithSpace() const {
     const Json *pre = root.find("pre_tokenizer");
     if ((data.kind != TokenizerKind::Bpe &&
@@ -594,10 +600,12 @@ private:
     return false;
   }
 
-  /// Whether a user-defined token, which the library finds in a text, must also
-  /// be found as a piece of a word. Without a pipeline, this is only the case
-  /// for tokens that merges make. `occursInWords` says whether words may have
-  /// the text of any added token.
+  /// The library cuts user-defined tokens out of a text, but such a token can
+  /// also result from encoding a word. Returns whether this is possible for
+  /// `token` and needs a pipeline. In BPE without ignore_merges, tokens of
+  /// several characters result from words only by merges, for which no pipeline
+  /// is needed. `occursInWords` says whether words may contain the text of any
+  /// added token (see run()).
   bool isPieceOfWords(const Added &token, bool occursInWords) const {
     const std::string &text = data.tokens[token.id];
     if (token.isSpecial || !token.isPiece || text.empty()) {
@@ -607,13 +615,17 @@ private:
         decodeUtf8(text).length != text.size()) {
       return false;
     }
-    // Spaces, bytes, and the rest of a word are spelled in these ways.
+    // Unless `occursInWords` is true, a text does not contain the token any
+    // more when it is split into words. A word can then match the token only
+    // with characters that the text did not have: those that spell spaces and
+    // bytes, and the prefix of pieces that continue a word.
     return occursInWords || text.starts_with(kContinuation) ||
            std::ranges::any_of(
                text, [](char c) { return c == ' ' || (c & 0x80) != 0; });
   }
-  /// Whether a normalizer may change anything but spaces, and put anything but
-  /// spaces before a text.
+
+  /// Whether a normalizer may do anything other than replace spaces with U+2581
+  /// and put U+2581 before a text.
   static bool changesMoreThanSpaces(const Json *part, int depth) {
     if (part == nullptr || part->is_null()) {
       return false;

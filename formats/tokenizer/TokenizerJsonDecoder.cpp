@@ -71,8 +71,9 @@ private:
       }
       AIR_ASSIGN_OR_RETURN(decoder.mark, pattern->text("String", ""));
       if (content != " " || decoder.mark.empty()) {
-        return fields.unsupported("replaces something other than one text with "
-                                  "a space, which is not supported");
+        return fields.unsupported("must replace a 'String' that is not empty "
+                                  "with one space; no other replacement is "
+                                  "supported");
       }
       return set(fields, TokenRendering::Marked);
     }

@@ -35,7 +35,8 @@ public:
 private:
   void add(TextStep step) { pipeline.steps.push_back(std::move(step)); }
 
-  /// The pattern of a component. If it is an expression, it compiles.
+  /// Reads the pattern of a component. Also fails if the pattern is an
+  /// expression that does not compile.
   static Result<JsonPattern> checkedPattern(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(JsonPattern pattern, readPattern(fields));
     if (!pattern.isLiteral) {

@@ -109,7 +109,8 @@ private:
   }
 
   /// Fails with Unsupported if a component has already put U+2581 or a space
-  /// before a text. `data.rules` without a pipeline have one prefix only.
+  /// before a text. Without a pipeline, `data.rules` can describe only one
+  /// prefix.
   Status refuseSecondPrefix(const JsonFields &fields) const {
     return data.rules.prefix == SpacePrefix::None
                ? Status::ok()
@@ -545,8 +546,9 @@ Status readTextRules(const JsonFields &root, bool needsPipeline,
     plain.kind = data.kind;
     plain.rules = data.rules;
     plain.rules.pipeline = TextPipeline();
-    // Without a pipeline, tokens are found in text of which only the
-    // characters are normalised, one by one.
+    // Some added tokens must be found in normalised text. Without a pipeline,
+    // text is normalised for this search only in BPE, where it is converted to
+    // a normalization form and to lower case. Its spaces stay as they are.
     const bool isPlain = !findsNormalized ||
                          root.find("normalizer") == nullptr ||
                          data.kind == TokenizerKind::Bpe;

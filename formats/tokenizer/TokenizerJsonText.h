@@ -16,7 +16,8 @@ inline constexpr std::string_view kPunctuationExpression =
     R"([!-/:-@\[-`{-~\p{P}])";
 /// U+2581, which stands for a space in tokens.
 inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
-/// How deeply lists of components may be nested. Published files nest one list.
+/// How deeply lists of components may be nested. This limits the recursion of
+/// the functions that read them.
 inline constexpr int kDeepestList = 8;
 
 /// Calls `read` for each entry of the list `name` of a component of type
@@ -49,8 +50,9 @@ struct JsonDecoder {
   bool tidiesEnglish = false;
   bool dropsSpace = false; ///< whether a text loses the space it begins with
 };
-/// Reads 'decoder' of the file `root`. Unsupported if the text of a token would
-/// depend on other tokens in a way that is not listed above.
+/// Reads 'decoder' of the file `root`. Errors: Corrupt if it is malformed,
+/// Unsupported if a JsonDecoder cannot describe it, for example because the
+/// text of a token would depend on the tokens around it.
 Result<JsonDecoder> readDecoder(const JsonFields &root);
 
 /// The field 'prepend_scheme' of a Metaspace, or what 'add_prefix_space' of
@@ -63,28 +65,30 @@ std::string literalExpression(std::string_view text);
 /// What a component finds in a text.
 struct JsonPattern {
   std::string text;
-  /// Whether `text` itself is found. Otherwise, it is an expression.
+  /// True if `text` is found literally, false if it is an expression.
   bool isLiteral = false;
 };
-/// Reads the field 'pattern' of a component. Errors: Corrupt if it is missing,
-/// Unsupported if it has neither a 'Regex' nor a 'String', or both.
+/// Reads the field 'pattern' of a component. Errors: Corrupt if it is missing
+/// or malformed, Unsupported unless exactly one of its fields 'Regex' and
+/// 'String' is present and not empty.
 Result<JsonPattern> readPattern(const JsonFields &fields);
 
 /// Reads a normalizer of the type Precompiled into `data.charsmap`. Errors:
-/// Unsupported if it has been read before, Corrupt if it is not base64.
+/// Unsupported if `data.charsmap` is not empty, because only one such
+/// normalizer is supported; Corrupt if 'precompiled_charsmap' is not base64.
 Status readCharsmap(const JsonFields &fields, TokenizerData &data);
 
-/// Bytes in base64, or nothing if `text` is malformed.
+/// Decodes base64. Returns nothing if `text` is malformed.
 std::optional<std::string> fromBase64(std::string_view text);
 
 /// Reads 'normalizer', 'pre_tokenizer' and 'decoder' of the file `root` into
 /// `data.rules`, `data.charsmap`, `data.addSpacePrefix` and the flags that
-/// `data.kind` uses. Only if `needsPipeline` is true, or if these fields
-/// without `data.rules.pipeline` cannot describe what the file says, makes a
-/// pipeline. The caller has already read the fields of `data.rules.pipeline`
-/// that describe the vocabulary (wordPrefix, wordSuffix and longestWord), and a
-/// pipeline that is made keeps them. `findsNormalized` says whether the file
-/// has added tokens that are found in normalised text.
+/// `data.kind` uses. Makes the pipeline `data.rules.pipeline` if
+/// `needsPipeline` is true, or if the other fields of `data` cannot describe
+/// what the file says. Before the call, the caller must set those fields of the
+/// pipeline that describe the vocabulary: wordPrefix, wordSuffix and
+/// longestWord. They are kept if the pipeline is made. `findsNormalized` says
+/// whether the file has added tokens that are found in normalised text.
 Status readTextRules(const JsonFields &root, bool needsPipeline,
                      bool findsNormalized, TokenizerData &data);
 

@@ -206,8 +206,8 @@ void DeviceBatch::fillDraws() {
 
 void DeviceBatch::advance(std::span<const uint32_t> tokens) {
   if (!draws.empty()) {
-    // `draws` has a record for each token of the largest batch that can be
-    // drawn. In a larger batch, the tokens without a record are not drawn.
+    // A program that draws has at most draws.size() tokens. A batch with more
+    // tokens runs on a program that does not draw.
     for (size_t i = 0; i < std::min(tokens.size(), draws.size()); ++i) {
       draws[i].draws += draws[i].isBest == 0 ? 1 : 0;
     }

@@ -105,8 +105,8 @@ public:
   bool failedSince() const { return hasFailedSince; }
 
   /// Records how a run that chose tokens has changed the arrays on the GPU: the
-  /// first tokens of the batch are now `tokens`, their positions are greater by
-  /// 1, and so are the numbers of draws of those that were drawn.
+  /// first tokens of the batch are now `tokens`, and their positions have grown
+  /// by 1. TokenDraw::draws has grown by 1 for each token that was drawn.
   void advance(std::span<const uint32_t> tokens);
 
   /// Must be called after a failure, because the contents of the arrays on the

@@ -171,9 +171,8 @@ Status DeviceStream::releaseCopied() {
 }
 
 /// Enqueues all copies for `step`, each as soon as the HostRing has its bytes.
-/// A read from the disk may overwrite bytes of the ring only after they have
-/// been copied, so this function also tells the HostRing which copies are
-/// complete.
+/// The HostRing may overwrite bytes only after they have been copied to the
+/// GPU, so this function also tells it which copies are complete.
 Status DeviceStream::copyFromDisk(uint32_t step) {
   while (nextCopy != copies.size() && copies[nextCopy].beforeStep <= step) {
     const size_t before = nextCopy;

@@ -286,8 +286,9 @@ bool Executor::mayRunAhead(const ProgramRecord &program,
 /// Whether the pass that runs ahead, if any, computes `piece`. If it does not,
 /// its result is dropped.
 bool Executor::isAhead(const ProgramRecord &program, const AirBatch &piece) {
-  // The same tokens, positions and pages do not suffice: other keys and values
-  // may be in these pages if the sequences have been shorter meanwhile.
+  // It does not suffice that tokens, positions and pages are the same: since
+  // the pass was enqueued, a sequence may have been cut short and continued
+  // with other tokens, so that its pages hold other keys and values.
   if (tokensAhead == piece.tokens && dropsBefore == parts.kv->drops() &&
       !timing && dispatchTimes.empty() &&
       parts.batch->holds(piece, program.maxTokens, program.tileTokens)) {

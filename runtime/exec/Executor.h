@@ -10,8 +10,8 @@
 // (ProgramTable.h), runs on the GPU.
 //
 // If a GPU runs the head, only the requested rows of the logits are copied to
-// the host. A program without tiles (DeviceBatch.h) then always computes its
-// largest batch, so a piece with fewer tokens is padded.
+// the host. On a GPU, a program without tiles (DeviceBatch.h) always computes
+// the largest batch that it allows, so a piece with fewer tokens is padded.
 //
 // choose() computes one token of each sequence, and the GPU chooses the token
 // that follows it. Only the ids of these tokens are copied to the host. If the
@@ -77,8 +77,9 @@ struct Batch {
 using LogitsSink =
     FunctionRef<Status(uint64_t firstOutput, std::span<const float> rows)>;
 
-/// Totals since the last call of resetCounters(). A pass that has run ahead
-/// counts once choose() takes its tokens, and not at all if it is dropped.
+/// Totals since the last call of resetCounters(). A pass that runs ahead is
+/// counted when a later call of choose() takes its tokens. If its result is
+/// dropped, it is never counted.
 struct RunCounters {
   uint64_t passes = 0; ///< runs of a program's body
   uint64_t tokens = 0;
@@ -133,13 +134,17 @@ public:
   /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
   /// largest logit. If several tokens have this logit, the one with the lowest
   /// id is chosen. If `draws` is not empty, draws[i] says instead how next[i]
-  /// is chosen; each draw adds 1 to TokenDraw::draws for the sequence's next
-  /// token. The sequences must all be different, and the sizes equal. If
-  /// `continues` is true, the caller will probably choose again, with the
-  /// tokens `next` and their draws, and the next pass may run ahead. Results do
-  /// not depend on `continues`. Errors: as run(), and Usage if canChoose() is
-  /// false, if something is to be drawn and canDraw() is false, or if a number
-  /// in `draws` is out of range.
+  /// is chosen. The sequences must all be different, and all spans must have
+  /// the same size, except that `draws` may be empty.
+  ///
+  /// `continues` says that the caller will probably call choose() again, so the
+  /// next pass may run ahead. The tokens of that pass are used only if the next
+  /// call has the same sequences, the tokens `next`, and the same draws, except
+  /// that TokenDraw::draws is larger by 1 for each token that was drawn.
+  /// Results do not depend on `continues`.
+  ///
+  /// Errors: as run(), and Usage if canChoose() is false, if a token is to be
+  /// drawn and canDraw() is false, or if a number in `draws` is out of range.
   Status choose(std::span<const int32_t> tokens,
                 std::span<const SequenceId> sequences, std::span<int32_t> next,
                 bool continues = false, std::span<const TokenDraw> draws = {});

@@ -37,8 +37,8 @@ struct GenerateOptions {
   /// other token.
   bool ignoreEndOfText = false;
   /// Strings that end the answer and are not part of it. None may be empty. If
-  /// a string is the text of a special token, that token ends the answer too,
-  /// even if it is a control token, whose text is never shown.
+  /// a string is the text of a special token, that token also ends the answer,
+  /// even if it is a control token whose text is not shown.
   std::vector<std::string> stops;
   /// Tokens that end the answer, besides the plan's end-of-text tokens.
   std::vector<int32_t> endTokens;
@@ -128,9 +128,10 @@ private:
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
   bool hasSequence = false; ///< whether the destructor ends the sequence
-  /// How Session::choose() chooses the tokens, except for the number of draws.
-  /// Empty if the host must choose them, because there is a filter, or because
-  /// the GPU cannot do what the sampler does.
+  /// How Session::choose() chooses the next token. run() sets the member
+  /// `draws` before each call. Empty if the host must choose the tokens: if
+  /// there is a filter, if the plan has no kernel that chooses tokens, or if
+  /// this kernel cannot do what the sampler does.
   std::optional<TokenDraw> draw;
   std::vector<SequenceId> sequences; ///< `sequence` for each token of a run
   uint64_t promptDone = 0;

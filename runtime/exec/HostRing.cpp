@@ -107,8 +107,8 @@ Status HostRing::allocate(const StreamSchedule &schedule) {
       resident.emplace_back(next, read.bytes);
       next += read.bytes;
     } else if (read.offset == 0) {
-      // The verifier has checked that all reads of the segment follow this one
-      // in the ring.
+      // This is the segment's first read. The verifier has checked that the
+      // segment's other reads continue at the bytes after it in the ring.
       place = ring.data() + read.ringOffset;
     }
   }

@@ -11,8 +11,8 @@
 // GPU, run() waits for all of the GPU's work.
 //
 // An executable is not loaded through this class. The caller loads it into the
-// device that runs it, the CPU's or the GPU's, and gives the index that this
-// device returned in DispatchDesc::executable. All functions other than
+// device that runs it, the CPU's or the GPU's. That device returns an index, to
+// which the caller sets DispatchDesc::executable. All functions other than
 // addProgram(), run() and synchronise() are those of the GPU; read() and
 // write(), for example, take addresses of the GPU.
 //

@@ -5,16 +5,17 @@
 // list of dispatches. A pass then only has to choose the program for the pass's
 // number of tokens, and run it.
 //
-// A program has two parts. The body consists of the first steps, and its grids
-// depend on the number of tokens. The head consists of the last steps, and its
-// grids depend on the number of tokens whose logits are requested. If the
-// logits of more tokens are requested than the plan's max_outputs, the head
-// runs several times.
+// A program has two parts. The body consists of the first steps, which process
+// all tokens of a batch. The head consists of the last steps, which compute the
+// logits. If the logits of more tokens are requested than the plan's
+// max_outputs, the head runs several times.
 //
-// On a GPU, the head consists of the steps of kind Head. In a program without
-// tiles (DeviceBatch.h), kernels always process the largest number of tokens,
-// and the head computes the logits of every token. All dispatches of a head
-// compute the logits of the same tokens: of all, or of those requested.
+// On the CPU, the head consists of the dispatches whose grids depend on the
+// number of tokens whose logits are requested. On a GPU, it consists of the
+// steps of kind Head. In a program without tiles (DeviceBatch.h), GPU kernels
+// always process the largest number of tokens, and the head computes the logits
+// of all of them. All dispatches of a head process the same tokens: either all
+// tokens, or those whose logits are requested.
 //
 // A ProgramRecord refers to the plan, which must outlive it.
 //
@@ -83,7 +84,8 @@ struct StepRecord {
 /// The cost of running one part of a program, the body or the head.
 struct PartCost {
   uint64_t weightBytes = 0; ///< read once per run
-  /// The bytes that are read once per token: a row of the embedding table.
+  /// The bytes that are read for each token of a run: one row of the embedding
+  /// table.
   uint64_t weightBytesPerRow = 0;
   // The parts of the two sizes above that the CPU reads, if a GPU runs other
   // steps; 0 if the CPU runs all steps.

@@ -22,8 +22,8 @@ constexpr std::align_val_t kAlignment{kPlanPageBytes};
 constexpr size_t kPatternBytes = size_t{1} << 20;
 
 /// Returns the random pattern that fills all matrices. It consists of pairs of
-/// bytes. As a float16, a pair is between 2^-4 and 2^-2 in magnitude, and as a
-/// bfloat16 or the upper half of a float32 it is below 2^-30. As a scale in a
+/// bytes. As a float16, a pair is between 2^-4 and 2^-3 in magnitude, and as a
+/// bfloat16 or the upper half of a float32 it is below 2^-32. As a scale in a
 /// byte, such as an exponent of MXFP4, neither byte of a pair stands for
 /// infinity or NaN.
 std::vector<uint8_t> randomPattern() {

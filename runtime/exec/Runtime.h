@@ -6,9 +6,9 @@
 // The threads end, and the GPU is closed, with the last session that uses them.
 //
 // What a session allocates stays its own: pages of weights, KV caches and
-// activations, and the memory, queues and kernels on a GPU. Reading weights
-// from the disk is also up to each session, because a queue of reads belongs to
-// the file of one plan and to the ring that its passes empty.
+// activations, and the memory, queues and kernels on a GPU. Each session also
+// reads its own weights from the disk, because a queue of reads is for the file
+// of one plan, and fills a ring that the passes of one session empty.
 //
 // Sessions that share threads take turns: the pool serves one walk
 // (ThreadPool.h) at a time, in the order of the calls. Passes of different
@@ -59,9 +59,11 @@ public:
   /// with this number of threads.
   Result<std::shared_ptr<ThreadPool>> threads(uint32_t threads);
 
-  /// Makes a device on a GPU that can run kernels for `record`, which may
-  /// allocate as much as the record states. There must be an opener, which is
-  /// called if nobody has a GPU that was opened for the same kind of record.
+  /// Makes a device on a GPU that can run the kernels made for `record`. The
+  /// device may allocate at most record.memory_bytes() bytes. If an earlier
+  /// call opened a GPU for a record with the same arch, ptx_arch, name and
+  /// multiprocessors, and this GPU is still open, it is used. Otherwise, the
+  /// opener opens a GPU. hasGpus() must be true.
   Result<SharedDevice> newDevice(const plan::Device &record);
 
 private:

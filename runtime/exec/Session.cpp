@@ -143,8 +143,8 @@ Result<uint32_t> choosePlacement(const plan::Plan &plan,
       other);
 }
 
-/// The RAM from which each pass of a placement for a GPU copies weights, in
-/// bytes.
+/// The bytes of RAM that a placement for a GPU needs for the weights that each
+/// pass copies to the GPU, and for those that the CPU reads, if any.
 uint64_t lockedRam(const plan::Placement &placement) {
   uint64_t bytes = 0;
   for (const plan::BudgetItem *item : *placement.items()) {
@@ -168,16 +168,17 @@ uint64_t randomBytes(const plan::Plan &plan) {
   return bytes;
 }
 
-/// Fails if less RAM is free than a placement for a GPU needs for weights: for
-/// those that are copied to the GPU, and for those that the CPU reads if it
-/// computes some layers (`usesCpu`). If `isRandom` is true, the random numbers
-/// in place of all weights need RAM, too. The system cannot swap out
-/// page-locked memory, so if RAM ran out, it would have to end this process or
-/// another one. `root` is SessionOptions::memoryRoot.
+/// Fails if less RAM is free than a placement for a GPU needs for weights.
+/// `usesCpu` says whether the CPU computes some layers. If `isRandom` is true,
+/// random numbers replace all weights, and need RAM of their own. `root` is
+/// SessionOptions::memoryRoot. The RAM from which passes copy weights is
+/// page-locked, so the system cannot swap it out. Without this check, RAM might
+/// run out, and the system would have to end this process or another one.
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                     bool isRandom, bool usesCpu, const std::string &root) {
   const uint64_t random = isRandom ? randomBytes(plan) : 0;
-  // The random weights include those of the CPU.
+  // `random` already includes the weights that the CPU reads. They are not
+  // stored a second time, unlike the weights that are copied to the GPU.
   const uint64_t locked = isRandom && usesCpu ? copiedBytesPerPass(placement)
                                               : lockedRam(placement);
   const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);
@@ -281,7 +282,7 @@ struct Session::Parts {
   }
   /// A device by its index in the plan.
   Device &deviceAt(uint32_t index) { return index == 0 ? *cpu : *gpu; }
-  /// Creates all members except `file`, which is already open.
+  /// Creates all members except `runtime` and `file`, which must be set.
   Status open(const SessionOptions &options);
   Status openCpu(const SessionOptions &options);
   Status createCpu(const SessionOptions &options);
@@ -383,8 +384,9 @@ Result<PlanAddresses> Session::Parts::hostAddresses() {
   return addresses;
 }
 
-/// Allocates everything in the memory of the devices, loads the kernels, and
-/// makes `source` copy the weights of the GPU there.
+/// Allocates all memory on the devices and loads the kernels. Replaces `source`
+/// with a DeviceStore, which takes the weights that GPU kernels need from the
+/// old store and copies them to the GPU.
 Result<PlanAddresses>
 Session::Parts::gpuAddresses(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();

@@ -79,7 +79,7 @@ struct SessionOptions {
   uint64_t readLimit = 0;
   /// The option with which the user has chosen how to read weights, such as
   /// "--io", or "". open() fails with Usage if an option is given, a GPU runs
-  /// the kernels, and no placement reads weights in every pass.
+  /// kernels, and no placement reads weights from the disk in every pass.
   std::string readOption;
   /// The folder that contains the folders proc and sys from which the limits of
   /// memory are read; "" means the root of the file system.
@@ -90,13 +90,14 @@ struct SessionOptions {
   /// The threads and GPUs that this session shares with others. Without it, the
   /// session has threads of its own, and `gpu` makes the device of a GPU.
   std::shared_ptr<Runtime> runtime;
-  /// Makes the device of a GPU if `runtime` is null or has no GPUs, and is not
-  /// used otherwise. If it would be used but is empty, plans for a GPU are
-  /// refused with Unsupported.
+  /// Opens the GPU of a plan for a GPU. It is not called if `runtime` can open
+  /// GPUs (Runtime::hasGpus()), because `runtime` then opens the GPU. If
+  /// `runtime` cannot and this function is empty, open() fails with Unsupported
+  /// for a plan for a GPU.
   GpuFactory gpu;
-  /// About how many addresses each byte that is read from the disk may have at
-  /// a time (SegmentArena.h), at least SegmentArena::kLeastMappings. Only tests
-  /// choose another value than 0, which means SegmentArena::kMostMappings.
+  /// The approximate limit on the number of windows that show the same byte of
+  /// the ring (SegmentArena.h). 0 means SegmentArena::kMostMappings. Only tests
+  /// choose another value, which must be at least SegmentArena::kLeastMappings.
   uint64_t mostMappings = 0;
   /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.
@@ -121,8 +122,8 @@ public:
   uint64_t maxTokens() const;
   /// The number of compute threads; 0 if a GPU runs all kernels.
   uint32_t threads() const;
-  /// The compute threads, which others may use between passes. Null if a GPU
-  /// runs all kernels.
+  /// The compute threads. Between passes, the caller may run other work on
+  /// them. Null if a GPU runs all kernels.
   std::shared_ptr<ThreadPool> threadPool() const;
   /// The plan's record of the GPU that runs kernels; null if the CPU runs all.
   const plan::Device *gpu() const;

@@ -15,9 +15,9 @@
 // change during the device's lifetime, so programs contain them as literals.
 //
 // Ownership: the device frees everything that it allocated. Thread-safety: one
-// caller at a time. Errors: DoesNotFit (memory), Corrupt or Unsupported
-// (executables), Io (the system or the driver refused). An error of run() ends
-// only that run.
+// caller at a time. Errors: DoesNotFit (memory), Corrupt, Mismatch or
+// Unsupported (executables), Io (the system or the driver refused). An error of
+// run() ends only that run.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_DEVICE_H
@@ -141,9 +141,9 @@ public:
   addProgram(std::span<const DispatchDesc> dispatches) = 0;
 
   /// Runs dispatches [first, first + count) of a program, in order. The batch's
-  /// arrays are host memory. A device whose kernels run on the host may read
-  /// them, and they must not change, until this work is complete. Other devices
-  /// must not read them after this call has returned.
+  /// arrays are host memory. If the kernels of the device run on the host, the
+  /// arrays must not change before the work is complete. Any other device no
+  /// longer reads the arrays once this call has returned.
   virtual Status run(uint32_t program, uint32_t first, uint32_t count,
                      const AirBatch &batch) = 0;
 

@@ -17,11 +17,11 @@ inline Status checkDispatchRange(uint32_t program, uint64_t dispatches,
                                  uint32_t first, uint32_t count) {
   return rangeFits(first, count, dispatches)
              ? Status::ok()
-             : internalError(
-                   "program " + std::to_string(program) + " has " +
-                   countOf(dispatches, "dispatch", "dispatches") + ", but " +
-                   countOf(count, "dispatch", "dispatches") + " from index " +
-                   std::to_string(first) + " are requested");
+             : internalError("program " + std::to_string(program) + " has " +
+                             countOf(dispatches, "dispatch", "dispatches") +
+                             ", but the run asks for " +
+                             countOf(count, "dispatch", "dispatches") +
+                             " from index " + std::to_string(first) + " on");
 }
 
 } // namespace air::rt

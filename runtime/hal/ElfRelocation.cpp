@@ -190,8 +190,9 @@ Result<uint64_t> relocationWidth(ElfMachine machine, uint32_t type) {
     default:
       return unsupportedError("x86-64 relocation of type " +
                               std::to_string(type) +
-                              " needs a linker; kernels are position-"
-                              "independent and refer to no other object");
+                              " needs a linker; kernels must be position-"
+                              "independent and must not refer to other "
+                              "objects");
     }
   }
   switch (type) {
@@ -222,8 +223,9 @@ Result<uint64_t> relocationWidth(ElfMachine machine, uint32_t type) {
   default:
     return unsupportedError("aarch64 relocation of type " +
                             std::to_string(type) +
-                            " needs a linker; kernels are position-"
-                            "independent and refer to no other object");
+                            " needs a linker; kernels must be position-"
+                            "independent and must not refer to other "
+                            "objects");
   }
 }
 

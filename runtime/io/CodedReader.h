@@ -1,9 +1,10 @@
 //===- CodedReader.h - blocks decoded from coded segments -------*- C++ -*-===//
 //
-// Reads weights that are stored with a codec. One of kCodedReads threads reads
-// the chunks that contain a requested block from the plan, and decodes them to
-// the memory of the request. Segments without a codec are read directly into
-// the memory of the request.
+// Reads weights that are stored with a codec. Each requested block is handled
+// by one of kCodedReads threads. The thread reads from the plan's file all
+// chunks that the block overlaps, decodes them, and writes the bytes of the
+// block to the memory of the request. Segments without a codec are read
+// directly into the memory of the request.
 //
 // The reader does not verify digests; its caller must.
 //

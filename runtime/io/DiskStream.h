@@ -47,8 +47,8 @@ public:
   /// called between passes, and takeRingBack() must follow before the next
   /// pass, even if lendRing() fails.
   virtual Result<std::span<uint8_t>> lendRing() = 0;
-  /// Starts reading again, from what had been read ahead before lendRing().
-  /// Errors: those of WeightStream::resume().
+  /// Ends lendRing(): reading continues. What had been read ahead into the ring
+  /// before lendRing() is read again. Errors: those of WeightStream::resume().
   virtual Status takeRingBack() = 0;
   /// The memory with the weights that stay in RAM.
   virtual std::vector<std::span<const uint8_t>> residentMemory() const = 0;

@@ -1,7 +1,8 @@
 //===- HugePages.h - memory into which a disk reads fast --------*- C++ -*-===//
 //
-// A disk may read into scattered pages of 4 KiB much more slowly than into huge
-// pages. Where the system has no huge pages, only the speed differs.
+// Makes memory consist of huge pages, because a disk may read into scattered
+// pages of 4 KiB much more slowly. Where the system has no huge pages, the
+// memory keeps pages of 4 KiB, and reads into it are slower.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_HUGEPAGES_H

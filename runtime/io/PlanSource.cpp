@@ -27,7 +27,7 @@ PlanSource::start(const PlanFile &plan, uint32_t loaders,
   std::unique_ptr<PlanSource> source(new PlanSource(plan, std::move(parts)));
   source->states = std::vector<std::atomic<State>>(count);
   source->ordered.resize(count);
-  // Tables come first, because the first step gathers rows from them.
+  // Embedding tables come first, because the first step gathers rows from them.
   for (uint32_t i = 0; i < count; ++i) {
     if (root.segments()->Get(i)->kind() == plan::SegmentKind::Table) {
       source->ordered[i] = true;

@@ -1,14 +1,14 @@
 //===- PlanSource.h - segments in the mapping of the plan -------*- C++ -*-===//
 //
 // The file stores weights in the form that kernels read, so a resident plan
-// runs directly from its mapping and nothing is copied. Loader threads go
-// through the tables and then the plan's read order, ask the system to read
-// ahead, and verify each segment's digest, which also brings its pages into
-// memory. This loading runs while the first pass is already computing:
-// require() waits only for the segments of the next step, and verifies a
-// segment itself if no loader has started on it. On a machine with several NUMA
-// nodes, the pages of a segment are first read on the nodes of the threads that
-// use them (NodePlacement.h).
+// runs directly from its mapping and nothing is copied. Loader threads take the
+// embedding tables first, and then the other segments in the order in which the
+// plan reads them. They ask the system to read ahead, and verify the digests of
+// each segment, which also brings its pages into memory. This loading runs
+// while the first pass is already computing: require() waits only for the
+// segments of the next step, and verifies a segment itself if no loader has
+// started on it. On a machine with several NUMA nodes, the pages of a segment
+// are first read on the nodes of the threads that use them (NodePlacement.h).
 //
 // Ownership: borrows the PlanFile, which must outlive it. Segments with a codec
 // other than None are refused (Unsupported), because they cannot be used from
@@ -33,9 +33,10 @@ namespace air::rt {
 
 class PlanSource final : public SegmentStore {
 public:
-  /// The largest number of threads that verify segments. A thread computes
-  /// digests about as fast as a core reads memory, so more threads would not
-  /// load a plan faster.
+  /// The largest number of threads that verify segments. A single thread
+  /// computes digests about as fast as a core reads memory, so this many
+  /// threads are expected to be faster than any disk, and still more threads
+  /// would not load a plan faster.
   static constexpr uint32_t kMaxLoaders = 8;
 
   /// Starts at most `loaders` threads, and no more than kMaxLoaders, that

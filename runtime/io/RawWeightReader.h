@@ -3,11 +3,12 @@
 // Kernels read the raw bytes of weights, which some plans do not contain.
 // RawWeightReader is the base class of the readers for such plans: CodedReader
 // decodes the bytes, and SourceReader converts them from a model's file.
-// Callers request blocks as if one file contained the raw bytes of all segments
-// of weights (rawOffsets() of StreamSchedule.h). Each of several threads
-// produces one block at a time: it reads what it needs into its own staging
-// memory, and writes the result to the memory of the request. While some
-// threads compute, others wait for the disk.
+// Callers request blocks by their offsets in an imaginary file that contains
+// the raw bytes of all segments of weights, one segment after the other
+// (rawOffsets() of StreamSchedule.h). Each of several threads produces one
+// block at a time: it reads what it needs into its own staging memory, and
+// writes the result to the memory of the request. While some threads compute,
+// others wait for the disk.
 //
 // Ownership: borrows the plan. Thread-safety and errors: as for BlockReader.
 //
@@ -46,8 +47,8 @@ protected:
     uint32_t segment = 0; ///< its index in the plan
     uint64_t at = 0;      ///< offset in the segment
   };
-  /// The segment that contains the byte at `offset` of the imaginary file of
-  /// raw bytes, and the place of the byte in it.
+  /// Returns the segment that contains the byte at `offset` of the imaginary
+  /// file of raw bytes, and the offset of that byte in the segment.
   Place placeOf(uint64_t offset) const;
 
   /// Reads the bytes [offset, offset + bytes) of a file, and returns where they

@@ -37,10 +37,10 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
                                           uint64_t ringBytes,
                                           uint64_t mostMappings) {
   if (mostMappings < kLeastMappings) {
-    return usageError("each byte of the ring can have no fewer than " +
+    return usageError("the limit on the mappings of each byte of the ring must "
+                      "be at least " +
                       std::to_string(kLeastMappings) +
-                      " mappings at a time, but mostMappings is " +
-                      std::to_string(mostMappings));
+                      ", but mostMappings is " + std::to_string(mostMappings));
   }
   SegmentArena arena;
   arena.mostMappings = mostMappings;
@@ -179,8 +179,8 @@ Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
   return Status::ok();
 }
 
-/// Whether the addresses from `begin` to `end`, where a window begins, belong
-/// to windows that are not mapped.
+/// Whether all addresses in [begin, end) belong to windows that are not mapped.
+/// `end` must be the address at which a window begins.
 bool SegmentArena::isHidden(uint8_t *begin, const uint8_t *end) const {
   while (end > begin) {
     const auto found = std::ranges::lower_bound(
@@ -200,10 +200,10 @@ bool SegmentArena::isHidden(uint8_t *begin, const uint8_t *end) const {
 /// Unmaps a window. Its addresses stay reserved, and cannot be accessed. If the
 /// system refuses to do so, the window stays mapped, which does no harm.
 void SegmentArena::hide(const RingWindow &window) {
-  // A page table covers 2 MiB of addresses, and the system frees it only when
-  // all of these addresses are unmapped in one call. If the window begins
-  // inside such a range, the addresses before it in that range are therefore
-  // unmapped again, unless they are in use.
+  // A page table covers an aligned range of 2 MiB of addresses, and the system
+  // frees the table only if one call unmaps the whole range. Therefore, if the
+  // window begins inside such a range, and all addresses before it in the range
+  // belong to unmapped windows, the call below unmaps these addresses again.
   uint8_t *begin = segment(window.segment) + window.offset;
   uint8_t *const end = begin + window.bytes;
   uint8_t *const table = reinterpret_cast<uint8_t *>(
@@ -217,10 +217,12 @@ Status SegmentArena::show(const RingWindow &window) {
   if (!showsOnDemand) {
     return Status::ok();
   }
-  // A window that is still in use is not unmapped, because fewer than two rings
-  // of bytes have been shown after it: less than a ring up to the end of its
-  // pass, and less than a ring of the next pass, which begins anywhere in the
-  // ring. The new window has at most another ring.
+  // This never unmaps a window that is still in use. That window and those that
+  // were shown after it for the same pass are at different places in the ring,
+  // so together they have at most ringSize bytes. The same is true of the
+  // windows that have already been shown for the next pass, which may begin
+  // anywhere in the ring. The new window also has at most ringSize bytes. All
+  // of these have at most kLeastMappings * ringSize bytes.
   while (!shown.empty() &&
          shownBytes + window.bytes > mostMappings * ringSize) {
     const RingWindow oldest = shown.front();

@@ -7,11 +7,11 @@
 //   segment   [ private memory | window | private memory | window | ... ]
 //
 // Private memory holds the bytes that stay resident. A window shows a part of
-// the ring, which is one block of memory that all windows share: windows of
-// different segments show the same bytes of the ring, one after the other in
-// the course of a pass. Whoever fills the ring must therefore know when a
-// window is no longer needed. A window that reaches the end of the ring
-// continues at its start.
+// the ring, which is one block of memory that all windows share. Several
+// windows may show the same bytes of the ring. In the course of a pass, these
+// bytes are filled for one of these windows after another, so whoever fills
+// them must know when the previous window is no longer needed. A window that
+// reaches the end of the ring continues at the start of the ring.
 //
 // All windows are mapped from the start, unless they have more than
 // kMostMappings times as many bytes as the ring. If they do, a window is mapped
@@ -28,18 +28,19 @@
 // may read into scattered 4 KiB pages much more slowly. Without huge pages,
 // everything works in the same way.
 //
-// The ring is mapped a second time, as a whole and at a huge-page boundary.
-// Disk reads go to these addresses (ring()), and kernels use the windows. A
-// window rarely begins where a huge page does, so its page-table entries are of
-// 4 KiB, although its memory consists of huge pages. A read into it would take
-// the system more than twice as much CPU time as a read into the second
-// mapping.
+// In addition to the windows, the whole ring is mapped once more, at an address
+// that is a huge-page boundary. Disk reads go to this mapping (ring()), and
+// kernels use the windows. A window rarely begins at a huge-page boundary, so
+// the system maps each of its 4 KiB pages with a page-table entry of its own,
+// although the memory consists of huge pages. A disk read into a window would
+// therefore cost the system more than twice as much CPU time as a disk read
+// into the mapping of the whole ring.
 //
 // Ownership: the arena owns its memory; addresses are valid as long as it
 // exists. Thread-safety: no other function and no user of the memory may run at
 // the same time as remap(). One thread at a time may call show(), while others
 // use the windows that stay mapped. Errors: DoesNotFit if the system refuses
-// memory or addresses, and Usage (create()).
+// memory or addresses; create() may also fail with Usage.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_SEGMENTARENA_H
@@ -95,12 +96,13 @@ public:
   static constexpr uint64_t kLeastMappings = 3;
 
   /// `sizes` are the sizes of the segments in bytes, which are multiples of
-  /// kPageBytes. `windows` are in the order in which they are filled, and each
-  /// but the first begins in the ring where the one before it ends (rule
-  /// plan.stream.fill of docs/plan-format.md). A window is therefore
-  /// overwritten, and no longer in use, before two more rings of bytes have
-  /// been shown. Only tests choose another value of `mostMappings` than
-  /// kMostMappings; a value below kLeastMappings is a Usage error.
+  /// kPageBytes. `windows` are in the order in which a pass fills them, and
+  /// each but the first begins in the ring where the one before it ends (rule
+  /// plan.stream.fill of docs/plan-format.md). Because of this order, show()
+  /// can tell that a window is no longer in use from the number of bytes in the
+  /// windows that were shown after it. Only tests choose another value of
+  /// `mostMappings` than kMostMappings; a value below kLeastMappings is a Usage
+  /// error.
   static Result<SegmentArena> create(std::span<const uint64_t> sizes,
                                      std::span<const RingWindow> windows,
                                      uint64_t ringBytes,

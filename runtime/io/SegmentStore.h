@@ -80,9 +80,10 @@ public:
   /// steps need no require(), and may run together.
   virtual uint32_t residentSteps(uint32_t step, uint32_t end) const = 0;
 
-  /// Whether the store itself makes each step wait for its weights, and makes
-  /// each copy wait for the steps that use what the copy overwrites. The caller
-  /// then need not wait for the device between a step and its release().
+  /// Whether the store itself puts the work of the device in order: each step
+  /// waits until its weights have been copied to the device, and a copy that
+  /// overwrites weights waits until the steps that read them have run. If so,
+  /// the caller may call release() for a step that the device has not finished.
   virtual bool ordersWork() const { return false; }
 
   /// If the store keeps all weights, completes their loading: returns when all
@@ -105,8 +106,9 @@ public:
   /// store may overwrite the memory of any segment.
   virtual void endPass() = 0;
 
-  /// True once every segment of the read order is present permanently, so that
-  /// none of the functions from beginPass() on need to be called any more.
+  /// Whether all segments of the plan's list of reads are in memory and will
+  /// stay there. Once this is true, it stays true, and passes no longer need to
+  /// call any of the functions from beginPass() to endPass().
   virtual bool settled() const = 0;
 };
 

@@ -117,8 +117,9 @@ std::span<const uint8_t> StreamStore::table(uint32_t index) const {
   return file.segmentBytes(index);
 }
 
-/// Chooses the NUMA nodes of the bytes that stay resident. The populator then
-/// makes the system allocate their pages while the bytes are read.
+/// Chooses the NUMA nodes on which the memory of the resident bytes will lie.
+/// Then starts `populator`, which makes the system allocate this memory while
+/// the bytes are read.
 void StreamStore::placeResidentBytes(const StreamSchedule &schedule) {
   std::vector<std::span<uint8_t>> ranges;
   for (const ScheduledRead &read : schedule.reads) {

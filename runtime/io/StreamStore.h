@@ -75,8 +75,9 @@ struct StreamOptions {
   /// Returns how much memory the process may use, or nullopt if no limit is
   /// known. Called before every pass. May be empty.
   std::function<std::optional<MemoryRoom>()> memoryRoom;
-  /// About how many windows may show the same byte of the ring; at least
-  /// SegmentArena::kLeastMappings. Only tests choose another value.
+  /// The approximate limit on the number of windows that show the same byte of
+  /// the ring; at least SegmentArena::kLeastMappings. Only tests choose another
+  /// value.
   uint64_t mostMappings = SegmentArena::kMostMappings;
 };
 

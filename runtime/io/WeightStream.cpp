@@ -313,8 +313,9 @@ Status WeightStream::submitNext(uint64_t &pass) {
   return Status::ok();
 }
 
-/// Waits for one block to complete. Then delivers complete blocks, in order, up
-/// to the first one that is still in flight.
+/// Waits for one block to complete. Then calls deliver() for completed blocks,
+/// in the order of their submission, up to the first block that is still in
+/// flight.
 Status WeightStream::completeOne(uint64_t &pass) {
   Result<BlockDone> completed = input.reader->wait();
   if (!completed) {
@@ -366,8 +367,9 @@ Status WeightStream::deliver(const Block &block) {
     loaded[block.index].store(read.isResident, std::memory_order_release);
     ready.store(block.pass * schedule.reads.size() + block.index + 1,
                 std::memory_order_release);
-    // The lock makes sure that the executor either sees the new value before it
-    // waits, or is woken up.
+    // `loaded` and `ready` were changed without the mutex. Locking it now makes
+    // sure that the executor either sees the new values before it waits, or is
+    // waiting already and is woken up.
     {
       std::lock_guard lock(mutex);
     }

@@ -47,8 +47,10 @@ struct StreamInput {
   BlockReader *reader = nullptr;
   /// The size of a request in bytes, a multiple of the page size.
   uint64_t blockBytes = uint64_t{2} << 20;
-  /// Whether requests go to SegmentMemory::ring(), and end where it ends,
-  /// instead of going to the windows of the segments.
+  /// Whether bytes that do not stay in memory are read into
+  /// SegmentMemory::ring() instead of into the windows of the segments. No
+  /// request then crosses the end of the ring. Has no effect if ring() returns
+  /// an empty range.
   bool readsIntoRing = false;
   VerifyChunk verify;
 };
@@ -170,7 +172,9 @@ private:
   std::mutex mutex;
   std::condition_variable forReader;
   std::condition_variable forExecutor;
-  // The mutex guards the members below.
+
+  // The mutex guards the members from stepsDone to failedPass.
+
   /// The number of steps that have run or were left out, counted over all
   /// passes.
   uint64_t stepsDone = 0;

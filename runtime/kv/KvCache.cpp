@@ -84,9 +84,10 @@ void KvCache::endSequence(SequenceId sequence) {
   }
 }
 
-/// In each group in which the sequence ends in a page that it shares with
-/// others, replaces the page by a copy of its own. There must be a free page
-/// for it. If a copy fails, no page is replaced.
+/// In each group in which the sequence ends within a page that it shares with
+/// others, gives the sequence a copy of the page instead. Each such group must
+/// have a free page for the copy. If a copy fails, the sequence keeps its pages
+/// in all groups.
 Status KvCache::makeWritable(SequenceId sequence) {
   const uint64_t length = lengths[sequence];
   Status status;
@@ -184,8 +185,9 @@ Result<SequenceId> KvCache::fork(SequenceId sequence, uint64_t length) {
   AIR_RETURN_IF_ERROR(checkLive(sequence));
   if (length > lengths[sequence]) {
     return usageError("kv: sequence " + std::to_string(sequence) + " has " +
-                      countOf(lengths[sequence], "token") + ", so " +
-                      std::to_string(length) + " cannot be copied from it");
+                      countOf(lengths[sequence], "token") +
+                      ", so a fork cannot begin with its first " +
+                      std::to_string(length));
   }
   AIR_ASSIGN_OR_RETURN(const SequenceId fork, newSequence());
   for (Group &group : groups) {

@@ -78,7 +78,8 @@ public:
   /// Whether append() can add a position to the sequence without taking a page
   /// in any group.
   bool canGrowInPlace(SequenceId sequence) const;
-  /// How often truncate() or endSequence() has dropped positions so far.
+  /// The number of calls of truncate() and endSequence() so far that dropped at
+  /// least one position.
   uint64_t drops() const { return dropCount; }
   uint64_t freePages(size_t group) const {
     return groups[group].pages.freePages();

@@ -32,8 +32,8 @@ struct BpeEncoder::Memory final : Scratch {
   bool isLongText;
 };
 
-/// The matcher, which is made once kMergedBytes of long texts have been merged
-/// without it.
+/// The MergeMatcher that all calls of encode() share. It is built once
+/// PairMerger has merged about kMergedBytes bytes of long texts.
 struct BpeEncoder::Matcher {
   /// Building the matcher takes about as long as merging this many bytes.
   static constexpr size_t kMergedBytes = size_t{256} << 10;

@@ -21,8 +21,10 @@ std::string textOf(std::string_view token, TokenSpelling spelling) {
 }
 
 /// For each token, whether it is user-defined in a tokenizer.json and also the
-/// result of a merge. Hugging Face's library finds such a token in a text, and
-/// merges other text to it: "a  b" to "\u2581\u2581" between two letters.
+/// result of a merge. Hugging Face's library yields such a token in two cases:
+/// if the token itself occurs in a text, and if merging other text results in
+/// it. For example, if a normalizer replaces spaces with U+2581, the two spaces
+/// of "a  b" can be merged to the token "\u2581\u2581".
 std::vector<bool> mergedUserTokens(const TokenizerData &data) {
   std::vector<bool> isMerged(data.tokens.size());
   if (!data.rules.isSet) {
@@ -65,8 +67,9 @@ void fillTextTable(const TokenizerData &data, TokenSpelling spelling,
       continue;
     }
     const bool isPiece = !isSpecial(type) || isMerged[i];
-    // The decoders of a tokenizer.json replace U+2581 in user-defined tokens,
-    // too.
+    // Special tokens are stored as they are, except the user-defined tokens of
+    // a tokenizer.json. In these, U+2581 is replaced with a space, as the
+    // decoders of a tokenizer.json do.
     const bool asStored = isSpecial(type) &&
                           !(data.rules.isSet && type == TokenType::UserDefined);
     int32_t id =

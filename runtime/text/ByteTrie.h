@@ -42,7 +42,7 @@ public:
   }
   /// Returns the id of the piece that ends at `node`, or kNoPiece.
   int32_t pieceAt(uint32_t node) const { return nodes[node].id; }
-  /// All nodes are smaller than this.
+  /// Nodes are numbers; each of them is below this limit.
   size_t nodeLimit() const { return nodes.size(); }
   /// Returns the longest piece that `text` begins with.
   Match longest(std::string_view text) const;

@@ -35,9 +35,10 @@ struct ChosenTemplate {
   const jinja::ProgramCode *program = nullptr;
 };
 
-/// Returns the template "tool_use" if there are tools and the model has it.
-/// Otherwise returns the model's unnamed template, or else the one named
-/// "default", or else one without a source.
+/// Returns the template named "tool_use" if there are tools and the model has
+/// this template. Otherwise returns the model's unnamed template or, if there
+/// is none, the one named "default". If the model has none of these, the
+/// `source` of the result is empty.
 ChosenTemplate chooseTemplate(const TokenizerData &data, bool hasTools);
 
 /// Makes a template from chosen.program or, if that is null, from

@@ -11,17 +11,17 @@
 
 namespace air::rt {
 
-/// The position of a part of a text.
+/// What precedes a part of a text.
 enum class Place : uint8_t {
-  TextStart,  ///< at the start of the whole text
-  AfterToken, ///< after a special token
-  /// The text follows a special token that was found in normalised text.
+  TextStart,  ///< nothing: the part begins the whole text
+  AfterToken, ///< a special token
+  /// A special token that was found in normalised text.
   AfterNormalizedToken,
 };
 
-/// The most bytes that a stretch of text may have after normalisation, which
-/// may make it longer. Before normalisation, every text is shorter than this.
-/// The limit keeps positions below 2^31.
+/// The most bytes that a stretch of text may have after normalisation by a
+/// Charsmap or a pipeline, which may make a text much longer. Positions then
+/// stay far below 2^31. Other encoders do not check the length.
 inline constexpr size_t kLongestStretch = size_t{1} << 29;
 
 /// Turns text without special tokens into ids. Immutable once created; any
@@ -30,7 +30,8 @@ class Encoder {
 public:
   virtual ~Encoder() = default;
 
-  /// The memory of one thread, which all parts of a text share.
+  /// Memory that encode() uses again for each part of a text. Used by one
+  /// thread at a time.
   class Scratch {
   public:
     virtual ~Scratch() = default;
@@ -44,8 +45,8 @@ public:
 
   /// Appends the ids of `text`, a part that is not empty and may contain any
   /// bytes. makeScratch() of this encoder has made `scratch`. Returns false if
-  /// normalisation makes a stretch of the text longer than kLongestStretch; the
-  /// ids are then incomplete.
+  /// normalisation makes the text too long (kLongestStretch); the ids are then
+  /// incomplete.
   [[nodiscard]] virtual bool encode(std::string_view text, Place place,
                                     Scratch *scratch,
                                     TokenOutput &out) const = 0;

@@ -49,8 +49,8 @@ size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
     }
     return (entry & 1) != 0;
   };
-  // The last symbols of the text up to the next positions, by the lowest bits
-  // of the position.
+  // For each position that a symbol can reach from `at`, the last symbol of the
+  // text up to that position. The index is position & mask.
   const size_t reach = std::min(longest, run.size());
   const size_t mask = std::bit_ceil(reach + 1) - 1;
   std::vector<int32_t> &last = scratch.last;
@@ -88,7 +88,8 @@ size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
     }
     const size_t begin = at == 0 ? 0 : at - scratch.lengths.at(at);
     // A piece that is not valid UTF-8 may end inside a character of the run,
-    // where no symbol does. Every byte but a continuation byte begins one.
+    // where no symbol does. A byte that is not a continuation byte begins a
+    // character.
     size_t boundary = at;
     const auto isBoundary = [&](size_t end) {
       if (end == run.size() ||

@@ -47,25 +47,28 @@ public:
   /// Returns whether merging `text` leaves two symbols, the first of which has
   /// `border` bytes.
   using Oracle = FunctionRef<bool(std::string_view text, size_t border)>;
-  /// The oracle is asked about at most this many bytes of text for each byte of
-  /// a run, and about the symbols at one more position. With the vocabulary of
-  /// Llama 2, it is asked about 5 bytes for each byte of a run of 256 KiB of
-  /// English letters, and about fewer bytes if the run is longer.
+  /// divide() gives up when the texts that the oracle was called with have, in
+  /// total, this many bytes for each byte of the run. It checks the total
+  /// before each character, so the total may become somewhat larger. With the
+  /// vocabulary of Llama 2, a run of 256 KiB of English letters needs 5 bytes
+  /// for each byte, and a longer run needs fewer.
   static constexpr size_t kMostMerged = 16;
-  /// A shorter run counts as if it had this many bytes.
+  /// For this limit, a shorter run counts as if it had this many bytes.
   static constexpr size_t kShortRun = size_t{1} << 16;
 
-  /// `known` has the pieces whose text merges to that piece.
+  /// `known` has the pieces that stay whole: merging the text of such a piece
+  /// leaves this piece.
   explicit MergeLattice(std::vector<ByteTrie::Piece> known);
 
   /// Divides `run`, whose smallest symbols are its characters as decodeUtf8()
-  /// finds them. Returns how many bytes have been divided, after which a symbol
-  /// ends. These are all bytes, unless kMostMerged is reached, which only
-  /// happens if many different pieces may follow one another at most positions.
-  /// So the time is proportional to the length of `run` times that of the
-  /// longest piece, whatever the pieces are. Needs one byte of memory for each
-  /// byte of `run`, or more if a piece is longer than 255 bytes (PieceLengths),
-  /// and mostly far less.
+  /// finds them, and passes its symbols to `sink`, in order. Returns the number
+  /// of bytes that these symbols have. That is the size of `run` unless
+  /// divide() gives up (kMostMerged), which only happens if many different
+  /// pieces may follow one another at most positions. So the time is
+  /// proportional to the length of `run` times that of the longest piece,
+  /// whatever the pieces are. Needs at most one byte of memory for each byte of
+  /// `run`, or two or four if a piece is longer than 255 or 65,535 bytes.
+  /// Usually needs far less, because memory is freed early (PieceLengths).
   size_t divide(std::string_view run, Scratch &scratch, Oracle staysDivided,
                 PieceSink sink) const;
 

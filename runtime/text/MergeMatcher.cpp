@@ -54,7 +54,8 @@ void MergeMatcher::derive() {
     }
     const auto group = std::span(all).subspan(begin, end - begin);
     if (!std::ranges::all_of(group, sameResult)) {
-      // Which of these merges takes place first depends on the text.
+      // Which of these merges takes place first depends on the text, so they
+      // count as untimely.
       for (const PairTable::Entry &each : group) {
         const int32_t merged = each.merge.merged;
         results.push_back({tables->symbols()[merged], merged});
@@ -77,7 +78,7 @@ void MergeMatcher::derive() {
   }
   // Each merge in `early` has a part that is made only by a merge of higher
   // rank, or by no merge. Those that can take place nevertheless, because both
-  // parts have a derivation and can become neighbours, are the untimely merges
+  // parts have a derivation and can become neighbours, are untimely
   // (MergeMatcher.h).
   for (const PairTable::Entry &each : early) {
     if (derivations[each.left].rank != kNever &&
@@ -182,8 +183,9 @@ uint32_t MergeMatcher::lengthOf(std::string_view text, int32_t symbol) const {
                                        : derivations[symbol].length;
 }
 
-/// Replaces the first half of scratch.recent by their ends. `spilled` is the
-/// end of the last symbol of which only the end is kept.
+/// Removes the first half of the symbols from scratch.recent, and marks in
+/// scratch.ends where they end. `spilled` is the end of the last symbol that
+/// has been removed like this, or 0 if there is none.
 void MergeMatcher::spill(std::string_view word, Scratch &scratch,
                          size_t &spilled) const {
   scratch.ends.resize(word.size() / 64 + 1);
@@ -196,7 +198,8 @@ void MergeMatcher::spill(std::string_view word, Scratch &scratch,
   scratch.recent.erase(scratch.recent.begin(), half);
 }
 
-/// Undoes spill() for the last symbol of which only the end is kept.
+/// Undoes spill() for the symbol that ends at `spilled`: appends the symbol to
+/// scratch.recent, which must be empty, and sets `spilled` to its beginning.
 void MergeMatcher::restore(std::string_view word, Scratch &scratch,
                            size_t &spilled) const {
   scratch.ends[spilled / 64] &= ~(uint64_t{1} << (spilled % 64));

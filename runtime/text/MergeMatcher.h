@@ -21,9 +21,10 @@
 // between two symbols tell whether these symbols merge. Published vocabularies
 // contain a few untimely merges (Llama 3: 80 of 280,000). The rank of such a
 // merge is lower than the rank of a merge that makes one of its parts, so it
-// takes place as soon as its parts exist. Texts that contain the result of an
-// untimely merge are left to PairMerger. So are those that contain the result
-// of a merge whose rank another merge, with another result, has too.
+// takes place as soon as its parts exist. Merges of equal rank with different
+// results count as untimely, too, because the text decides which of them takes
+// place first. Texts that contain the result of an untimely merge are left to
+// PairMerger.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_MERGEMATCHER_H
@@ -52,12 +53,14 @@ public:
     PairMerger merger;
     std::string text;
     std::vector<int32_t> symbols;
-    /// The last symbols that match() has found, and where those before them
-    /// end: one bit for each byte of the word.
+    /// The symbols that match() has found last.
     std::vector<int32_t> recent;
+    /// Where the symbols before those in `recent` end: bit i is set if one of
+    /// them ends right before byte i of the word.
     std::vector<uint64_t> ends;
     /// The most symbols that `recent` holds. When it is full, half of them are
-    /// spilled: only their ends are kept. Ordinary words have fewer symbols.
+    /// spilled: only their ends are kept, in `ends`. Ordinary words have fewer
+    /// symbols.
     size_t mostRecent = size_t{1} << 14;
   };
 
@@ -66,13 +69,14 @@ public:
   static std::optional<MergeMatcher> create(const BpeTables &known);
   static constexpr size_t kLongestSymbol = 1024;
 
-  /// The length of all symbols that contain the result of an untimely merge. If
-  /// these are many or long, matching may be slow.
+  /// The total length, in bytes, of the symbols that contain the result of an
+  /// untimely merge (see the top of this file). If it is large, matching may be
+  /// slow.
   size_t bytesOfUntimely() const { return untimelyBytes; }
 
   using SymbolSink = FunctionRef<void(int32_t symbol)>;
   /// Passes the symbols of `word` after all merges to `sink`, in order. Returns
-  /// false, and calls no sink, if there is no such sequence of symbols, which
+  /// false, and does not call `sink`, if these symbols cannot be found, which
   /// does not happen with correct tables. Needs one bit of memory for each byte
   /// of a long word.
   bool match(std::string_view word, Scratch &scratch, SymbolSink sink) const;

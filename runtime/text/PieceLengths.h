@@ -50,9 +50,12 @@ public:
   size_t end() const { return done; }
   /// Whether passOn() should be called at `position`.
   bool isLong(size_t position) const { return position >= nextAttempt; }
-  /// Passes the begin and the end of the next pieces to `sink`, in order: of
-  /// those up to the last position that the ways to all of `ends` have in
-  /// common. Positions up to there must not be used any more.
+  /// Passes on the pieces that are certain, and frees their memory. `ends` has
+  /// the positions at which the next piece may begin, and must not be empty.
+  /// From each of them, the lengths lead back to the beginning of the text. Up
+  /// to the last position that all these ways share, `sink` is called with the
+  /// begin and the end of each piece, in order. Positions before that one must
+  /// not be used any more.
   template <typename Sink> void passOn(std::set<size_t> ends, Sink sink) {
     const size_t last = *ends.rbegin();
     while (ends.size() > 1 && *ends.rbegin() > done) {
@@ -70,8 +73,8 @@ public:
     nextAttempt = last + std::max(kInterval, last - done);
   }
 
-  /// Passes the begin and the end of each piece up to `end` that was not yet
-  /// passed on to `sink`, in order.
+  /// Calls `sink` with the begin and the end of each piece up to `end`, in
+  /// order, except the pieces that have already been passed on.
   template <typename Sink> void forEach(size_t end, Sink sink) {
     if (end == done) {
       return;

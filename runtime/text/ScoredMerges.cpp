@@ -10,8 +10,8 @@ namespace {
 
 /// At each position, the matcher may try every piece with which the longest one
 /// there begins. If there are many, a heap takes less time. In the vocabulary
-/// of Llama 2, the longest piece has 27 bytes, and 16 spaces begin with 15
-/// other pieces.
+/// of Llama 2, the longest piece has 27 bytes, and the piece that consists of
+/// 16 spaces begins with 15 other pieces.
 constexpr size_t kLongestPiece = 128;
 constexpr size_t kMostBeginnings = 64;
 
@@ -20,14 +20,13 @@ constexpr size_t kMostBeginnings = 64;
 /// many pieces.
 constexpr size_t kMostDivisions = size_t{1} << 21;
 
-/// The sum of the squares of the lengths of all pieces, in bytes. Finding the
-/// ways to divide the pieces takes as many steps. The vocabulary of Llama 2 has
-/// 1.6 million.
+/// The most steps that finding the divisions of all pieces may take. A piece of
+/// n bytes takes n^2 steps. The pieces of Llama 2 take 1.6 million in all.
 constexpr size_t kMostSteps = size_t{1} << 26;
 
-/// More bytes of symbols for which the matcher needs merging could make it
-/// slow. Runs of spaces, whose scores are all equal, have some 200 bytes in the
-/// vocabulary of Llama 2.
+/// The largest bytesOfUntimely() that is accepted. A larger one could make the
+/// matcher slow. With the vocabulary of Llama 2, it is some 200 bytes: the
+/// pieces that consist of several spaces, whose scores are all equal.
 constexpr size_t kMostUntimely = size_t{1} << 14;
 
 /// A way to divide a piece into two symbols.

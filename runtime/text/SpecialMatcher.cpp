@@ -130,10 +130,12 @@ SpecialMatcher::Match SpecialMatcher::Search::find(size_t from) {
   }
 }
 
-/// Reads a block of the text that begins at `begin`, and finds the matches that
-/// begin in it. These may end behind the block, so reading starts there. The
-/// block is at least as long as that, so the text is read twice at most, unless
-/// a token is longer than the longest block, which limits the size of `found`.
+/// Reads the block of the text that begins at `begin`, and finds the matches
+/// that begin in it. A match may end after the block, so reading starts as far
+/// after the block as the longest token can reach. The block is at least as
+/// long as the longest token, so no byte is read more than twice. But it has at
+/// most 1 MiB, which limits the size of `found`. If a token is longer, bytes
+/// may be read more often.
 void SpecialMatcher::Search::read(size_t begin) {
   constexpr size_t kBlock = size_t{1} << 14;
   const size_t length = std::clamp(matcher->longest, kBlock, 64 * kBlock);
@@ -204,14 +206,14 @@ void SpecialMatcher::divide(std::string_view text,
       end = spacesEnd;
     }
     part(start);
-    // Tokens are also found in white space that the token before them has
-    // dropped. There, one that drops the white space on its left may have no
-    // text of its own left.
+    // Tokens are also found in white space that an earlier token has dropped.
+    // There, a token with kStripLeft begins where this white space ends, and is
+    // left out if it does not reach beyond that.
     if (start < end) {
       onToken(match.id);
     }
-    // Such a token may end before the white space that was dropped does. As in
-    // the tokenizers library, the text goes on after the token.
+    // If a token ends inside white space that an earlier token has dropped, the
+    // rest of this white space is text again, as in the tokenizers library.
     done = end;
   }
   part(text.size());

@@ -104,10 +104,11 @@ private:
   std::vector<Known> tokens; ///< ordered by id
   size_t longest = 0;        ///< bytes of the longest token
   ByteTrie backwards;        ///< the reversed texts, by index of `tokens`
-  /// For each node of `backwards`, the node of the longest other text that ends
-  /// the text of this node.
+  /// For each node of `backwards`, the node of the longest proper suffix of its
+  /// text that has a node, or the root if there is none.
   std::vector<uint32_t> shorter;
-  /// For each node, the longest token that ends its text, or kNone.
+  /// For each node, the longest token with which its text ends, as an index of
+  /// `tokens`, or kNone.
   std::vector<uint32_t> tokenAt;
   /// For each byte, whether a token ends with it.
   std::array<bool, 256> lastBytes{};

@@ -56,8 +56,8 @@ struct SpmEncoder::Memory final : Scratch {
   std::optional<MergeMatcher::Scratch> matching;
 };
 
-/// What divides long runs. It is made when it is needed, because that takes
-/// some milliseconds.
+/// The lattice that divides long runs. It is made when it is first needed,
+/// because making it takes some milliseconds.
 struct SpmEncoder::Lattice {
   std::once_flag isMade;
   std::optional<MergeLattice> made;
@@ -193,8 +193,9 @@ void SpmEncoder::encodeStretch(std::string_view text, bool addSpace,
 
 void SpmEncoder::encodeWord(std::string_view word, Memory &memory,
                             TokenOutput &out) const {
-  // Without byte tokens, the ids of a word depend on the word before it, whose
-  // unknown token may stand for the first characters of this word, too.
+  // Without byte tokens, the ids of a word depend on the word before it. If
+  // that word ends with the unknown token, no other unknown token is added for
+  // unknown characters at the beginning of this word.
   if (spacesOnlyLead && hasBytes) {
     memory.known.append(word, out.ids, [&] { encodeRun(word, memory, out); });
   } else {
@@ -260,8 +261,9 @@ void SpmEncoder::mergeRun(std::string_view run, Memory &memory) const {
   }
 }
 
-/// Returns whether merging `text` leaves two symbols that meet at `border`, or
-/// one symbol if that is the end of `text`.
+/// Returns whether merging `text` leaves exactly two symbols, which meet at
+/// `border`. If `border` is the end of `text`, returns whether it leaves
+/// exactly one symbol.
 bool SpmEncoder::staysDivided(std::string_view text, size_t border,
                               Memory &memory) const {
   mergeRun(text, memory);
@@ -286,8 +288,10 @@ const MergeLattice &SpmEncoder::latticeOf(Memory &memory) const {
   return *lattice->made;
 }
 
-/// Does what encodeRun() does, if the text is long and tables for that exist or
-/// should now be made. Otherwise does nothing and returns false.
+/// Does what encodeRun() does, but with the tables of `merges`, which it makes
+/// once kMergedBytes of long texts have been merged without them. Returns
+/// false, and appends no ids, if the text is not long, if the tables are not to
+/// be made yet, or if there can be none for this vocabulary (ScoredMerges.h).
 bool SpmEncoder::matchRun(std::string_view run, Memory &memory,
                           TokenOutput &out) const {
   if (!memory.isLongText) {

@@ -8,12 +8,14 @@
 // byte without a token as the unknown token. The vocabulary spells a space as
 // U+2581; here, pieces contain the space itself.
 //
-// In texts of at least 4 KiB, words that were met before are not encoded again,
-// if the vocabulary has byte tokens and no piece contains a space after another
-// character. Once many other words of such long texts have been merged, tables
-// are made that take less time (ScoredMerges.h). Without these tables, the heap
-// of mergeRun() needs some 40 bytes of memory for each byte of a run, so a long
-// run is divided in another way (MergeLattice.h).
+// If no piece contains a space after a character other than a space, words are
+// encoded one by one. In texts of at least 4 KiB, the ids of short words are
+// then remembered if the vocabulary has byte tokens (WordCache.h). Once 256 KiB
+// of such texts have been merged, tables are made with which merging takes less
+// time (ScoredMerges.h). Without these tables, mergeRun() merges each run (a
+// word, or a text that is not divided into words) with a heap, which needs some
+// 40 bytes of memory for each byte of the run. So runs of more than 64 KiB are
+// divided by a MergeLattice instead, unless a piece has more than 256 bytes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H

@@ -96,7 +96,8 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
     state->addSpacePrefix = data.addSpacePrefix;
   } else {
     AIR_ASSIGN_OR_RETURN(state->encoder, makeEncoder(data, vocabulary));
-    // GGUF files say nothing about BPE here.
+    // For BPE, only a tokenizer.json (rules.isSet) says whether a space is put
+    // before a text. The flag of a GGUF file is ignored.
     bool says = data.kind == TokenizerKind::Spm ||
                 data.kind == TokenizerKind::Unigram ||
                 (data.kind == TokenizerKind::Bpe && data.rules.isSet);
@@ -272,7 +273,8 @@ Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
   const std::unique_ptr<Encoder::Scratch> scratch =
       state->encoder->makeScratch(text.size());
   SpecialMatcher::Search anywhere(state->userDefined[0], text);
-  // The search before the tainted range `searched`, or after all of them.
+  // The search for all special tokens up to tainted[searched].begin or, if
+  // `searched` is tainted.size(), up to the end of the text.
   std::optional<SpecialMatcher::Search> special;
   size_t searched = 0;
   size_t next = 0; // the first tainted range that does not end before `at`

@@ -38,12 +38,12 @@ public:
   Tokenizer &operator=(Tokenizer &&) noexcept;
   ~Tokenizer();
 
-  /// The ids of `text`, which may contain any bytes. A byte that is not valid
-  /// UTF-8 becomes a byte token (SPM, RWKV) or U+FFFD (BPE, Unigram), or is
-  /// left out (WordPiece). A byte for which a BPE vocabulary has neither a
-  /// token nor an unknown token is left out; checkTokenizer() allows this only
-  /// for bytes that do not occur in ordinary text. An empty text yields no ids
-  /// other than those that `addBos` adds.
+  /// The ids of `text`, which may contain any bytes, and must be shorter than
+  /// 2 GiB. A byte that is not valid UTF-8 becomes a byte token (SPM, RWKV) or
+  /// U+FFFD (BPE, Unigram), or is left out (WordPiece). A byte for which a BPE
+  /// vocabulary has neither a token nor an unknown token is left out;
+  /// checkTokenizer() allows this only for bytes that do not occur in ordinary
+  /// text. An empty text yields no ids other than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires
   /// them. With `parseSpecial`, the text of a control token becomes its id;
@@ -61,13 +61,14 @@ public:
 
   /// Receives the next ids of a text.
   using TokenSink = FunctionRef<void(std::span<const int32_t> ids)>;
-  /// As tryEncode(), but passes the ids to `sink` as they are found, which may
-  /// have happened before an error is returned. So a long text needs little
-  /// more memory than its normalised form, and at most three bytes for each
-  /// byte of that form if it is one word. Some vocabularies need up to 40 bytes
-  /// for each byte of their longest word: those of BPE or SPM with very long
-  /// pieces, and those of BPE with a pipeline if its tokens have a prefix or a
-  /// suffix, or if merges join unknown tokens or tokens for bytes.
+  /// As tryEncode(), but passes the ids to `sink` as they are found, so that
+  /// those of a long text need not be in memory all at once. `sink` may have
+  /// received ids before an error is returned. Encoding takes about as much
+  /// memory as the normalised form of the text, and usually at most one byte
+  /// for each byte of the longest word besides. Some vocabularies need up to 40
+  /// bytes for each byte of this word: BPE and SPM vocabularies with very long
+  /// pieces, and BPE vocabularies with a pipeline if their tokens have a prefix
+  /// or a suffix, or if their merges join unknown tokens or byte tokens.
   Status tryEncode(std::string_view text, bool addBos, bool parseSpecial,
                    TokenSink sink) const;
 
@@ -106,8 +107,8 @@ public:
   /// An upper bound, in bytes, of the text that one token represents. It is
   /// longestPiece(), or three times that if normalisation may shrink text. It
   /// does not cover runs of collapsed spaces and runs of unknown or removed
-  /// characters, which may be longer. For a vocabulary
-  /// with a pipeline, it is larger than any text.
+  /// characters, which may be longer. For a vocabulary with a pipeline, it is
+  /// larger than any text.
   size_t longestText() const;
   /// The id of the control, unknown or user-defined token with exactly this
   /// text, or kNoToken if there is none.

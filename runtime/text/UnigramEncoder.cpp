@@ -24,7 +24,8 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
   encoder.removeExtraSpaces = data.removeExtraWhitespaces;
   vocabulary.byteTokens.fill(TokenizerData::kNoToken);
   std::string bytes;
-  float lowest = std::numeric_limits<float>::max(); // as in sentencepiece
+  // As in sentencepiece, this value remains if no piece is of the type Normal.
+  float lowest = std::numeric_limits<float>::max();
   std::vector<int32_t> found;
   for (size_t i = 0; i < data.tokens.size(); ++i) {
     const std::string &token = data.tokens[i];
@@ -69,8 +70,9 @@ Result<UnigramEncoder> UnigramEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-/// Removes the beginning of `text`, and appends what the rules of the Charsmap
-/// make of it to `out`, which becomes about `bytes` bytes longer.
+/// Applies the rules of the Charsmap to `text` and appends the result to `out`,
+/// until `text` ends or `out` has grown by `bytes` bytes or slightly more.
+/// Removes from `text` the bytes to which the rules have been applied.
 void UnigramEncoder::map(std::string_view &text, size_t bytes,
                          std::string &out) const {
   const size_t limit = out.size() + bytes;
@@ -119,8 +121,8 @@ struct UnigramEncoder::State {
   bool afterUnknown = false;
 };
 
-/// Normalises a stretch of a text to which the rules of the Charsmap have been
-/// applied. `place` is that of the first stretch; the others have none.
+/// Normalises `text`, a stretch to which map() has been applied. `place` is the
+/// argument of encode() for the first stretch, and std::nullopt for later ones.
 void UnigramEncoder::normalise(std::string &text, std::optional<Place> place,
                                bool isLast) const {
   if (prefix == SpacePrefix::EveryWord) {
@@ -129,12 +131,14 @@ void UnigramEncoder::normalise(std::string &text, std::optional<Place> place,
     return;
   }
   if (removeExtraSpaces) {
-    // All spaces at the beginning are dropped. One of them must be restored if
-    // a stretch precedes.
+    // collapseSpaces() leaves one space at the beginning if its argument is
+    // true, and otherwise none. Every stretch but the first needs one, because
+    // it begins with the space between two words.
     collapseSpaces(text, !place || needsSpace(prefix, *place, ""));
     replaceMarks(text);
     if (isLast) {
-      // As in sentencepiece, U+2581 at the end is removed like a space.
+      // The spaces that are still at the end were U+2581 in the text. As in
+      // sentencepiece, they are removed, too.
       text.resize(text.find_last_not_of(' ') + 1);
     }
     return;
@@ -145,8 +149,9 @@ void UnigramEncoder::normalise(std::string &text, std::optional<Place> place,
   }
 }
 
-/// The end of the last word of `text` before a space, or 0. What follows does
-/// not change how the text up to there is normalised and divided.
+/// The end of the last word in `text` that is followed by a space, or 0 if
+/// there is no such word. Text that comes later does not change how the part up
+/// to this end is normalised and divided.
 static size_t lastWordEnd(std::string_view text) {
   for (size_t at = text.size(); at > 0;) {
     at = text.rfind(' ', at - 1);
@@ -166,7 +171,7 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
   constexpr size_t kStretch = size_t{1} << 16;
   State state;
   std::string mapped;
-  // Without words that are divided by themselves, there is only one stretch.
+  // If words cannot be encoded one at a time, the whole text is one stretch.
   const bool hasWords = everySpaceBegins || spacesOnlyLead;
   mapped.reserve(
       hasWords ? std::min(2 * kStretch, text.size() + 1)
@@ -175,8 +180,9 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
     size_t end = 0;
     while (end == 0) {
       if (mapped.size() >= kStretch) {
-        // A word without an end. Growing by doubling would need twice the
-        // memory for a while.
+        // No word has ended in this many bytes. Reserve memory for the rest of
+        // the text at once, because each time that the string outgrows its
+        // memory, it is copied, and both copies exist for a while.
         mapped.reserve(std::min(mapped.size() + text.size() + text.size() / 8,
                                 longestStretch + 1));
       }

@@ -10,8 +10,9 @@
 
 namespace air::rt {
 
-/// sentencepiece (0.2.3) subtracts a sum below this from the sums of all
-/// positions that have been reached, so that sums keep their precision.
+/// If the sum at a position is below this, sentencepiece (0.2.3) subtracts that
+/// sum from the sums at the later positions that have been reached, and
+/// continues from 0, so that sums keep their precision.
 static constexpr double kLeastSingleSum = -100000;
 
 UnigramLattice::UnigramLattice(std::vector<ByteTrie::Piece> known,
@@ -27,16 +28,17 @@ UnigramLattice::UnigramLattice(std::vector<ByteTrie::Piece> known,
   pieces = ByteTrie(std::move(known));
 }
 
-/// Finds the last piece of the best way to divide `run` up to each position,
-/// and passes the pieces of the best way to the end on. `best` is memory for
-/// sums. Only those of the next positions are needed, so the sum of a position
-/// is found by the lowest bits of the position.
+/// For each position, finds the last piece of the best division of `run` up to
+/// that position. Passes the pieces of the best division of the whole of `run`
+/// to `sink`. `best` is memory for the largest sum at each position. It is used
+/// as a ring, indexed by the lowest bits of the position, because only the sums
+/// at the next positions are needed.
 template <typename Sum>
 void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
                             std::vector<Sum> &best, double &sum,
                             PieceSink sink) const {
-  // No piece ends at the position. Not an infinity, because in single precision
-  // even sums of finite scores may be infinite.
+  // The sum at a position where no piece ends. It is not an infinity, because
+  // in single precision even a sum of finite scores may be infinite.
   constexpr Sum kNone = std::numeric_limits<Sum>::quiet_NaN();
   const size_t reach = std::min(longest, run.size());
   const size_t mask = std::bit_ceil(reach + 1) - 1;
@@ -91,8 +93,9 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
     if (!isKnown) {
       offer(start + character, before + static_cast<Sum>(unknownScore));
     }
-    // Later positions use these again. An ill-formed piece may end inside this
-    // character, where no other piece begins, so its sum is cleared, too.
+    // Later positions reuse these elements of `best`, so they are cleared. This
+    // includes positions inside the character: an ill-formed piece may end
+    // there, although no piece begins there.
     for (size_t i = 0; i < character; ++i) {
       best[(start + i) & mask] = kNone;
     }

@@ -5,10 +5,11 @@
 // character that is not a piece has a score 10 below the lowest score of a
 // piece.
 //
-// Of several divisions with equal sums, rounding may choose one. So sums are
-// rounded as in the program that the vocabulary was made for: sentencepiece
-// adds in single precision, and starts again from 0 when a sum is below
-// -100,000; Hugging Face's tokenizers adds in double precision.
+// If several divisions have equal sums, rounding errors may decide between
+// them. Sums are therefore rounded as in the program that the vocabulary was
+// made for: sentencepiece adds in single precision, and starts again from 0
+// when a sum is below -100,000; Hugging Face's tokenizers library adds in
+// double precision.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMLATTICE_H
@@ -26,7 +27,8 @@ namespace air::rt {
 /// Immutable once made; any number of threads may use it.
 class UnigramLattice {
 public:
-  /// Memory that may be used again.
+  /// Working memory of divide(). A thread may pass the same object to any
+  /// number of calls.
   struct Scratch {
     PieceLengths lengths;
     std::vector<float> singles;
@@ -45,10 +47,12 @@ public:
   /// Receives a piece and its id, or a character that is not a piece and
   /// kNoPiece.
   using PieceSink = FunctionRef<void(std::string_view piece, int32_t id)>;
-  /// Divides `run`, which is valid UTF-8, and follows a text whose pieces have
-  /// the sum `sum`, to which it adds. The time is proportional to the length of
-  /// `run` times that of the longest piece. Needs one byte of memory for each
-  /// byte of `run`, or more if a piece is longer than 255 bytes (PieceLengths).
+  /// Divides `run`, which must be valid UTF-8, and passes its pieces to `sink`
+  /// in order. On entry, `sum` is the sum of scores at the end of the text
+  /// before `run`; on return, it is the sum at the end of `run`. The time is
+  /// proportional to the length of `run` times the length of the longest piece.
+  /// Needs one byte of memory for each byte of `run`, or more if a piece is
+  /// longer than 255 bytes (PieceLengths).
   void divide(std::string_view run, Scratch &scratch, double &sum,
               PieceSink sink) const;
 

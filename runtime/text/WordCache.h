@@ -19,8 +19,8 @@ public:
   /// Longer words, in bytes, are never remembered.
   static constexpr size_t kLongestWord = 30;
 
-  /// In shorter texts, few words occur again. For these, it takes less time to
-  /// encode a word again than to fill such a table.
+  /// A shorter text repeats few words. Encoding those again takes less time
+  /// than setting up the cache.
   static constexpr size_t kLongText = 4096;
 
   /// `bytes` is the length of the text. If it is short, nothing is remembered.
@@ -56,8 +56,9 @@ public:
   }
 
 private:
-  /// Only words of at most kMostIds ids are remembered. With these two limits,
-  /// a Word has 64 bytes, a line of a cache. Few words of a text exceed them.
+  /// A remembered word, which has at most kLongestWord bytes and kMostIds ids.
+  /// Because of these two limits, a Word takes 64 bytes, the size of a cache
+  /// line. Few words of a text exceed the limits.
   struct Word {
     static constexpr size_t kMostIds = 8;
 

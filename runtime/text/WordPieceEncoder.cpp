@@ -12,8 +12,8 @@
 namespace air::rt {
 namespace {
 
-/// BERT's tokenizer, and so WordPiece of Hugging Face's tokenizers without a
-/// setting, treats words with more characters as unknown.
+/// A word with more characters than this becomes the unknown token. 100 is the
+/// default of max_input_chars_per_word in Hugging Face's tokenizers library.
 constexpr size_t kLongestWord = 100;
 
 bool isAscii(std::string_view text) {
@@ -41,10 +41,10 @@ std::string cleaned(std::string_view text) {
 }
 
 /// Returns where the first stretch of `text` ends. Stretches are prepared one
-/// after the other, so that no copy of the whole text is needed. Each ends
-/// before a character that stays, that does not change when it is decomposed,
-/// and that no mark is moved across. The result therefore does not depend on
-/// where the stretches end.
+/// after the other, so that no copy of the whole text is needed. Each but the
+/// last ends before a character that cleaned() keeps, that decomposition does
+/// not change, and across which decomposition moves no combining mark. The
+/// result therefore does not depend on where the stretches end.
 size_t stretchEnd(std::string_view text) {
   constexpr size_t kLeast = size_t{1} << 16;
   size_t at = std::min(kLeast, text.size());

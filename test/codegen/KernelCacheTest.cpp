@@ -67,8 +67,8 @@ TEST_F(KernelCacheTest, ADamagedEntryIsNotUsed) {
     }
   }
   EXPECT_FALSE(isFound(intact + "0"));
-  // The entry of another text is not used even under the file name of this
-  // text's entry.
+  // The file of "text" now gets the intact entry of "next". As this entry holds
+  // the key of "next", it is not used for "text".
   cache.store("next", code);
   EXPECT_FALSE(isFound(readText(cache.pathOf("next"))));
   fs::remove(entry);

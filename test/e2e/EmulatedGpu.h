@@ -24,7 +24,8 @@ namespace air::test {
 /// A row contains the logits of a token.
 using Rows = std::vector<std::vector<float>>;
 
-/// Compiles kernels for the emulator. The same source is compiled only once.
+/// Compiles kernels for the emulator and keeps the results. A source is
+/// compiled only once, unless several threads ask for it at the same time.
 class EmulatorCompiler final : public codegen::cuda::CudaCompiler {
 public:
   explicit EmulatorCompiler(std::string intrinsicsText)
@@ -55,7 +56,7 @@ Rows run(rt::Session &session, const std::vector<int32_t> &tokens,
 
 int32_t greedy(const std::vector<float> &row);
 
-/// Opens a plan, whose GPU is that of the fake driver if it has one.
+/// Opens a plan. If the plan is for a GPU, the fake driver's GPU runs it.
 rt::Session openPlan(const std::string &path);
 
 /// Runs the same batch in a session on the CPU and in another one. The logits

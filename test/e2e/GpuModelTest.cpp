@@ -202,8 +202,9 @@ TEST_P(GpuTargetTest, TheGpuChoosesTheTokensOfTheCpu) {
                            std::ranges::find(ids, 0, lengthOf) != ids.end();
     const FakeCuda before = fakeCuda;
     std::vector<int32_t> chosen(count);
-    // After steps 2 and 4, the next pass runs ahead. After step 0, it does not,
-    // because the first sequence needs another page.
+    // In steps 0, 2 and 4, choose() is told that another step will follow. In
+    // steps 2 and 4, it therefore starts the next pass ahead of time. In step
+    // 0, it cannot, because the first sequence then needs another page.
     const Status status =
         gpu.choose(tokens, ids, chosen, /*continues=*/step % 2 == 0);
     ASSERT_TRUE(status.isOk()) << status.message();
@@ -224,7 +225,8 @@ INSTANTIATE_TEST_SUITE_P(EveryTarget, GpuTargetTest,
                            return std::string(info.param.name);
                          });
 
-/// Options whose chain a GPU has.
+/// Sampler options with which a GPU can choose tokens (rt::drawOnGpu()). All of
+/// them have different seeds, which depend on `seed`.
 std::vector<rt::SamplerOptions> drawnOptions(uint64_t seed) {
   std::vector<rt::SamplerOptions> all(8);
   for (size_t i = 0; i < all.size(); ++i) {
@@ -250,9 +252,10 @@ std::vector<rt::SamplerOptions> drawnOptions(uint64_t seed) {
   return all;
 }
 
-// One session gets the tokens that the GPU chooses, another one the logits of
-// the same kernels, from which the host's samplers choose. Each sequence has
-// other options. Some passes run ahead.
+// Two sessions run the same kernels. In the first one, the GPU also chooses the
+// tokens. In the second one, samplers on the host choose them from the logits.
+// Each sequence has sampler options of its own. In the first session, some
+// passes run ahead (Executor.h).
 TEST_F(GpuModelTest, TheGpuDrawsTheTokensOfTheHost) {
   packForGpu("rtx3060");
   fakeCuda.capability = 86;
@@ -300,7 +303,7 @@ TEST_F(GpuModelTest, TheGpuDrawsTheTokensOfTheHost) {
   fakeCuda = {};
 }
 
-/// Allows every token. With a filter, the host chooses.
+/// Allows every token. If there is a filter, the host chooses all tokens.
 class AllowAll final : public rt::TokenFilter {
 public:
   bool allows(int32_t) override { return true; }
@@ -333,7 +336,8 @@ TEST_F(GpuModelTest, AnAnswerIsTheSameWhoeverDraws) {
           ASSERT_TRUE(token && *token) << token.status().message();
           answers[isFiltered ? 1 : 0].push_back((*token)->id);
         }
-        // Four of the tokens are chosen after the prompt.
+        // The first token was chosen in prompt(). For each of the other four,
+        // the host gets a row of logits or, if the GPU chooses, a token id.
         const uint64_t logits = 4 * session.vocabulary() * sizeof(float);
         EXPECT_EQ(fakeCuda.bytesToHost - before.bytesToHost,
                   isFiltered ? logits : 4 * sizeof(uint32_t));
@@ -397,8 +401,9 @@ int benchLaunches(const std::string &plan, int tokens) {
   return launches;
 }
 
-// While `bench` decodes, passes run ahead, but not after the last token. Such a
-// pass would take time that is not measured, or that belongs to no token.
+// While `bench` decodes, the pass for the next token may be started ahead of
+// time (Executor.h). After the last token, no pass may be started, because
+// nothing would need its result.
 TEST_F(GpuModelTest, BenchRunsNoPassInVain) {
   packForGpu("h100");
   const std::string plan = folder().path("h100.air");

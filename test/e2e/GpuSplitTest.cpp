@@ -73,9 +73,10 @@ protected:
     const Status packed = packModel(options, folder().path(plan)).status();
     ASSERT_TRUE(packed.isOk()) << packed.message();
   }
-  /// Packs the model with this number of layers on the CPU. Returns the name of
-  /// the plan. `vram` is the size of the GPU's memory, and `ram` that of RAM; 0
-  /// means those of the machine.
+  /// Packs the model for gpuInThisMachine() so that the CPU computes the first
+  /// `cpuLayers` layers. Returns the name of the plan. `vram` is the size of
+  /// the GPU's memory and `ram` is the size of RAM, both in bytes. If a size is
+  /// 0, the machine's size is used.
   static std::string packSplit(uint64_t cpuLayers, uint64_t vram = 0,
                                uint64_t ram = 0) {
     CompileOptions options;
@@ -241,7 +242,8 @@ uint64_t memoryOf(const std::string &path, plan::Tier tier,
   return bytes;
 }
 
-/// The bytes that a pass reads, or copies, of each segment.
+/// Returns how many bytes of each segment of the plan are in `reads`, which
+/// lists either what a pass reads from the disk or what it copies to the GPU.
 std::vector<uint64_t> bytesOf(
     const plan::Plan &plan,
     const flatbuffers::Vector<flatbuffers::Offset<plan::StreamRead>> &reads) {
@@ -252,9 +254,10 @@ std::vector<uint64_t> bytesOf(
   return bytes;
 }
 
-/// Checks what a session keeps in RAM if some of the weights that are copied to
-/// the GPU are read from the disk in every pass. Weights of the CPU's layers
-/// are neither read nor copied by a pass, and are loaded once.
+/// Checks what a session keeps in RAM and what it reads from the disk. Each of
+/// its passes copies some weights to the GPU, and reads a part of these weights
+/// from the disk. All other weights, such as those of the CPU's layers, are
+/// loaded only once.
 void checkRam(Session &split) {
   const plan::Plan &plan = split.plan();
   const plan::Placement &placement = *plan.placements()->Get(0);
@@ -322,7 +325,8 @@ TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
   }
 }
 
-// In another process, the fake driver's GPU has compute capability 9.0.
+// airrun runs in a process of its own. There, the fake driver's GPU always has
+// compute capability 9.0, which is that of an H100.
 TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   const std::string cpu = folder().path("cpu.air");
   CompileOptions options;
@@ -363,8 +367,9 @@ TEST_F(GpuSplitTest, BenchRunsAWeightlessPlanWithRandomWeights) {
   EXPECT_THAT(report, testing::HasSubstr("\"limited_by\": "));
 }
 
-// A plan for two targets that fit the GPU equally well. The kernels for the CPU
-// of the first target are for another architecture.
+// The plan has two targets with the same GPU. The CPU of the first target has a
+// different architecture from this machine's CPU, so only the second target can
+// run here.
 TEST_F(GpuSplitTest, AirrunChoosesATargetWhoseCpuIsThatOfThisMachine) {
   const MachineProfile here = gpuInThisMachine("h100");
   MachineProfile other =

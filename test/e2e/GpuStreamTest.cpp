@@ -343,7 +343,8 @@ TEST_F(GpuStreamTest, AirrunRunsThePlan) {
               10, 0.25);
   EXPECT_GT(numberAfter(report, "\"bytes_per_token\": ", "{\"name\": \"pcie\""),
             1e5);
-  // A decode pass reads each byte that is not in RAM once.
+  // From the disk, a pass that decodes a token reads the weights that are
+  // neither in VRAM nor in RAM. It needs each byte of them only once.
   const double read = numberAfter(
       report, "\"minimal_bytes_per_token\": ", "{\"name\": \"disk\"");
   EXPECT_GT(read, 1e5);

@@ -1,9 +1,10 @@
 //===- GpuTypesTest.cpp - matrices of unusual types on a GPU --------------===//
 //
 // In nvfp4.gguf, some matrices are float32. The gate matrix and the up matrix
-// have different types, and only one of them has a scale. A script beside the
-// file has computed the model's logits in float64. The fake driver's GPU has
-// compute capability 9.0, which is that of an H100.
+// have different types, and only one of them has a scale. make_shapes.py, which
+// is in the same folder as nvfp4.gguf, has computed the model's logits in
+// float64. The fake driver's GPU has compute capability 9.0, which is that of
+// an H100.
 //
 //===----------------------------------------------------------------------===//
 #include "EmulatedGpu.h"
@@ -52,7 +53,8 @@ protected:
   }
 };
 
-/// The published logits, a row for each of the published tokens.
+/// The tokens of nvfp4.json, and a row of logits for each of them. The logits
+/// are those that make_shapes.py has computed.
 struct Published {
   std::vector<int32_t> tokens;
   Rows rows;
@@ -90,9 +92,10 @@ double difference(const std::vector<float> &left,
   return worst / std::sqrt(variance);
 }
 
-// Passes of 40, 1 and 5 tokens run the programs for a prefill and for both
-// kinds of decode steps. Keys, values, and the activations of the NVFP4 matrix
-// are rounded to float16.
+// A pass of 40 tokens runs a program for prefill. Passes of 1 and of 5 tokens
+// run the two programs for decoding: one is for a single token, and the other
+// one for 2 to 8 tokens. Keys, values, and the activations of the NVFP4 matrix
+// are rounded to float16, so the logits are not exactly the published ones.
 TEST_F(GpuTypesTest, LogitsAreThePublishedOnes) {
   const std::string plan = pack("nvfp4.air", /*weightless=*/false);
   const Published facts = published();

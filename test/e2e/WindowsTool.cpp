@@ -1,10 +1,14 @@
 //===- WindowsTool.cpp - a model whose weights are mapped on demand -------===//
 //
-// air-windows PLAN RAM MAPPINGS TOKENS OUT runs tokens with a plan that reads
-// weights from the disk. It runs each token in a pass of its own, and at most
-// about MAPPINGS windows show the same byte of the ring (SegmentArena.h). It
-// writes the logits to OUT, as float32, and prints the size of the ring and the
-// largest sum of the sizes of its mappings that it has found after a pass.
+// air-windows PLAN RAM MAPPINGS TOKENS OUT runs TOKENS, a list of token ids
+// that are separated by commas, with a plan that reads weights from the disk.
+// Each token is run in a pass of its own. RAM and MAPPINGS are `ram` and
+// `mostMappings` of SessionOptions. The logits are written to OUT as float32.
+//
+// The tool prints two numbers of bytes: ring_bytes is the size of the ring, and
+// mapped_bytes is the total size of all mappings of the ring (SegmentArena.h).
+// This total is computed before the first pass and after every pass, and the
+// largest result is printed.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/exec/Session.h"

@@ -11,15 +11,18 @@
 // one from the rates measured right before the pass, and one from those
 // measured right after it.
 //
-// The times of dispatches come from passes between measurements of the limits,
-// too. Passes that are not steady (isSteady()) are left out, since memory may
-// have been faster during such a pass than in any measurement of its rate. If
-// too few would remain, none is left out.
+// Some passes are timed as a whole, and others dispatch by dispatch. The rates
+// are measured before and after the passes of both kinds. A pass that is timed
+// dispatch by dispatch is left out if it is not steady (isSteady()), since
+// memory may have been faster during this pass than in any measurement of the
+// read bandwidth. If too few passes would remain, none is left out.
 //
-// Dispatches are timed one by one, each with a wake-up of all threads, and the
-// whole pass is timed separately. `outsideSeconds` is the time of the whole
-// pass minus the sum of the times of its dispatches, not counting their
-// wake-ups. It is spent at barriers and in the host's work between two passes.
+// In a pass that is timed dispatch by dispatch, the time of each dispatch
+// includes a wake-up of all threads. `emptySingleSeconds` is an estimate for
+// the sum of these wake-ups. It is subtracted from the sum of the times of all
+// dispatches. `outsideSeconds` is the time by which a pass that is timed as a
+// whole takes longer than this difference. It is spent at barriers, and in the
+// host's work before the first dispatch and after the last one.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_PLANREPORT_H
@@ -62,16 +65,19 @@ struct Quartiles {
 struct PlanMeasurement {
   uint32_t threads = 0;
   uint32_t rounds = 0;
-  /// How many passes that were timed dispatch by dispatch are in
-  /// dispatchSeconds.
+  /// The number of passes from which dispatchSeconds was computed. Each of them
+  /// was timed dispatch by dispatch.
   uint64_t timedPasses = 0;
-  /// For how many passes that were timed dispatch by dispatch isSteady() is
-  /// false. They are in dispatchSeconds only if too few others are left.
+  /// The number of passes that were timed dispatch by dispatch but were not
+  /// steady (isSteady()).
   uint64_t unsteadyPasses = 0;
+  /// Whether dispatchSeconds was computed without the unsteady passes, because
+  /// there were enough steady ones.
   bool leavesOutUnsteady = false;
-  /// How many of all passes that were timed dispatch by dispatch were faster
-  /// than the limits around them. If half of them or more were, the limits
-  /// themselves are in doubt, and evaluate() reports that as impossible.
+  /// The number of passes that were timed dispatch by dispatch and were too
+  /// fast (isTooFast()). If at least half of all passes that were timed
+  /// dispatch by dispatch were too fast, the measured limits are probably
+  /// wrong, and evaluate() sets PlanReport::impossible.
   uint64_t tooFastPasses = 0;
   PassShape shape;
   /// "cache" if the weights and KV that a pass reads fit in the last-level

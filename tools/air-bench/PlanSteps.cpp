@@ -25,8 +25,10 @@ constexpr double kEnoughSeconds = 60;
 /// How many seconds of each round are spent on passes that are timed dispatch
 /// by dispatch. Passes with empty kernels get a tenth of this time.
 constexpr double kSingleSeconds = 0.25;
-/// A round times more passes dispatch by dispatch, up to kMostSingles in all,
-/// until kSteadyPasses are steady (PlanReport.h) or kSteadySeconds have passed.
+/// After kSingleSeconds, a round continues to time passes dispatch by dispatch
+/// if fewer than kSteadyPasses of them were steady (PlanReport.h). It stops
+/// when kSteadyPasses were steady, when it has timed kMostSingles passes in all
+/// dispatch by dispatch, or when it has spent kSteadySeconds on these passes.
 constexpr size_t kSteadyPasses = 3;
 constexpr size_t kMostSingles = 24;
 constexpr double kSteadySeconds = 10;
@@ -35,8 +37,8 @@ constexpr double kSteadySeconds = 10;
 constexpr double kWholeSeconds = 2;
 constexpr int kWholePasses = 12;
 constexpr uint32_t kLimitSamples = 15;
-/// The number of samples of a peak rate before and after a pass. The first
-/// sample only wakes the threads and is not used.
+/// The number of samples of each peak rate that are taken before a pass, and
+/// again after it. The first of them only wakes the threads and is not used.
 constexpr uint32_t kAdjacentSamples = 4;
 /// The maximum number of times that the limits are measured again because a
 /// pass or a dispatch was faster than they allow.

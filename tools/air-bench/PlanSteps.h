@@ -3,8 +3,8 @@
 // Opens a plan as airrun does, fills the context with random tokens, and then
 // times passes that continue it. In every round, some passes are timed as a
 // whole and others dispatch by dispatch. The machine's limits are measured
-// between rounds, and immediately before and after each pass that is timed as a
-// whole.
+// before each round, after the last round, and before and after each timed
+// pass.
 //
 // Thread-safety: call benchPlan from one thread at a time. Errors: those of
 // rt::Session; DoesNotFit if the plan does not allow a pass of the requested

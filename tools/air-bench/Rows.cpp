@@ -191,9 +191,10 @@ void RowMaker::makeAttention(const KernelRow &kernel, KernelSpec spec,
   };
   for (uint32_t context : kContexts) {
     for (size_t i = 0; i < kClassTokens.size(); ++i) {
-      // In a batch of a few tokens, each token belongs to a sequence of its own
-      // (see tune::Workload).
       const auto mClass = static_cast<MClass>(i);
+      // If the MClass is Small, each token belongs to a sequence of its own,
+      // which has `context` positions in the KV cache. If the MClass is Large,
+      // all tokens belong to one sequence.
       const uint64_t sequences = mClass == MClass::Small ? kClassTokens[i] : 1;
       add(kernel, inModel(sequences * context), axes, shapeOf(context), mClass,
           kClassTokens[i], context);

@@ -24,9 +24,11 @@ constexpr uint64_t kRows = 16; ///< rows of a row block
 
 /// The prefetch distances that are tried, in bytes.
 constexpr uint64_t kDistances[] = {2304, 4608, 9216, 18432};
-/// The numbers of row blocks per tile that are tried: kTileSizes for kernels
-/// without panels, and kPanelTileSizes for kernels with panels, because these
-/// multiply the panels of one to three row blocks at a time.
+/// The numbers of row blocks per tile that are tried: kPanelTileSizes for
+/// kernels with panels, and kTileSizes for all others. Every kernel with panels
+/// multiplies a fixed number of row blocks at a time, which is 1, 2 or 3. The
+/// number of row blocks per tile must be a multiple of this fixed number;
+/// otherwise variantsOf() leaves the size out.
 constexpr uint64_t kTileSizes[] = {1, 2, 4, 8, 16, 32, 64};
 constexpr uint64_t kPanelTileSizes[] = {3, 6, 12, 24, 48};
 
@@ -126,7 +128,8 @@ KernelSpec cachedSpec(const KernelSpec &spec, const MachineProfile &target,
   }
   const uint64_t rowBlockBytes = ceilDiv(entry->weightBytes, rowBlocks);
   const uint64_t fit = l2Bytes / 2 * threads / rowBlockBytes;
-  // Each thread gets the same number of row blocks.
+  // A smaller matrix than that of `spec` has the same number of row blocks for
+  // each thread.
   const uint64_t kept =
       std::min(rowBlocks, std::max(fit / threads, uint64_t{1}) * threads);
   cached.n = std::min(spec.n, kept * kRows);

@@ -37,8 +37,10 @@ struct Variant {
 std::vector<Variant> variantsOf(const codegen::KernelSpec &spec,
                                 const MachineProfile &target);
 
-/// Returns `spec` with at most as many rows as fit into half of the L2 caches
-/// of `threads` cores. `l2Bytes` is the size of one L2 cache.
+/// Returns `spec` with at most as many rows as fit into half of the total size
+/// of the L2 caches of `threads` cores. However, the result always has one row
+/// block or more per thread, unless `spec` itself has fewer row blocks.
+/// `l2Bytes` is the size of one L2 cache.
 codegen::KernelSpec cachedSpec(const codegen::KernelSpec &spec,
                                const MachineProfile &target, uint32_t threads,
                                uint64_t l2Bytes);

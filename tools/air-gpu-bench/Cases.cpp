@@ -68,8 +68,9 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
         spec.multiprocessors = 2;
         add(cases.odd, spec);
         ++variant;
-        // In most of these cases, fewer tiles share activations at the end of
-        // the matrix.
+        // Here, each thread block has all tiles of the matrix. In most of these
+        // cases, the number of tiles is not a multiple of heldTiles, so the
+        // last tiles that share activations are fewer than heldTiles.
         spec.tiling.heldTiles = 2 + variant % 3;
         spec.multiprocessors = 1;
         add(cases.odd, spec);

@@ -203,8 +203,8 @@ Status Session::matmul(const char *group, const DecodeMatMul &spec,
   launch.arguments = {weights.at(), x.at(), y.at(), partials.at(),
                       counters.at()};
   Row &result = row(group, kernel.name);
-  // The kernel is launched twice, because the second results are wrong if the
-  // first has not set `counters` back to zero.
+  // The kernel is launched twice. If the first launch does not set `counters`
+  // back to zero, the results of the second launch are wrong.
   for (int round = 0; round < 2; ++round) {
     AIR_RETURN_IF_ERROR(driver.fill(y.at(), 0xff, yBytes)); // all NaN
     AIR_RETURN_IF_ERROR(driver.launch(launch));
@@ -279,8 +279,9 @@ Status Session::read(const ReadProbe &probe) {
   const uint64_t wordBytes = uint64_t{4} * kernel.gridX * kernel.threads;
   AIR_RETURN_IF_ERROR(bytes.allocate(driver, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(words.allocate(driver, wordBytes));
-  // One word differs from the others, so the result of exactly one thread must
-  // differ, too.
+  // The last word that the kernel reads is 0x11111111, and all others are
+  // 0x5a5a5a5a. The results of all threads must be equal, except that of the
+  // one thread that reads the last word.
   AIR_RETURN_IF_ERROR(driver.fill(bytes.at(), 0x5a, kernel.weightBytes));
   AIR_RETURN_IF_ERROR(
       driver.fill(bytes.at() + kernel.weightBytes - 4, 0x11, 4));

@@ -117,9 +117,9 @@ Status checkExplainOptions(const cli::Invocation &invocation) {
     for (const char *option : kOnlyWithExplain) {
       if (invocation.has(option)) {
         return usageError(std::string(option) +
-                          " needs --explain, because a plan is made for the "
-                          "machine that --target names; add --explain or leave "
-                          "out " +
+                          " needs --explain, because a plan can only be made "
+                          "for the machine that --target names; add --explain "
+                          "or leave out " +
                           option);
       }
     }

@@ -130,8 +130,8 @@ openKernelCache(const cli::Invocation &invocation) {
   if (usual.empty()) {
     return std::shared_ptr<const codegen::KernelCache>();
   }
-  // The cache only saves time, so without the option it is no error if the
-  // folder cannot be used.
+  // The cache only saves time. So if --kernel-cache was not given and the usual
+  // folder cannot be used, the kernels are compiled without a cache.
   Result<std::shared_ptr<const codegen::KernelCache>> cache =
       openFolder(usual + "/kernels");
   return cache ? *std::move(cache)

@@ -20,10 +20,10 @@ struct KernelRow {
   std::string name;
   /// Empty if the code of the kernel is not a cubin that can be read.
   std::optional<codegen::cuda::CubinFacts> facts;
-  /// For all launches of the kernel: the largest number of threads in a block,
-  /// and the largest number of bytes of shared memory that a launch adds to
-  /// those of the kernel itself.
+  /// The largest number of threads per block in any launch of the kernel.
   uint32_t threads = 0;
+  /// The largest size of the dynamic shared memory of a block in any launch of
+  /// the kernel.
   uint32_t sharedBytes = 0;
 };
 

@@ -10,11 +10,12 @@
 
 namespace air {
 
-/// A line for each GPU kernel: the registers of a thread, the threads and the
-/// shared memory of a block, the size of the code, and the name. Figures that
-/// the machine code does not state are shown as "?", and so are those of a
-/// kernel that has only PTX. Returns "" if the plan uses no GPU. Fails with
-/// VerificationFailed if a digest of the kernels is wrong.
+/// A table with a line for each GPU kernel: the number of registers per thread,
+/// the number of threads per block, the bytes of static and dynamic shared
+/// memory per block, the bytes of code, and the name. For a kernel that has
+/// only PTX, or whose cubin cannot be read, the registers, the shared memory
+/// and the code are shown as "?". Returns "" if the plan uses no GPU. Fails
+/// with VerificationFailed if a digest of the kernels is wrong.
 Result<std::string> kernelTable(const PlanFile &file);
 
 /// The contents of kernelTable() as a list of objects. Figures that are not

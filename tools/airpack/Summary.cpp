@@ -233,10 +233,10 @@ std::string streamLines(const plan::Plan &plan,
       "token; %s",
       byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
       byteText(resident).c_str());
-  // The percentage compares decoded bytes: with a codec, the bytes that a pass
-  // reads are fewer. If passes also copy weights to a GPU, other weights stay
-  // in VRAM, and the sum below does not cover them. No percentage is stated
-  // then.
+  // The percentage is the share of the weights that stays in RAM. It compares
+  // decoded sizes: with a codec, `streamed` is smaller than the decoded size of
+  // the same weights. If passes also copy weights to a GPU, other weights stay
+  // in VRAM and are missing from `all`, so no percentage is stated.
   const uint64_t all = resident + rawBytesPerPass(placement);
   return copiedBytesPerPass(placement) != 0
              ? line + " stay in RAM\n"

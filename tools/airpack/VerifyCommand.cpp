@@ -59,8 +59,9 @@ Status runVerify(const cli::Invocation &invocation) {
   {
     cli::ProgressBar bar("verifying");
     uint64_t done = 0;
-    // In a reference plan, each target has its own list of rows in the model's
-    // file.
+    // In a reference plan, each target states for itself which rows of the
+    // model's files its segments consist of. So `referenced` is made again
+    // for each target that forEachSegment() chooses.
     std::optional<ReferencedBytes> referenced;
     const plan::Plan *described = nullptr;
     AIR_RETURN_IF_ERROR(forEachSegment(file, [&](uint32_t index) -> Status {

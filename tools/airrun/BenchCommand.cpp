@@ -34,9 +34,10 @@ constexpr int64_t kRounds = 5;
 /// does not take too long.
 constexpr double kEnoughSeconds = 60;
 /// The peak memory of this process, in bytes. If weights are read in every
-/// pass, returns the memory in use at present, since the system's peak would
-/// count a page of the ring once for every address at which it is mapped. This
-/// is also the peak, because the memory of such a session does not grow.
+/// pass, the system's peak counts a page of the ring once for every address at
+/// which it is mapped. So if Session::streaming() is not null, returns the
+/// memory in use at present (Pss). It equals the peak, because the memory of
+/// such a session does not grow.
 uint64_t memoryBytes(const rt::Session &session) {
   if (session.streaming() != nullptr) {
     std::ifstream file("/proc/self/smaps_rollup");
@@ -68,9 +69,9 @@ double systemBytesRead() {
 }
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
-/// the token ids. If the plan can choose the next token on a GPU, which is how
-/// airrun generates without sampling, each decoded token except the first is
-/// the one that the previous pass chose.
+/// the token ids. If the plan can choose tokens on a GPU, each decode pass
+/// chooses the token of the next one there, as airrun does when it generates
+/// without sampling. Only the first decoded token is then random.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -382,7 +383,8 @@ Status measureRounds(rt::Session &session, Workload &work,
 /// Adds to `measured` what the plan predicts for a decode pass with the
 /// placement in use: the tokens per second, which stay 0 if the plan did not
 /// know the machine's bandwidths, and the traffic of each link. Also adds the
-/// shares that disk and memory keep of their rates (BenchMeasurement::kept).
+/// size of the ring in VRAM, and sets BenchMeasurement::kept to the shares of
+/// the plan's machine.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
   measured.gpuRingBytes = static_cast<double>(session.plan()
@@ -545,8 +547,9 @@ Status runBench(const cli::Invocation &invocation) {
   const rt::CpuLoad load;
   AIR_RETURN_IF_ERROR(measureRounds(session, work, limits, rounds, measured));
   noteLoad(load, "airrun bench");
-  // If the limit of the memory is unknown, measured.links has no entry for the
-  // memory, which is the first entry of limits->links().
+  // measureRounds() removes the first link, the memory, from measured.links if
+  // its limit is unknown. limits->links() still has this link, so there the
+  // indices of the other links are higher by `left`.
   size_t left = limits ? limits->links().size() - measured.links.size() : 0;
   const auto measureAgain = [&](size_t link) {
     Result<double> again = limits->measure(link + left);

@@ -26,10 +26,9 @@ double linkRate(const BenchMeasurement &measured, const BenchLink &link) {
          link.bytesPerToken;
 }
 
-/// The fraction of the time for which the link is busy if it runs at its limit.
-/// Links with isInTurn are never busy at the same time. For each of them, the
-/// result is the fraction of the time for which any of them is busy: the sum of
-/// their fractions.
+/// The share of the decode time for which the link would be busy if it ran at
+/// its limit. Links with isInTurn are never busy at the same time, so the
+/// result for any of these links is the sum of the shares of all of them.
 double busyShare(const BenchMeasurement &measured, const BenchLink &link) {
   double share = 0;
   for (const BenchLink &other : measured.links) {
@@ -84,7 +83,8 @@ double predictedRate(const BenchMeasurement &measured) {
 
 /// The tokens per second that memory and disk reach together, or 0 if one of
 /// the two is not a link of the measurement. Also 0 if a GPU computes some or
-/// all layers, because a token then takes time for other things, too.
+/// all layers, because the time of a token then also depends on VRAM and on
+/// copies to it.
 double jointRate(const BenchMeasurement &measured) {
   if (!measured.gpu.empty()) {
     return 0;

@@ -1,20 +1,21 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// A decode step reads over one to three links. The first is the memory from
-// which the kernels read: RAM, or the memory of a GPU. If the plan's placement
-// does not keep all weights in this memory, other links bring in the rest: from
-// the disk to RAM, from RAM to the memory of a GPU, or both. The limit of a
-// link is its highest measured bandwidth in bytes per second, and its usual
-// rate is the median of the same samples. For the memory of a GPU, both rates
-// are measured by copies within that memory. The minimal bytes of a link are
-// the bytes that each token must read over it. Over the first link, these are
-// the weights and the KV cache. Over the links from the disk and from RAM, they
-// are the weights that the placement does not keep in RAM and in VRAM,
-// respectively.
+// A decode pass reads over one to four links. The first is the memory from
+// which the kernels read: RAM, or the memory of a GPU (VRAM). If the plan's
+// placement does not keep all weights in this memory, other links bring in the
+// rest: from the disk to RAM, from RAM to VRAM, or both. The limit of a link is
+// its highest measured bandwidth in bytes per second, and its usual rate is the
+// median of the same samples. For VRAM, both rates are measured by copies
+// within that memory. The minimal bytes of a link are the bytes that each token
+// must read over it. For the first link, these are the weights and the KV
+// cache. For the link from the disk, they are the weights that each pass reads
+// from the disk, and for the link from RAM to VRAM, the weights that each pass
+// copies.
 //
 // If the CPU computes some layers and a GPU the others, the first two links are
-// the memory of the GPU and RAM. The two devices work in turn, so the times of
-// these links are added, and they count as one link, such as "vram+dram".
+// VRAM and RAM, each with the weights and the KV cache of the layers of its
+// device. The two devices work in turn, so the times of these links are added,
+// and bound_tok_s treats them as one link, such as "vram+dram".
 //
 //   bound_tok_s      limit / minimal bytes per token, the smallest of all links
 //   beta             minimal bytes / bytes read, the smallest of all links; it
@@ -28,13 +29,16 @@
 //                    disk and memory keep while both are read
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
 //                    1, because the usual rates are no limits
-//   predicted_tok_s  what the plan predicts at the usual rates, with the same
-//                    shares. overlappedTime() (CpuRates.h) is the time of the
-//                    cores for a token, and passTime() adds the disk. With a
-//                    GPU, the slowest link takes the whole time. If the CPU
-//                    computes some layers, the times of the CPU and of VRAM are
-//                    added. While the CPU works, copies only fill the ring in
-//                    VRAM once
+//   predicted_tok_s  what the plan predicts at the usual rates.
+//                    overlappedTime() (CpuRates.h) gives the time of the cores
+//                    for a token. Without a GPU, passTime() combines it with
+//                    the time of the disk, with the same shares as above. With
+//                    a GPU, a token takes as long as the kernels, the disk or
+//                    the copies to VRAM, whichever takes longest. If the CPU
+//                    computes some layers, the time of the kernels is that of
+//                    the cores plus that of the GPU. The latter is the time of
+//                    VRAM or, if longer, the time of the copies that do not fit
+//                    into the ring in VRAM while the CPU works
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -113,7 +117,8 @@ struct BenchMeasurement {
   /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
-  /// The size of the ring in VRAM through which passes copy.
+  /// The size in bytes of the ring in VRAM to which passes copy weights; 0 if
+  /// there is none.
   double gpuRingBytes = 0;
   /// While both are read, disk and memory each reach only a share of the rate
   /// that they have alone. These are the shares that this run measured, or if
@@ -169,20 +174,22 @@ const char *linkOf(double passBytes, uint64_t cacheBytes);
 /// limit is itself a measurement.
 inline constexpr double kShareTolerance = 0.05;
 
-/// The maximum number of times that the limit of the bandwidth is measured
-/// again because decode ran faster than the limit allows. Each measurement
-/// takes about 50 ms, and other load on the machine may last for seconds.
+/// The maximum number of times that the limit of a link is measured again
+/// because decode ran faster than the limit allows. Measuring RAM takes about
+/// 50 ms each time, so other load on the machine has about a second to end.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
-/// If decode is faster than the limit of a link, other load may have lowered
-/// the limit, so it is measured again, at most kMostLimitRetries times.
-/// `measureAgain` measures the limit (in bytes/s) of the link with the given
-/// index; if it is higher than the old limit, it replaces the old limit.
+/// If decode reads faster than the limit of a link, other load on the machine
+/// may have slowed down the measurement of the limit. The limit is then
+/// measured again until decode no longer exceeds it, at most kMostLimitRetries
+/// times for each link. `measureAgain` gets the index of a link and returns a
+/// new measurement in bytes/s, which replaces a lower limit of the link.
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
-/// Sets PlanLink::measuredRate of RAM, VRAM, the disk and copies to a GPU to
-/// BenchLink::usualPerSecond of the same link.
+/// For each PlanLink that has a matching BenchLink, sets PlanLink::measuredRate
+/// to BenchLink::usualPerSecond. The BenchLink of a device's cache matches the
+/// PlanLink of the device's memory.
 void rateFromLinks(BenchMeasurement &measured);
 
 /// Computes the report. Returns an Internal error if the rate at which decode

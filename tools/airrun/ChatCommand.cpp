@@ -278,7 +278,9 @@ Status checkChatModel(const cli::Invocation &invocation,
                        rt::Tokenizer::create(vocabulary));
   const auto file = invocation.text("--chat-template");
   if (file && !isReadTwice(*file)) {
-    // Without the template it is not known which tokens end the answer.
+    // The template decides which tokens end an answer. Here, it is in a file
+    // that can be read only once. It is left for openChat() to read, so only
+    // the grammar itself is checked.
     return chosenGrammar(invocation, *tokenizer).status();
   }
   const bool hasTools = invocation.has("--tools");

@@ -79,7 +79,8 @@ static bool isBlank(std::string_view text) {
   return text.find_first_not_of(" \t\n") == std::string_view::npos;
 }
 
-/// Removes the dashes of options, because /set names options without them.
+/// Removes the dashes of options from an error message, because /set names
+/// options without dashes.
 static Status withoutDashes(const Status &status) {
   std::string text = status.message();
   for (size_t at = 0; (at = text.find("--", at)) != std::string::npos;) {

@@ -7,8 +7,8 @@
 //
 //   - the contents of the model's files, and their names if there are several
 //   - the profile of this machine, with the rates that a saved probe measured
-//   - if this machine has a GPU, unless the plan must be for the CPU: whether
-//     NVRTC is installed, and its version
+//   - whether NVRTC is installed, and its version; left out if the profile has
+//     no GPU, or if --device or --threads asks for a plan for the CPU
 //   - the options that choose how the model is packed
 //   - the version of the plan format
 //   - the contents of the airpack program

@@ -76,8 +76,9 @@ Result<std::string> readTextFile(const std::string &path,
                                  const TextLimit &limit);
 Result<std::string> readStandardInput(const TextLimit &limit);
 
-/// Replaces each maximal part of a text that is not UTF-8 by U+FFFD, and prints
-/// a note if it does so. `what` names the text in the note.
+/// Returns `text` with each ill-formed part (a maximal subpart as defined in
+/// Unicode 15, section 3.9) replaced by U+FFFD. Prints a note if it replaces
+/// any; `what` names the text in the note.
 std::string validText(const std::string &text, const char *what);
 
 /// Whether a file can be read twice with the same result. A pipe can be read

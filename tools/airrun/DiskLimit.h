@@ -8,9 +8,10 @@
 // the threads read through the page cache and drop what they have read.
 //
 // The blocks go to successive places of the memory that the caller provides, as
-// the weights of a plan go to its ring. A smaller buffer may stay in a cache of
-// the CPU, and be filled at a rate that no plan reaches; and a disk may be
-// slower to write to small pages than to huge ones.
+// the weights of a plan go to its ring. Other memory could give another rate: a
+// smaller buffer may stay in a cache of the CPU and be filled faster than any
+// ring, and transfers from the disk to small pages may be slower than to huge
+// pages.
 //
 // Ownership: a DiskLimit owns its descriptor and, if the caller provides no
 // memory, a buffer. Thread-safety: one caller at a time. Errors: Io.
@@ -31,8 +32,8 @@ class DiskLimit {
 public:
   /// The size of the buffer that is used if the caller provides no memory.
   static constexpr uint64_t kBufferBytes = uint64_t{8} << 20;
-  /// A sample reads this many bytes. It reads more if that does not fill the
-  /// memory, and less if that fills the memory more than kMostFills times.
+  /// A sample reads this many bytes, but at least as many as fill the memory
+  /// that it reads into, and at most kMostFills times as many as fill it.
   static constexpr uint64_t kSampleBytes = uint64_t{64} << 20;
   static constexpr uint64_t kMostFills = 8;
 
@@ -44,10 +45,10 @@ public:
   ~DiskLimit();
 
   /// Reads, starting where the previous call ended, and returns the rate in
-  /// bytes per second. `memory` begins at a page, and has at least one page; if
-  /// it is empty, the bytes go to a buffer of kBufferBytes. The first call also
-  /// takes two samples with each combination of block size and number of
-  /// threads, and chooses the combination with the fastest sample.
+  /// bytes per second. `memory` begins at a page boundary and has at least one
+  /// page; if it is empty, the bytes go to a buffer of kBufferBytes. The first
+  /// call also takes two samples with each combination of block size and number
+  /// of threads, and chooses the combination with the fastest sample.
   Result<double> sample(std::span<uint8_t> memory);
 
 private:

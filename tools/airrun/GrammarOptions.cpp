@@ -82,7 +82,8 @@ Status checkGrammarOptions(const cli::Invocation &invocation) {
   }
   if (given == 1 && invocation.has("--ignore-eos")) {
     return usageError("--ignore-eos would continue past the end of a text that "
-                      "must match a grammar; give only one of the two");
+                      "must match a grammar; leave out --ignore-eos or the "
+                      "grammar");
   }
   for (const std::string &text : invocation.list("--grammar-trigger")) {
     if (text.empty()) {

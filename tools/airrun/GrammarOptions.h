@@ -50,7 +50,8 @@ std::vector<int32_t> endsOfAnswer(const rt::Tokenizer &tokenizer,
 /// the text.
 Status checkEnds(std::span<const int32_t> ends);
 
-/// A filter, and the vocabulary that it refers to.
+/// A filter of the tokens that an answer may have, and the trie of the
+/// vocabulary's tokens, to which the filter refers.
 struct GrammarOfAnswer {
   GrammarOfAnswer(ChosenGrammar chosen, const rt::Tokenizer &tokenizer,
                   std::vector<int32_t> endOfGeneration);

@@ -18,9 +18,10 @@ static_assert(std::atomic<bool>::is_always_lock_free &&
 void dieBy(int signal) {
   std::signal(signal, SIG_DFL);
   raise(signal);
-  // If this is the first process of a container, the signal does not end it.
-  // The process then exits with the code that a shell reports for a process
-  // that a signal has ended, which is 128 plus the number of the signal.
+  // raise() returns if this is the first process of a container, because Linux
+  // then ignores a signal whose default action would end the process. Exit with
+  // the code that a shell reports for a process that a signal has ended: 128
+  // plus the number of the signal.
   constexpr int kShellsCode = 128;
   _exit(kShellsCode + signal);
 }

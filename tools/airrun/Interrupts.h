@@ -20,7 +20,8 @@ const std::atomic<bool> &answerInterrupted();
 /// The first signal that was received; 0 if none was.
 int firstSignal();
 
-/// Forgets the first signal, so that the next one ends only the next answer.
+/// Forgets the signal that was received. The next signal counts as the first
+/// again: it ends the answer that is then being generated, not the process.
 void forgetSignal();
 
 /// Lets the signal end the process, so that a calling shell or script stops,

@@ -23,8 +23,8 @@ constexpr wchar_t kReplacement = 0xFFFD;
 /// Reads one byte. Returns 1, 0 at the end of the input, or -1 if a signal came
 /// or reading failed.
 int readByte(unsigned char &byte) {
-  // A signal that comes after the check and before poll() is noticed only after
-  // this time.
+  // If a signal comes after the call of firstSignal() and before poll() has
+  // begun to wait, it may remain unnoticed for this long.
   constexpr int kMilliseconds = 100;
   while (firstSignal() == 0) {
     struct pollfd terminal = {STDIN_FILENO, POLLIN, 0};
@@ -168,7 +168,8 @@ Result<LineEditor> LineEditor::open() {
   if (state->editor == nullptr || state->history == nullptr) {
     return ioError("cannot set up the terminal for editing");
   }
-  // The history is kept in memory and read by a person.
+  // The history lasts no longer than the process, and a person steps through it
+  // line by line, so it needs no more lines than this.
   constexpr int kMostLines = 1000;
   HistEventW event;
   history_w(state->history, &event, H_SETSIZE, kMostLines);

@@ -27,8 +27,8 @@ enum class LineEnd : uint8_t {
 struct Line {
   std::string text; ///< UTF-8, without the newline
   LineEnd end = LineEnd::Entered;
-  /// Whether the signal made the editor drop text that had been typed but not
-  /// read.
+  /// Whether text had been typed that the editor had not read when a signal
+  /// came. Such text is dropped. False unless `end` is Signal.
   bool droppedText = false;
 };
 

@@ -22,7 +22,7 @@ constexpr uint32_t kProbeSamples = 25;
 constexpr uint32_t kProbeMilliseconds = 2;
 constexpr uint32_t kArithmeticSamples = 10;
 constexpr uint32_t kDiskSamples = 4;
-/// In each turn of measureTurns(): for how many seconds the cores read memory
+/// In each turn of measureTurns(), the cores read memory for this many seconds
 /// while the disk is idle.
 constexpr double kTurnSeconds = 0.04;
 
@@ -30,6 +30,7 @@ constexpr double kTurnSeconds = 0.04;
 /// weights.
 Result<DiskLimit> diskLimitOf(const rt::Session &session) {
   if (const SourceFiles *sources = session.sources()) {
+    // The disk is measured with the file that has the most bytes of weights.
     // The first file of a split model may consist of a header alone.
     const auto &records = *session.plan().sources();
     const auto weightBytes = [&](uint32_t i) {
@@ -51,8 +52,8 @@ Result<DiskLimit> diskLimitOf(const rt::Session &session) {
                            last.offset() + last.stored_bytes());
 }
 
-/// Shortens the ranges, from the last one on, to a total of at most `most`
-/// bytes.
+/// Returns the first `most` bytes of the ranges, counted in the order of the
+/// ranges. A range of which no byte is left becomes empty.
 std::vector<std::span<const uint8_t>>
 firstBytes(std::vector<std::span<const uint8_t>> ranges, uint64_t most) {
   uint64_t left = most;
@@ -93,13 +94,13 @@ uint64_t copiedPerPass(const rt::Session &session) {
       *session.plan().placements()->Get(session.placement()));
 }
 
-/// Measures with the threads of the session.
+/// Opens a CPU device that uses the threads of the session.
 void LinkLimits::openCpu(const rt::Session &session) {
   device = std::make_unique<rt::CpuDevice>(session.threadPool());
 }
 
-/// Prepares to measure the memory of the CPU, from which a pass reads
-/// `passBytes` bytes.
+/// Adds the link over which the CPU reads memory, "cache" or "dram" (see
+/// linkOf()). A pass reads `passBytes` bytes over it.
 Status LinkLimits::addMemory(double passBytes) {
   // Samples of more than `enough` bytes would only take longer.
   AIR_ASSIGN_OR_RETURN(const uint64_t enough, rt::dramBufferBytes(0));
@@ -163,9 +164,10 @@ Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
     const auto resident = firstBytes(store->residentMemory(), enough);
     limits.memory.emplace(
         rt::ReadBandwidth::over(limits.device->threadPool(), resident));
-    // The samples read as fast as the disk can. With --io-limit, decoding reads
-    // the disk more slowly, so it slows down memory less than such samples
-    // would show.
+    // With --io-limit, the shares of kept() are not measured, and `traffic`
+    // stays null. The samples of the disk are taken at its full rate, but
+    // decoding reads the disk more slowly then, so it slows down reads of
+    // memory less than the measured shares would say.
     if (store->readLimit() == 0) {
       Result<std::unique_ptr<rt::MemoryReaders>> readers =
           rt::MemoryReaders::over(session.threads(), resident);

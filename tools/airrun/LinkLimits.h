@@ -11,12 +11,13 @@
 // median of all samples, since that is what a pass can be expected to find: the
 // rates of some machines change from second to second.
 //
-// If a CPU computes and weights are read from the disk in every pass, samples
+// If no GPU computes and weights are read from the disk in every pass, samples
 // are taken in turns. In each turn, first the disk fills the plan's ring alone,
-// then all cores read the weights that stay in RAM, and then both work at the
-// same time. While both work, each reaches only a share of the rate that it has
-// alone, and each turn gives one sample of these two shares. If the session
-// limits how fast it reads the disk, the shares are not measured.
+// then the cores read weights that stay in RAM, and then both work at the same
+// time. While both work, each reaches only a share of the rate that it has
+// alone, and each turn gives one sample of these two shares. The shares are not
+// measured if the session limits how fast it reads the disk, or if too few
+// weights stay in RAM.
 //
 // Ownership: borrows the session. Thread-safety: one caller at a time, while
 // no pass runs. Errors: those of GpuLimit, CpuDevice, DiskLimit and DiskStream.
@@ -95,12 +96,12 @@ private:
   Status measureTurns(std::span<uint8_t> ring, std::vector<double> &samples);
   Result<double> diskRate(std::span<uint8_t> ring);
 
-  std::unique_ptr<GpuLimit> gpu; ///< null if the CPU runs the kernels
+  std::unique_ptr<GpuLimit> gpu; ///< null if no GPU computes
   double upload = 0;
   std::unique_ptr<rt::CpuDevice> device;
   std::optional<rt::ReadBandwidth> memory;
-  /// Reads the weights that stay in RAM while the disk is measured. Null if the
-  /// rates of disk and memory are not measured together.
+  /// While the disk is measured, these threads read weights that stay in RAM.
+  /// Null if the shares that kept() returns are not measured.
   std::unique_ptr<rt::MemoryReaders> traffic;
   rt::DiskStream *store = nullptr;
   std::optional<DiskLimit> disk;

@@ -7,8 +7,9 @@
 
 namespace air {
 
-/// A guess, and not a measured value: the share of the CPU time that interrupts
-/// of the disk and a desktop without work should hardly ever take.
+/// The note is printed if others have taken more than this share of the CPU
+/// time. The value is a guess, not a measurement: disk interrupts and an idle
+/// desktop should rarely exceed it.
 static constexpr double kQuietShare = 0.1;
 
 void noteLoad(const rt::CpuLoad &load, std::string_view command) {

@@ -8,9 +8,10 @@
 
 namespace air {
 
-/// Prints a note on standard error if, since `load` was made, others have taken
-/// so much of the CPU time that the measured rates are probably too low.
-/// `command` is what to run again, for example "airrun probe".
+/// Prints a note on standard error if, since `load` was constructed, other
+/// programs, the kernel or other virtual machines have taken so much of the CPU
+/// time that the measured rates may be too low. `command` is what to run again,
+/// for example "airrun probe".
 void noteLoad(const rt::CpuLoad &load, std::string_view command);
 
 } // namespace air

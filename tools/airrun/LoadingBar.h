@@ -41,7 +41,7 @@ public:
   LoadingBar &operator=(const LoadingBar &) = delete;
 
 private:
-  /// Returns whether anything is left to read.
+  /// Draws the line. Returns whether anything is left to read.
   bool draw();
   void follow();
 

@@ -76,9 +76,9 @@ public:
   /// The path of the file that is locked for the entry `key`.
   std::string lockPath(const std::string &key) const;
 
-  /// Locks an entry, which need not exist yet. If another process holds a
-  /// conflicting lock, waits for it if `waits` is true, and otherwise returns
-  /// no lock.
+  /// Locks an entry, which need not exist yet. While another process holds a
+  /// conflicting lock, this function waits or, if `waits` is false, returns an
+  /// EntryLock that converts to false.
   Result<EntryLock> lock(const std::string &key, LockKind kind,
                          bool waits) const;
 

@@ -60,8 +60,9 @@ bool usesCpu(const plan::Plan &target) {
                              });
 }
 
-/// The targets for GPUs. Those whose kernels for the CPU this machine cannot
-/// run are left out; `lacks` is set to the reason for the first of them.
+/// Returns the targets for GPUs. If such a target also has kernels for the CPU,
+/// and this machine's CPU cannot run them, the target is left out. `lacks` is
+/// set to the reason for the first target that is left out.
 std::vector<GpuTarget> gpuTargets(const PlanFile &file, Status &lacks) {
   std::vector<GpuTarget> targets;
   const MachineProfile host = hostProfile();

@@ -26,22 +26,24 @@ struct GpuTarget {
 };
 
 /// Returns the index of the target that fits one of the GPUs best, or nullopt
-/// if these can run no target. Each target is judged on the GPU that a session
-/// would open for it (CudaDriver.h). This is the first GPU that can run the
-/// target's kernels and has as many multiprocessors as they were made for. If
-/// there is none, it is the first GPU that can run the kernels. Machine code is
-/// better than PTX, and code for a newer architecture is better than code for
-/// an older one. Among equal targets, the one with the nearest number of
-/// multiprocessors is best.
+/// if none of the GPUs can run any of the targets. How well a target fits is
+/// judged on the GPU that a session would open for it (CudaDriver.h): the first
+/// GPU that can run the target's kernels and has the number of multiprocessors
+/// that they were made for or, if there is no such GPU, the first one that can
+/// run the kernels. Machine code is better than PTX, and code for a newer
+/// architecture is better than code for an older one, where "sm_90a" counts as
+/// newer than "sm_90". Among targets that are equal in this, the best is the
+/// one whose number of multiprocessors is nearest to that of its GPU.
 Result<std::optional<uint32_t>>
 chooseGpuTarget(std::span<const GpuTarget> targets,
                 std::span<const rt::CudaFacts> gpus);
 
 /// Chooses the target of a plan for several targets. `device` is the value of
-/// --device, or "". A target for a GPU is never chosen if this machine lacks an
-/// ISA feature that its kernels for the CPU need. Errors: Mismatch if this
-/// machine, or the device, can run none of the targets, which the message
-/// lists; Usage if there is no such GPU.
+/// --device, or "" if the option is not given. A target for a GPU may also have
+/// kernels for the CPU. It is never chosen if the CPU of this machine lacks an
+/// ISA feature that those kernels need. Errors: Mismatch if this machine (or
+/// `device`, if it is given) can run none of the targets; the message lists
+/// them. If `device` is a GPU, also the errors of CudaDriver::listGpus().
 Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device);
 
 } // namespace air

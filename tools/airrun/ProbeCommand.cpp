@@ -101,10 +101,11 @@ Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
                        seconds - (monotonicSeconds() - start), &traffic);
 }
 
-/// Adds the rates of the disk to `profile`. Returns the fractions that disk and
-/// memory keep of their rates while both are read (DiskProbeResult::kept). A
-/// disk that cannot be measured is only an error if the user has named a file
-/// on it.
+/// Adds the rates of the disk to `profile`. While the disk and memory are read
+/// at the same time, each reaches only a share of its full rate. Returns these
+/// two shares, or nullopt if they were not measured. If the disk cannot be
+/// measured at all, this is an error if the user has named a file on it
+/// (`path`); otherwise, prints a note and returns nullopt.
 Result<std::optional<KeptShares>>
 addDisk(const std::optional<std::string> &path, double seconds,
         uint32_t threads, MachineProfile &profile) {
@@ -127,9 +128,10 @@ addDisk(const std::optional<std::string> &path, double seconds,
   return disk->kept;
 }
 
-/// Adds to `profile` the rates of disk and memory while both are read. They are
-/// computed as fractions of the profile's own rates, so that rates that were
-/// measured seconds apart are not compared with each other.
+/// Adds to `profile` the rates that disk and memory reach while both are read.
+/// Each is the product of a share from `kept` and the full rate in `profile`.
+/// The rates that were measured while both were read are not stored, because
+/// the full rates in `profile` were measured at other times.
 void addTogether(const std::optional<KeptShares> &kept,
                  MachineProfile &profile) {
   const auto rate = [](double share, uint64_t alone) {
@@ -309,8 +311,9 @@ Status runProbe(const cli::Invocation &invocation) {
   MachineProfile profile = hostProfile();
   profile.measured = true;
   addLimits(profile);
-  // A file or a GPU that the user has named may prove to be unsuitable, so it
-  // is measured first.
+  // A file or a GPU that the user has named may prove to be unsuitable. It is
+  // measured before the parts that are always measured, so that an error comes
+  // early.
   const std::optional<std::string> disk = invocation.text("--disk-file");
   std::optional<KeptShares> kept;
   if (disk) {
@@ -331,8 +334,8 @@ Status runProbe(const cli::Invocation &invocation) {
       addCpu(threads, seconds * (1 - kDiskShare) - gpuSeconds, profile));
   addTogether(kept, profile);
   if (invocation.has("--threads")) {
-    // The rates of "all cores" were measured with this number of threads, so
-    // the profile must state the same number of cores.
+    // The profile's rates for all cores were measured with this number of
+    // threads, so the profile must state the same number of cores.
     profile.cores = threads;
   }
   const std::string json = toJson(profile);

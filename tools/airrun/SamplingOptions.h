@@ -26,8 +26,8 @@ Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
                                           const SamplingDefaults &model,
                                           uint64_t context);
 
-/// Returns the error that samplerOptions() would return whatever the model
-/// recommends, if there is one. This finds mistakes before the model is read.
+/// Fails with Usage if samplerOptions() would fail for every model. This finds
+/// mistakes before the model is read.
 Status checkSamplingOptions(const cli::Invocation &invocation);
 /// Finds the mistakes that depend on the model, before its plan is made: the
 /// errors of samplerOptions() and of rt::checkSamplerOptions().

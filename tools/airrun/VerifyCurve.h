@@ -2,9 +2,9 @@
 //
 // A pass that waits for the disk takes about as long with several tokens as
 // with one. The curve shows the largest number of tokens for which this holds.
-// For each number M, two passes are timed: one with M tokens of a single
+// For each token count M, two passes are timed: one with M tokens of a single
 // sequence, which can verify M - 1 draft tokens of speculative decoding, and
-// one with a token of each of M sequences. The logits of all tokens are
+// one with M sequences and one token of each. The logits of all tokens are
 // computed.
 //
 //===----------------------------------------------------------------------===//

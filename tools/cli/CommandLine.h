@@ -102,9 +102,10 @@ std::string exitCodesText();
 /// The body of main(): prints help, version, completions or man page, or parses
 /// the command line and calls `run`. "help" means the same as "--help", and
 /// "help COMMAND" the same as "COMMAND --help". An error is printed as one line
-/// "TOOL: MESSAGE" on stderr, and its code is the exit code. If, in addition,
-/// the first argument is not a file but resembles the name of a command, the
-/// message suggests that command.
+/// "TOOL: MESSAGE" on stderr, and its code is the exit code. If the command
+/// line names no command, the first argument may be the misspelled name of one.
+/// So if `run` then fails with Io or Usage, and the argument is not the name of
+/// a file, the message suggests the command with a similar name, if any.
 int runTool(const Tool &tool, int argc, char **argv,
             Status (*run)(const Invocation &));
 

@@ -296,8 +296,10 @@ std::string zshScript(const Tool &tool) {
   if (!hasMain) {
     out += "  '')\n    " + zshArguments(Command()) + "    ;;\n";
   }
-  // zsh runs the file as the function's body when it was found in a folder of
-  // $fpath; `source` runs it as a file, which is no completion.
+  // The script can be installed in two ways. If it is in a folder of $fpath,
+  // zsh runs it as the body of the function when a word is to be completed, so
+  // the script calls the function. If a shell reads it with `source`, there is
+  // nothing to complete yet, so the script only registers the function.
   return out + "  esac\n}\nif [[ $funcstack[1] == " + function +
          " ]]; then\n  " + function + " \"$@\"\nelse\n  compdef " + function +
          " " + tool.name + "\nfi\n";

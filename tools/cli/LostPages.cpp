@@ -19,7 +19,8 @@ std::array<char, 32> tool{};
 struct sigaction before{};
 std::atomic_flag isEnding = ATOMIC_FLAG_INIT;
 
-/// A line of text that a signal handler can build, since it allocates nothing.
+/// A line of text. A signal handler may build and write it, because the class
+/// allocates no memory.
 class Line {
 public:
   void add(std::string_view text) {

@@ -132,9 +132,10 @@ Spelling Parser::split(const std::string &arg) const {
 }
 
 /// Whether `arg`, which follows an option that needs a value, is an option
-/// itself, so that the value must have been forgotten. An argument like "-n5"
-/// counts as an option only if -n takes a number, because a text may begin with
-/// a dash and any letter.
+/// itself, so that the value must have been forgotten. An `arg` such as "-n5",
+/// in which a value is joined to a short name, counts as an option only if the
+/// option takes a number and the joined value is a number. Otherwise, it is
+/// more likely a text that begins with a dash, such as "-no, he said".
 bool Parser::isKnownOption(const std::string &arg) const {
   if (arg == "--") {
     return true;
@@ -210,8 +211,9 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   auto [name, value] = split(args[index]);
   const Option *option = find(name);
   if (!option && value) {
-    // runTool has handled common options, such as --help, that have no value. A
-    // common option that is left has a value, which is an error.
+    // runTool has already handled --completion, and --help and --version
+    // without a value. What may be left is one of the latter two with a value,
+    // as in "--help=x". They are flags, so the value is refused below.
     for (const Option &common : commonOptions()) {
       option = name == common.name ? &common : option;
     }

@@ -85,7 +85,8 @@ Result<AtomicFile> openProbeFile() {
   const std::string path = probeFilePath();
   if (path.empty()) {
     return usageError("--save needs the folder that XDG_CACHE_HOME or HOME "
-                      "names, and neither is set; name a file with -o");
+                      "names, but HOME is not set, and XDG_CACHE_HOME is not "
+                      "set to an absolute path; name a file with -o");
   }
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);

@@ -21,7 +21,8 @@ namespace air::cli {
 /// neither variable can be used.
 std::string cacheFolder();
 
-/// The path of the file; empty if cacheFolder() is empty.
+/// The path of probe.json, whether or not the file exists; empty if
+/// cacheFolder() is empty.
 std::string probeFilePath();
 
 /// Opens the file for saveProbe(), and creates its folders. It should be called
@@ -38,13 +39,16 @@ Status saveProbe(AtomicFile &file, const MachineProfile &profile);
 using GpuCheck = std::function<Status(const GpuProfile &)>;
 
 /// Returns the profile that `spec` names, as resolveProfile() does. For "host",
-/// a saved probe of this machine replaces the nominal rates and adds the GPU,
-/// and a note on standard error says so. Another note says what is not used
-/// because the probe was measured with another number of cores. A saved probe
-/// that is damaged or is of another machine is not used, and the note says why.
-/// If there is no saved probe, but the machine has a driver for GPUs, a note
-/// says that the GPU is not used. If `check` refuses the GPU, calls
-/// useCpuOnly().
+/// a saved probe of this machine replaces the nominal rates and adds the GPU.
+/// If `check` refuses this GPU, useCpuOnly() removes it from the profile. Notes
+/// on standard error say what was done:
+/// - If the probe is used, a note names its file. If the probe was measured
+///   with another number of cores, a second note says which of its rates are
+///   not used.
+/// - If the probe cannot be used, for example because it is damaged or is of
+///   another machine, a note says why. The rates are then nominal.
+/// - If there is no saved probe, but the machine has an NVIDIA driver, a note
+///   says that the GPU is not used.
 Result<MachineProfile> resolveTarget(const std::string &spec,
                                      const GpuCheck &check = nullptr);
 
@@ -56,10 +60,10 @@ void useCpuOnly(MachineProfile &host, const Status &why);
 /// notes.
 MachineProfile hostTarget();
 
-/// Returns the method and the sizes with which programs read plans from the
-/// disk: the DiskRate that chooseDiskRate() chooses from the saved probe of
-/// this machine, or its default if no probe has been saved. If the saved probe
-/// cannot be used, returns an error that says why.
+/// Returns how programs read plans from the disk: the way of reading that
+/// chooseDiskRate() chooses from the disk rates in the saved probe of this
+/// machine, or a default DiskRate if no probe has been saved. If there is a
+/// saved probe that cannot be used, returns an error that says why.
 Result<DiskRate> savedDiskRate();
 
 } // namespace air::cli

@@ -25,7 +25,8 @@ public:
 
   /// Whether stderr is a terminal.
   bool isShown() const { return isTerminal; }
-  /// Draws a bar, followed by `detail`, unless the terminal shows that already.
+  /// Draws the line that progressLine() returns for the terminal's width. Draws
+  /// nothing if `total` is 0 or if the terminal already shows this line.
   void update(uint64_t done, uint64_t total, const std::string &detail = "");
   /// Shows `text` instead of the bar.
   void note(const std::string &text);

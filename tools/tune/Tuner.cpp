@@ -39,15 +39,17 @@ public:
   Tuner(const MachineProfile &machine, uint32_t onThreads, double lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use of a kernel. Measures until `softEnd`. If
-  /// kFewestRounds rounds are not complete by then, goes on until they are, but
-  /// not beyond `end`. Returns nothing if kFewestRounds rounds could not be
-  /// completed.
+  /// Chooses the tiles for one use of a kernel, one size after another. It
+  /// measures until about `softEnd`, but every size that has variants gets at
+  /// least kFewestRounds rounds, even if they take longer. Returns nothing if
+  /// the time of the whole tuner ends, at `end`, before these rounds are
+  /// complete.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use, double softEnd);
 
 private:
-  /// Returns `present`, or the fastest of `others` if its gain is at least
-  /// kLeastGain. Returns nothing if there was no time for kFewestRounds rounds.
+  /// Measures `present` and `others`, and returns the tiles that
+  /// chooseByTimes() chooses. Returns nothing if there was no time for
+  /// kFewestRounds rounds.
   Result<std::optional<MatMulTiles>>
   pick(const KernelUse &use, const MatMulTiles &present,
        const std::vector<MatMulTiles> &others, double softEnd);

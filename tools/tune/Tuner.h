@@ -1,16 +1,19 @@
 //===- Tuner.h - measured tile sizes of matmuls -----------------*- C++ -*-===//
 //
 // Times each matrix multiplication of a plan on this machine with different
-// tile sizes, varying one size at a time (codegen::tileVariants), and keeps the
-// fastest. The cost model's tiles are always a candidate. They are kept if no
-// other candidate is faster by at least kLeastGain, or if there is no time to
-// measure.
+// tile sizes, and keeps the fastest. The search starts with the cost model's
+// tiles as the current choice and varies one size after another: the candidates
+// are the current choice and its variants in this size (codegen::tileVariants),
+// and the winner becomes the current choice. If there is no time to measure all
+// sizes, the cost model's tiles are kept.
 //
 // Candidates are timed in rounds, each candidate once per round, so that other
 // load slows all of them alike. In each round, the time of every candidate is
-// divided by the time of the current choice. The candidate with the smallest
-// median ratio wins, provided that it was faster than the current choice in
-// more than three quarters of the rounds.
+// divided by the time of the current choice. A variant can win only if it was
+// faster than the current choice in more than three quarters of the rounds, and
+// if its median ratio is at most 1 - kLeastGain. Of the variants that can win,
+// the one with the smallest median ratio does; if there is none, the current
+// choice wins.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_TUNE_TUNER_H

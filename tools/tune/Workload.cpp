@@ -18,7 +18,8 @@ using codegen::KernelOp;
 using codegen::KernelSpec;
 
 constexpr uint64_t kMaxCopies = 65536;
-/// A program has this many dispatches if its operands have only one copy.
+/// The number of dispatches in a program if WorkloadBatch::isCached is set. All
+/// of them use the same copy of the operands.
 constexpr uint32_t kCachedDispatches = 64;
 
 uint64_t nextRandom(uint64_t &state) { // splitmix64 of Steele, Lea and Flood
@@ -45,10 +46,11 @@ void fill(uint8_t *data, uint64_t bytes, bool isFloat) {
   }
 }
 
-/// Fills the activation tiles of a buffer with valid values. Kernels use the
-/// field `steps` as offsets into a panel, so with invalid ones they would read
-/// outside it. Invalid `biasSums` or `conversions` would lead to subnormal
-/// numbers, which make kernels slower.
+/// Sets `biasSums`, `conversions` and `steps` in all activation tiles of a
+/// buffer to valid values, for the format I8Grid if `isGrid` is set, or else
+/// for I8. Kernels use `steps` as offsets into an int8 panel, so invalid steps
+/// would make a kernel read outside the panel. Invalid `biasSums` or
+/// `conversions` would lead to subnormal numbers, which make kernels slower.
 void makeTiles(uint8_t *tiles, uint64_t bytes, bool isGrid) {
   for (uint64_t at = 0; at + sizeof(codegen::ActivationTile) <= bytes;
        at += sizeof(codegen::ActivationTile)) {
@@ -152,10 +154,11 @@ Workload::describe(const KernelSpec &spec, const codegen::KernelEntry &entry) {
                                 (spec.op == KernelOp::EmbedRows ? m : 1));
   }
 
-  // Operands that must come from memory rotate through many copies. The padding
-  // at the end of activations is never read, so the next operand overlaps it.
-  // Otherwise much of the memory would be padding, and the bytes that are read
-  // might fit in a cache.
+  // Operands that must come from memory rotate through many copies, which lie
+  // one after another. The rows of activations are followed by padding rows of
+  // unspecified content, so the operand that is next in memory may begin right
+  // after the rows and overlap the padding. Otherwise much of the memory would
+  // be padding, and the bytes that are read might fit in a cache.
   std::vector<Operand> operands;
   for (const KernelBinding &binding : bindings) {
     Operand operand;

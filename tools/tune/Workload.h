@@ -22,8 +22,8 @@
 
 namespace air::tune {
 
-/// The least total size of the copies in bytes: four times the last-level
-/// cache, but at least 256 MiB.
+/// The least size, in bytes, of the memory that holds the copies of operands:
+/// four times the last-level cache, but at least 256 MiB.
 uint64_t rotatingBytes();
 
 /// The memory for the copies of operands. It is filled once and shared by
@@ -52,7 +52,8 @@ private:
   Pool bits;
 };
 
-/// The batch of a run, and whether its operands stay in the caches.
+/// The batch of tokens for which a workload runs its kernels, and whether the
+/// kernels find their operands in the caches.
 struct WorkloadBatch {
   uint64_t tokens = 1;
   /// For attention, the number of keys that the last token sees.

@@ -130,9 +130,11 @@ void PanelsWriter::write(const AttentionRun &run) {
   finish(run, panels);
 }
 
-// Calls body(panel, lane, rows) for each set of kSquare lanes of every panel.
-// Lanes past the end of the run repeat the run's last row: they compute the
-// same result and store it to the same place.
+// Calls body(panel, lane, rows) for each set of kSquare consecutive lanes of
+// every panel. `lane` is the first lane of the set, and `rows` lists the rows
+// in its lanes. The last panel may have more lanes than there are rows left;
+// the additional lanes hold copies of the run's last row. Each copy gives the
+// same result, and finish() stores all of them to the same place.
 void PanelsWriter::forSquares(
     const AttentionRun &run, Value panels,
     llvm::function_ref<void(Value panel, Value lane, llvm::ArrayRef<RowPlace>)>

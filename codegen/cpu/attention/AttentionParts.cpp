@@ -179,9 +179,10 @@ Value AttentionWriter::loadFirst(Value pointer, int64_t count) {
 
 void AttentionWriter::storeFirst(Value vector, Value pointer, int64_t count) {
   if (count == KvShape::kVector) {
-    // Like V, the output consists of whole heads without padding. The alignment
-    // of its vectors, counted in elements, is therefore that of the vectors of
-    // V. An element of the output has 4 bytes.
+    // The output consists of rows of headDim elements without padding, as V
+    // does. A vector of the output is therefore aligned to as many elements as
+    // a vector of V. An element takes 4 bytes in the output, and elementBytes
+    // bytes in V.
     b.store(vector, pointer,
             shape.kv.valueAlignment(count) /
                 static_cast<unsigned>(shape.kv.elementBytes) * 4);

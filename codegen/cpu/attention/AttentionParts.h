@@ -70,13 +70,15 @@ struct AttentionShape {
   int64_t panelColumns; ///< keys (or elements of V) per register tile
   int64_t panels;       ///< panels per block of tokens
   struct {
-    /// The distance in bytes between elements i and i + 1 of the widened keys.
+    /// The distance in bytes between successive rows of the widened keys.
     int64_t keyStride;
-    /// The distance in bytes between the widened values of successive keys.
+    /// The distance in bytes between successive rows of the widened values.
     int64_t valueStride;
-    /// The offset of the widened keys: headDim rows, one every keyStride bytes.
+    /// The offset of the widened keys, f32 [headDim][64]. Row i holds element i
+    /// of all 64 keys of a page.
     int64_t keys;
-    /// The offset of the widened values: 64 rows, one every valueStride bytes.
+    /// The offset of the widened values, f32 [64][headDim]. A row holds the V
+    /// of one key.
     int64_t values;
     /// The offset of f32 [64][panelRows]: the scores, which are then replaced
     /// by the softmax weights.
@@ -114,12 +116,14 @@ struct AttentionRun {
   KernelBuilder::Value range; ///< not set where shape.ranges is 1
 };
 
-/// The addresses in a token's row of states (codegen/KernelSpec.h, Attention)
-/// at which the state of query head `head` in range `range` is stored.
+/// The addresses of the state of one query head in one range. They lie in a
+/// token's row of states (codegen/KernelSpec.h, Attention).
 struct AttentionState {
   KernelBuilder::Value values;  ///< f32 [headDim]
   KernelBuilder::Value largest; ///< f32, then the sum of softmax weights
 };
+/// Returns the addresses for query head `head` in range `range`. `row` is the
+/// address of the token's row of states.
 AttentionState attentionState(KernelBuilder &b, const KernelSpec &spec,
                               KernelBuilder::Value row,
                               KernelBuilder::Value range,

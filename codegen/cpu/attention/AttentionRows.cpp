@@ -1,18 +1,20 @@
 //===- AttentionRows.cpp - attention for few queries ----------------------===//
 //
-// A run (a few consecutive tokens of one sequence, see AttentionParts.h) visits
-// each page of the sequence once. On a page it processes the rows of a token,
-// which are its query heads that use one KV head, in sets of kRowsTogether, so
-// that a vector of K or V is loaded and widened once for several rows. Every
-// byte of K and V is thus fetched once per KV head and run.
+// The code for a run (a few consecutive tokens of one sequence, see
+// AttentionParts.h) visits the pages of the sequence one after another. On each
+// page, it processes all tokens of the run, so that the run fetches the K and V
+// of its KV head from memory only once. The rows of a token are the query heads
+// that read this KV head. They are processed in sets of up to kRowsTogether
+// rows, and each vector of K or V is loaded and widened once per set.
 //
 // The K and V of a head are contiguous in a page, and their cache lines are
 // first requested in the order of their addresses. Prefetches run ahead of the
-// loads at two distances. Each loop over the K or the V of a page prefetches a
-// share of the next page into L2. The first of these loops also prefetches into
-// L1, at the distance `nearBytes` (AttentionParts.h). After the last page of a
-// head comes the first page of the next head, which the same thread usually
-// reads in its next tile.
+// loads at two distances. For each token, the loops over the K of a page
+// together prefetch the K of the next page into L2, and the loops over its V
+// prefetch the V of the next page. The first loop over K and the first loop
+// over V also prefetch into L1, at the distance `nearBytes` (AttentionParts.h).
+// After the last page of a head, the next page is the first page of the next
+// head, which the same thread usually reads in its next tile.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
@@ -42,7 +44,7 @@ private:
     Value values;
     Value nextKeys; // keys of the page that will be read after this one
   };
-  // Some rows of one token, which are processed together on each page.
+  // A set of rows of one token. They are processed together on each page.
   struct Rows {
     Value first; // the index of the set's first row in the run
     int64_t count = 0;
@@ -85,9 +87,11 @@ private:
 
 void RowsWriter::write(const AttentionRun &run) {
   start(b.mul(b.sub(run.end, run.first), b.i64(shape.group)));
-  // The position of the last key in the pages that are visited. MClass::One is
-  // meant for batches of one token that is the last of its sequence. For any
-  // other token, writePage() skips the pages that begin after it.
+  // The last page that may be visited is the one that holds position `last`.
+  // Kernels of MClass::One are tuned for a batch of one token, the last of its
+  // sequence, so they use the last position of the sequence. If the position of
+  // the token is an earlier one, writePage() skips the pages that begin after
+  // the token.
   const Value last = spec.mClass == MClass::One
                          ? b.sub(lengthOf(run.sequence), b.i64(1))
                          : positionOf(b.sub(run.end, b.i64(1)));
@@ -174,8 +178,9 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
       };
       if (shape.group > kUnrolledHeads) {
         const int64_t whole = shape.group / kRowsTogether * kRowsTogether;
-        // Only the first set prefetches. The other sets run the same code in a
-        // loop, so each of them would prefetch the same cache lines again.
+        // The first set alone prefetches the next page. The code in the loop
+        // serves many sets, but its share of the prefetches would be fixed, so
+        // all of these sets would prefetch the same cache lines.
         writeHeads(b.i64(0), kRowsTogether, 0, 1);
         b.loop(b.i64(kRowsTogether), b.i64(whole), b.i64(kRowsTogether),
                [&](Value head) { writeHeads(head, kRowsTogether, 0, 0); });
@@ -198,10 +203,12 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Prefetches a share of `half`, the K or the V of the next page, into L2. Each
-// set of rows runs `passes` loops of `steps` steps over the same half of the
-// current page. Every step calls this function, which prefetches the share of
-// this step. All shares are equal. If rows.sets is 0, nothing is prefetched.
+// Prefetches a share of `half`, which is the K or the V of the next page, into
+// L2. For each token, every set of rows runs `passes` loops of up to `steps`
+// steps over the K or the V, respectively, of the current page. Each step calls
+// this function with the number `pass` of its loop and its own number `step`.
+// `half` is divided into rows.sets * passes * steps equal shares, one for each
+// call. If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (rows.sets == 0) {

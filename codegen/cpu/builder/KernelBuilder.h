@@ -160,8 +160,9 @@ public:
   /// the cache level that `hint` names. For the hint None, no instruction is
   /// emitted.
   void prefetch(Value pointer, StreamHint hint = StreamHint::T0);
-  /// The address of a read-only table in the object. All kernels that pass the
-  /// same `name` use the same table, so they must pass equal bytes.
+  /// Returns the address of a read-only table with these bytes, which becomes
+  /// part of the object file. All kernels that pass the same `name` use one
+  /// table, so they must pass equal bytes.
   Value table(const std::string &name, llvm::ArrayRef<uint8_t> bytes,
               unsigned alignment = 64);
 

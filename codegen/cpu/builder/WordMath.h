@@ -22,18 +22,16 @@ public:
   explicit WordMath(KernelBuilder &builder) : b(builder) {}
 
   /// Returns (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0 to 3, as
-  /// floats. They may be too large by a power of two, which fieldScale()
-  /// corrects. The magnitude of each sum must be below 128, and -128 < bias <=
-  /// 0.
+  /// floats that are multiplied by a constant factor (see fieldScale()). Before
+  /// this multiplication, their magnitudes must be below 128. -128 < bias <= 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
   /// Returns the four bytes of each word as signed integers, converted to
-  /// floats. The floats may be too large by a power of two, which
-  /// fieldScale(scale, 8) corrects.
+  /// floats that are multiplied by the same factor as fields of 8 bits.
   Four byteFields(Value word);
-  /// Returns the scale by which the results of byteFields() for fields of
-  /// `bits` bits must be multiplied if the fields' values are to be multiplied
-  /// by `scale`. byteFields() may leave a byte at the top of its lane, which is
-  /// cheapest but makes the value 2^24 times too large.
+  /// Returns `scale` divided by the factor by which byteFields() multiplies
+  /// fields of `bits` bits. The factor is 2^24 where byteFields() leaves every
+  /// byte in the top bits of a 32-bit lane, which saves instructions, and 1
+  /// otherwise.
   Value fieldScale(Value scale, int64_t bits);
   /// Returns table[byte j >> shift & 15] for bytes j = 0 to 3, as floats.
   /// `shift` is 0 or 4.

@@ -16,11 +16,13 @@ struct ScaleMins {
   std::array<Value, 2> mins;
 };
 
-/// Unpacks the 12 bytes of "scales", which hold a scale and a minimum of 6 bits
-/// each for eight sub-blocks. The scales of sub-blocks 0-3 are in bytes 0-3,
-/// and their minima in bytes 4-7. The top two bits of these eight bytes are the
-/// high bits of the numbers of sub-blocks 4-7, whose low four bits are in bytes
-/// 8-11.
+/// Unpacks the 12 bytes of "scales", which hold a 6-bit scale and a 6-bit
+/// minimum for each of eight sub-blocks. For sub-blocks 0-3, the scales are the
+/// low six bits of bytes 0-3, and the minima are the low six bits of bytes 4-7.
+/// For sub-blocks 4-7, bytes 8-11 hold the low four bits of the scales (in the
+/// low nibbles) and of the minima (in the high nibbles); the upper two bits of
+/// the scales are the top two bits of bytes 0-3, and the upper two bits of the
+/// minima are the top two bits of bytes 4-7.
 ScaleMins scaleMins(const BlockReader &block) {
   KernelBuilder &b = block.builder();
   const auto [first, second, third] = block.words<3>("scales");

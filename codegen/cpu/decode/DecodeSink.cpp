@@ -117,10 +117,11 @@ void DotSink::beginGroup(int64_t first, int64_t count, Value scale,
   }
 }
 
-// The weights of a row block evict the activations from L1. On some CPUs, loads
-// that fetch them from L2 again slow down the stream of weights from memory if
-// the addresses of both ascend (docs/cpu-kernels.md). With several tokens, the
-// time goes into arithmetic.
+// Prefetches the activations of these columns into L1, the last cache line
+// first. They are not in L1, because the weights of a row block evict them. On
+// some CPUs, reading activations from L2 in ascending order slows down the
+// stream of weights from memory (docs/cpu-kernels.md). With several tokens,
+// arithmetic takes most of the time, so nothing is prefetched.
 void DotSink::expect(int64_t columns) {
   constexpr int64_t kLineColumns = 64 / 4;
   if (tokenCount > 1) {

@@ -47,8 +47,8 @@ public:
   /// Inside group(): emits q of columns [column, column + 4) from the four
   /// bytes of each lane of `word`, as (byte >> shift & (2^bits - 1)) + bias. q
   /// lies in (-128, 128), and bias is 0 or -2^n, the same for a whole group.
-  /// The group's scale must come from fieldScale(), since a sink may work with
-  /// a q that is too large by a power of two.
+  /// The group's scale must come from fieldScale(), because a sink may multiply
+  /// every q by a power of two.
   virtual void fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias);
   /// Like fields(), but for four signed bytes, which have 8 bits and no bias.
@@ -62,10 +62,13 @@ public:
   /// j of the lane's `word` is set, and -1 otherwise. The group's scale is used
   /// unchanged, without fieldScale().
   virtual void bitFields(int64_t column, Value word);
+  /// Returns the scale to pass to group() for a group whose true scale is
+  /// `scale` and whose q are emitted as fields of `bits` bits, by fields(),
+  /// signedFields(), packedFields() or quarterFields().
   virtual Value fieldScale(Value scale, int64_t bits);
-  /// Inside group(): emits the q of four columns. The q of column + j is
-  /// table[byte j >> shift & 15], where `shift` is 0 or 4 and byte j is that of
-  /// the lane's `word`. The group's scale is used unchanged, without
+  /// Inside group(): emits the q of columns [column, column + 4). The q of
+  /// column + j is table[b >> shift & 15], where b is byte j of the lane's
+  /// `word` and `shift` is 0 or 4. The group's scale is used unchanged, without
   /// fieldScale().
   virtual void nibblesByTable(int64_t column, Value word, int64_t shift,
                               const std::array<int8_t, 16> &table);
@@ -93,8 +96,9 @@ protected:
   virtual void beginGroup(int64_t first, int64_t count, Value scale,
                           Value offset) = 0;
   virtual void endGroup() = 0;
-  /// Returns the values that a loop carries. restore() receives them in the
-  /// same order.
+  /// Returns the sink's values that the loop of repeat() carries from one
+  /// iteration to the next. restore() receives the carried values, in the same
+  /// order, at the start of an iteration and after the loop.
   virtual Values carried() { return {}; }
   virtual void restore(mlir::ValueRange) {}
 

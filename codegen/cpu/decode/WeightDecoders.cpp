@@ -131,9 +131,10 @@ void emitPlain(KernelBuilder &b, const RowBlockReader &rows, DecodeSink &sink,
 void decodePlain(KernelBuilder &b, const RowBlockReader &rows, DecodeSink &sink,
                  Value first, Value count, int64_t k, int64_t prefetchAhead) {
   constexpr int64_t kStep = 8;
-  // The sink is told about this many columns at a time, and prefetches weights
-  // for them. More columns at a time disturb the stream of weights: with 256,
-  // Zen 4 reads 8 % more slowly than with 128.
+  // The number of columns that are announced to the sink at a time. The sink
+  // may prefetch the activations of all of them (DotSink::expect()). Too many
+  // such prefetches in a row disturb the stream of weights: with 256 columns,
+  // Zen 4 reads the weights 8 % more slowly than with 128.
   constexpr int64_t kPart = 128;
   static_assert(kChunkColumns % kPart == 0);
   const Value start = sink.position();

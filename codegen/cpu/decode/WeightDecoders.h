@@ -1,9 +1,10 @@
 //===- WeightDecoders.h - one decoder per dtype -----------------*- C++ -*-===//
 //
-// A decoder emits the code that turns one block of 16 rows (BlockReader) into
-// values for a DecodeSink. It knows nothing of layouts, token counts or the use
-// of the values. formats/dtype/Dequant*.cpp documents the bit layouts, and the
-// values equal those of air::dequantize up to f32 rounding.
+// A decoder emits the code that turns one block of each of 16 rows
+// (BlockReader) into values for a DecodeSink. It knows nothing of layouts,
+// token counts or the use of the values. formats/dtype/Dequant*.cpp documents
+// the bit layouts, and the values equal those of air::dequantize up to f32
+// rounding.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_DECODE_WEIGHTDECODERS_H

@@ -95,9 +95,9 @@ public:
   /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in
   /// Layout::Rows.
   int64_t streamBytes() const;
-  /// The address that, in the order of reading, comes `ahead` bytes after the
-  /// start of block column `index`. If this row block ends before, the address
-  /// lies in what is read next (see continuesAt()). Only for Layout::X16.
+  /// The address of the weights that are read `ahead` bytes after the start of
+  /// block column `index`. If they lie past the end of this row block, they
+  /// belong to what is read after it (see continuesAt()). Only for Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
   /// default that is the matrix's next row block.

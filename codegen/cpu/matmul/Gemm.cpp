@@ -2,9 +2,10 @@
 //
 // A tile covers a few row blocks and, by default, up to 256 tokens. The columns
 // are processed in sections, small enough that the tile's activations in a
-// section stay in L2 while every row block uses them. Within a section, a row
-// block is decoded in parts, each into a panel in L1 that is then multiplied
-// with up to 16 tokens at a time.
+// section stay in L2 while every row block uses them. A section is processed in
+// parts. A part consists of some columns of a few row blocks. It is decoded
+// into panels in L1, one for each row block, and the panels are then multiplied
+// with all tokens of the tile, up to 16 at a time.
 //
 // The micro-kernel multiplies a few row blocks by a few tokens
 // (MatMulTiling::microRowBlocks, microTokens). Both numbers are as large as
@@ -70,8 +71,8 @@ private:
     b.loop(b.i64(0), tokens, b.i64(kTokens), body);
   }
   void clearSums(Value rowBlocks, Value tokens);
-  /// Some columns of a few row blocks, which are decoded together and
-  /// multiplied with all tokens of a tile.
+  /// Some columns of a few row blocks. They are decoded into panels, which are
+  /// then multiplied with all tokens of the tile.
   struct Part {
     Value matrix;
     Value rowBlock; ///< the first row block, relative to the tile
@@ -148,7 +149,8 @@ void GemmEmitter::emit() {
     b.loop(b.i64(0), tokens, b.i64(1), [&](Value token) {
       Value factor;
       if (isBf16) {
-        // In BF16x32, a token tile ends with the factors of its 16 tokens.
+        // In BF16x32, a token tile ends with one factor for each of its 16
+        // tokens, by which the results of the token are multiplied.
         Value end =
             b.element(tileX, b.add(b.div(token, b.i64(kTokens)), b.i64(1)),
                       kTokens * tokenBytes);

@@ -128,9 +128,10 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
       return sums;
     }
   }
-  // A scale group has separate sums for every shift of its weight bytes. The
-  // contribution of the bias must count once, so only the sums for the first
-  // shift start from it; all others start from 0.
+  // Within a scale group, weight bytes that are 2^shift times too large have
+  // separate sums for each value of `shift`. The bias correction must count
+  // only once per group. Therefore the sums that are created first start from
+  // the correction, and all others from 0.
   const bool isFirst = sumsOfBytes.empty();
   Sums &sums = sumsOfBytes.emplace_back(Sums{shift, {}});
   Value zero = b.zero(b.vec(b.i32(), kRowLanes));
@@ -146,9 +147,10 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
 
 void Int8DotSink::bytesInPlace(int64_t column, Value word, int64_t shift,
                                int64_t bits, int bias) {
-  // With more than two tokens, it is faster to shift the weights, as
-  // Int8Sink::bytesInPlace() does, than to shift the sums of every token.
   const bool isUnsigned = targetInt8Bias(b.isa()) != 0;
+  // Int8Sink::bytesInPlace() shifts the weights down. With unsigned weight
+  // bytes, the sums can be shifted down instead. There is a sum per token, so
+  // this is faster only with up to two tokens.
   if (!isUnsigned || tokenCount > 2 || shift == 0) {
     Int8Sink::bytesInPlace(column, word, shift, bits, bias);
     return;

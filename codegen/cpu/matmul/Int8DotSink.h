@@ -72,8 +72,8 @@ private:
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
   /// Adds the products of columns [column, column + 4). Each byte of `word` is
-  /// (weight - bias) * 2^shift, and only the lowest `bits` bits of this value
-  /// may differ from 0.
+  /// (weight - bias) * 2^shift. Only the lowest `bits` bits of a byte may be 1;
+  /// the `shift` zeros at the low end count towards `bits`.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
                 int bias);
 
@@ -99,7 +99,8 @@ private:
   /// 2^shift times too large.
   struct Sums {
     int64_t shift;
-    /// For each token, one accumulator or, in I8x2, one per half.
+    /// For each token, one accumulator; in I8x2, two: the first one for the
+    /// high halves of the activations, the second one for the low halves.
     llvm::SmallVector<llvm::SmallVector<Int8Accumulator, 2>> ofTokens;
   };
   Sums &sumsWith(int64_t shift);

@@ -32,12 +32,13 @@ protected:
   using DecodeSink::DecodeSink;
 
   /// Inside group(): takes the quantised values of columns [column, column +
-  /// 4), one in each byte of every lane of `word`, in the form that dotBytes()
-  /// takes. A value is the low `bits` bits of its byte plus `bias`, which is 0
-  /// or a negative power of two, and the same for a whole group.
+  /// 4). Byte j of lane i of `word` is the value of row i in column + j, minus
+  /// `bias`, in the form in which dotBytes() takes weights of `bits` bits.
+  /// `bias` is 0 or a negative power of two, and has the same value in all
+  /// calls for a group.
   virtual void bytes(int64_t column, Value word, int64_t bits, int bias) = 0;
-  /// Like bytes(), but the bits of a value begin at bit `shift` of its byte,
-  /// and the other bits of the byte belong to other values.
+  /// Like bytes(), but only bits [shift, shift + bits) of a byte belong to the
+  /// value. The other bits belong to other values.
   virtual void bytesInPlace(int64_t column, Value word, int64_t shift,
                             int64_t bits, int bias);
 };

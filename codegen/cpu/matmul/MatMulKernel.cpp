@@ -99,8 +99,8 @@ public:
   void run(Value first, Value last, Value firstToken, Value lastToken);
 
 private:
-  /// The row blocks of a run, and the first of its tokens whose sums are in
-  /// scratch at the same time.
+  /// A run: row blocks [first, last) and up to runTokens tokens from `token`
+  /// on. Scratch holds the sums of all of them at the same time.
   struct Run {
     Value first;
     Value last;
@@ -177,11 +177,13 @@ void GemvEmitter::run(Value first, Value last, Value firstToken,
   });
 }
 
-// Emits one pass over a row block, for at most `tokens` of the `rest` tokens
-// from `firstToken` on. If `rest` is less than `tokens`, the pass has the
-// smallest of the widths `tokens`, `tokens` / 2 and so on, down to leastPass,
-// that holds these tokens. If the widths are 8, 4, 2 and 1, for example, three
-// tokens use the code for four, which then reads one padding row.
+// Emits code that makes one pass over a row block, for the tokens from
+// `firstToken` on, of which `rest` are left. The code has variants for passes
+// of `tokens`, `tokens` / 2 and so on, down to leastPass tokens. At run time,
+// it takes the smallest variant that covers all the tokens that are left or, if
+// none does, the one for `tokens`. If there are variants for 8, 4, 2 and 1
+// tokens and three tokens are left, for example, it takes the one for four
+// tokens, which also reads a padding row.
 void GemvEmitter::lastPass(const Run &run, Value matrix, Value rowBlock,
                            Value firstToken, Value rest, int64_t tokens) {
   if (tokens <= leastPass) {
@@ -200,9 +202,9 @@ void GemvEmitter::pass(const Run &run, Value matrix, Value rowBlock,
     RowBlockReader weights = reader(matrix, rowBlock);
     weights.readsInOrder();
     if (isGlu) {
-      // After the last row block of a run in the first matrix, the kernel reads
-      // the first one in the second matrix; after the last one there, it
-      // continues with the next run in the first matrix.
+      // The kernel reads all row blocks of a run in the first matrix, then the
+      // same row blocks in the second matrix, and then those of the next run in
+      // the first matrix.
       Value next = b.add(rowBlock, b.i64(1));
       Value isFirst = b.equal(matrix, b.i64(0));
       Value other =

@@ -33,7 +33,8 @@ constexpr uint64_t kNominalTokens = 512;
 constexpr uint64_t kFewTokens = 4;
 /// The limit on the bytes of activations that a tile reads again for every row
 /// block. It is more than half of an L2 cache of 1 MiB, and enough for 2048
-/// columns of 128 tokens in format I8.
+/// columns of 128 tokens in format I8, in which a token takes 68 bytes per 32
+/// columns (ActivationTile).
 constexpr uint64_t kTileActivationBytes = 576 << 10;
 /// The limit on the bytes of a tile's sums, which share the L2 cache with its
 /// activations.
@@ -52,8 +53,8 @@ constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
 /// MatMulTiling::runRowBlocks of a GluMatMul for few tokens. A core takes tens
-/// of microseconds to read this many row blocks, and loses less than one when
-/// it changes to the other matrix.
+/// of microseconds to read this many row blocks, and loses less than one
+/// microsecond when it changes to the other matrix.
 constexpr uint64_t kRunRowBlocks = 64;
 
 /// The largest number of row blocks per tile that a spec may request.
@@ -275,8 +276,9 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   const uint64_t together = std::max<uint64_t>(1, tiling.microRowBlocks);
   const uint64_t model = modelRowBlocks(
       spec, isa, tiling.rowBlocks, std::max<uint64_t>(1, tiling.tileTokens));
-  // The cost model ignores the limit on the bytes of a tile's sums, which
-  // checkTiles() enforces.
+  // checkTiles() requires that the sums of a tile fit in kMostSumBytes if the
+  // kernel uses panels. The cost model ignores this, so the number of row
+  // blocks that it chooses is limited to `most` here.
   const uint64_t matrices = spec.op == KernelOp::GluMatMul ? 2 : 1;
   const uint64_t most =
       usesPanel(spec)
@@ -288,8 +290,9 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   const bool isRun =
       spec.op == KernelOp::GluMatMul && spec.mClass != MClass::Large;
   tiling.runRowBlocks = isRun ? kRunRowBlocks : 1;
-  // A batch of the class Small has up to eight tokens, so the kernel reads its
-  // weights from memory once.
+  // A batch of the class Small has up to eight tokens, which all fit in one
+  // run. The kernel thus reads its weights from memory only once, even if it
+  // needs two passes per row block.
   tiling.runTokens = spec.mClass == MClass::Small ? 8 : tiling.passTokens;
   return tiling;
 }

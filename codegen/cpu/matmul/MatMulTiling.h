@@ -64,10 +64,11 @@ struct MatMulTiling {
   uint64_t tileRowBlocks;
   uint64_t tileTokens; ///< tokens per tile; 0: all tokens
   uint64_t passTokens; ///< largest number of tokens of one GEMV pass
-  /// The GEMV code multiplies up to this number of row blocks, and of tokens,
-  /// before it turns their sums into y. In a GluMatMul for few tokens, it reads
-  /// this many row blocks of the first matrix, and then as many of the second
-  /// one, because each change to another matrix costs time.
+  /// The GEMV code multiplies up to runRowBlocks row blocks by up to runTokens
+  /// tokens before it turns the sums into y. In a GluMatMul for few tokens, it
+  /// reads the row blocks in the first matrix, and then the same row blocks in
+  /// the second one. runRowBlocks is large in this case, because each change
+  /// to the other matrix costs time.
   uint64_t runRowBlocks;
   uint64_t runTokens;    ///< a multiple of passTokens
   uint64_t tileColumns;  ///< columns per section (Gemm.cpp)

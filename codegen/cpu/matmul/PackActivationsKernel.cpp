@@ -63,7 +63,7 @@ struct Scale {
   Value scale;
   Value inverse;
   Value conversion; ///< as in ActivationTile::conversions; only for I8Grid
-  Value step;
+  Value step;       ///< as in ActivationTile::steps; only for I8Grid
 };
 
 Value orNan(KernelBuilder &b, Value isFinite, Value scale) {
@@ -88,12 +88,13 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
 }
 
 /// Like exactScale() for integers from -127 to 127, but rounds the scale up to
-/// the next number on a grid. The grid divides the range from each power of two
-/// to the next into kGridSteps steps. Every lane gets a valid step, whatever
-/// its `bits` are. For a lane that is not finite, the element of
-/// ActivationTile::conversions is off the grid.
+/// the next number of the form (1 + i / kGridSteps) * 2^exponent, where i is an
+/// integer from 0 to kGridSteps - 1. If `bits` are those of an infinity or a
+/// NaN, `scale` is NaN, `step` is 0, and `conversion` is kNanConversionBits,
+/// which is off the grid.
 Scale gridScale(KernelBuilder &b, Value bits) {
-  // The difference between the bit patterns of two adjacent scales of the grid.
+  // The difference between the bit patterns of two adjacent numbers of this
+  // form.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
   constexpr int64_t kLeast = int64_t{1} << 23; // kLeastScale as f32 bits
   constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;

@@ -44,9 +44,9 @@ struct PanelPrefetch {
   llvm::SmallVector<mlir::Value> weights;
   int64_t bytes = 0; ///< the number of bytes to prefetch from each address
   StreamHint hint = StreamHint::T1;
-  /// The number of tokens that the current panels are multiplied with. They are
-  /// multiplied in groups of a few tokens, and during each group, the same
-  /// number of the next panels' bytes is prefetched.
+  /// The number of tokens that the current panels are multiplied with. A kernel
+  /// multiplies the panels with a group of a few tokens at a time, and
+  /// prefetches an equal part of the next panels' weights during each group.
   mlir::Value tokens;
 
   /// The number of groups into which the tokens are divided if `groupTokens`

@@ -288,7 +288,8 @@ Result<CudaSpec> cudaSpecFromAttr(DictionaryAttr attr) {
   case CudaOp::ChooseToken:
     return read<ChooseToken>(attr);
   }
-  return internalError("the 'op' of a kernel for GPUs is unknown");
+  return internalError(
+      "cudaSpecFromAttr() does not handle the 'op' of this kernel");
 }
 
 Arithmetic arithmeticOf(const codegen::cuda::CudaSpec &spec) {

@@ -131,8 +131,9 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     // The bytes that one cache takes in a page, the bytes of a page, and the
     // number of pages, by the formulas in plan.fbs. The KvOrder is Mma if
     // `device` is set, and otherwise Cpu. The op's verifier has checked that
-    // none of these numbers overflows. The part of a page that belongs to cache
-    // i begins at i * getCacheBytes(), which is a multiple of 64.
+    // none of these numbers overflows. If i counts the caches of this op from
+    // 0, the part of a page that belongs to its cache i begins at byte
+    // i * getCacheBytes(), which is a multiple of 64.
     int64_t getCacheBytes();
     int64_t getPageBytes();
     int64_t getPages();

@@ -51,11 +51,11 @@ Value binary(Interpreter &in, const std::string &op, const Value &a,
 bool compare(Interpreter &in, const std::string &op, const Value &a,
              const Value &b);
 
-/// Python's `text % value`. With `isMarkup`, the format is marked as HTML: it
-/// escapes the values, and the result is marked.
+/// Python's `format % value`. `isMarkup` says whether the format is marked as
+/// HTML. If it is, the values are escaped, and the result is marked, too.
 Value formatPercent(Interpreter &in, const Text &format, const Value &value,
                     bool isMarkup);
-/// Python's `format.format(...)`.
+/// Python's `format.format(...)`, with `isMarkup` as in formatPercent().
 Value formatBraces(Interpreter &in, const Text &format,
                    const Arguments &arguments, bool isMarkup);
 

@@ -5,10 +5,10 @@
 
 namespace air::jinja {
 
-/// The largest depth of nested evaluations, including those in macros that an
-/// expression calls. Each level uses stack space. With this limit, the
-/// sanitizers, which need more of it, still fit into the usual stack of eight
-/// mebibytes.
+/// The maximum depth of nested calls of evaluate(), including those in macros
+/// that an expression calls. Each level uses stack space. At this depth, even
+/// builds with sanitizers, which have larger stack frames, need no more than
+/// the usual stack of 8 MiB.
 static constexpr uint32_t kMaxEvaluations = 2500;
 
 Value Interpreter::evaluate(const Expression &node, Scope &scope,

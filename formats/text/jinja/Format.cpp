@@ -26,7 +26,8 @@ struct Spec {
 /// text of gigabytes. Published templates pad numbers to a few digits.
 constexpr size_t kWidest = 100'000;
 
-/// Reports an error, and returns false, if a width or precision is greater.
+/// Returns whether the width and the precision are at most kWidest. Reports an
+/// error if they are not.
 bool isNarrow(Interpreter &in, const Spec &spec) {
   const size_t wider =
       std::max(spec.width, static_cast<size_t>(std::max(spec.precision, 0)));
@@ -433,8 +434,8 @@ Value formatBraces(Interpreter &in, const Text &format,
     if (isNumber) {
       hasNumbers = hasNumbers || !name.empty();
       if (hasNumbers && (name.empty() || next != 0)) {
-        return in.fail("the format has both '{}' and numbers such as '{0}'; it "
-                       "must have only one of them");
+        return in.fail("the format has both '{}' and numbers such as '{0}'; "
+                       "use only one of the two forms");
       }
       size_t digit = 0;
       size_t index = name.empty() ? next++ : readNumber(field, digit);

@@ -10,7 +10,8 @@ namespace air::jinja {
 static constexpr uint64_t kMaxSteps = 5'000'000;
 // Python, for which the templates are written, has the same default limit.
 static constexpr uint32_t kMaxCallDepth = 1000;
-// No text with more than 2^26 bytes is tokenized.
+// The maximum number of characters of the output. airrun limits each text that
+// it reads to the same number of bytes.
 static constexpr size_t kMaxOutput = size_t{1} << 26;
 
 const Value *Scope::find(const std::string &name) const {
@@ -308,8 +309,10 @@ void Interpreter::executeFor(const Statement &statement, Scope &scope,
     }
   }
   self = {};
+  // If only `loop` and `loops` still refer to the loop object, it is in no
+  // reference cycle, so the destructor need not empty it.
   if (loop.use_count() == 2 && loops.back() == loop) {
-    loops.pop_back(); // nothing else refers to the loop
+    loops.pop_back();
   }
 }
 

@@ -1,9 +1,10 @@
 //===- Interpreter.h - runs a parsed template -------------------*- C++ -*-===//
 //
-// Walks the program and collects its output. An error is kept with the place
-// of the expression that was being evaluated; every function then returns at
-// once. The number of steps, the depth of calls and the size of values and of
-// the output are bounded, because templates come with models from anywhere.
+// Executes a parsed template (Program.h) and collects its output. The first
+// error is kept, together with its place in the template; every function then
+// returns at once. The number of steps, the depth of calls and the size of
+// values and of the output are limited, because templates come with models and
+// are not trusted.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_INTERPRETER_H

@@ -215,7 +215,7 @@ public:
   bool parse_error(size_t position, const std::string &,
                    const nlohmann::detail::exception &) override {
     // `position` is the number of bytes up to the end of the unexpected token.
-    // The message names the token's last byte.
+    // The message gives the line and column of the last of these bytes.
     failure = "it is not valid JSON: the error is at " +
               placeName(placeAfter(source.substr(0, position - 1)));
     return false;

@@ -17,17 +17,19 @@ struct JsonStyle {
   bool sortKeys = false;
 };
 
-/// Writes a value as json.dumps() of Python does. A Corrupt error names the
-/// type of a value that JSON does not have.
+/// Writes a value as Python's json.dumps() does.
+/// Errors: Corrupt if a value or a key has a type that JSON cannot express (the
+/// message names the type), or if the keys of a dictionary cannot be sorted.
 Result<Text> toJson(const Value &value, const JsonStyle &style);
 
-/// How deeply the lists and objects of JSON may be nested. What goes through a
-/// parsed value recurses, so each level takes stack space. Messages and
-/// the schemas of tools are nested far less deeply.
+/// How deeply lists and objects may be nested in JSON. Functions that process
+/// a parsed value are recursive, so each level takes stack space. Chat messages
+/// and tool schemas are nested far less deeply.
 inline constexpr int kMostJsonLevels = 200;
 
-/// The largest number of values in JSON, where lists and objects count, too. A
-/// value can have two bytes of text, but takes some 150 bytes of memory.
+/// The maximum number of values in a JSON text. Lists and objects count as
+/// values, too; keys do not. A value can be as short as two bytes in JSON
+/// ("0,"), but takes some 150 bytes of memory.
 inline constexpr size_t kMostJsonValues = size_t{1} << 18;
 
 /// Reads JSON. Objects keep the order of their keys, and integers are exact. If

@@ -90,7 +90,9 @@ private:
     tokens.push_back(
         {kind, placeOf(position), std::move(name), std::move(value)});
   }
-  /// Adds the text before a tag. `sign` is the character after its "{%".
+  /// Adds the text [begin, tag), without the white space that the tag after it
+  /// removes. `sign` is the third character of that tag, which may be '-' or
+  /// '+'. `isOutput` is true for a tag that begins with "{{".
   void addData(size_t begin, size_t tag, char32_t sign, bool isOutput);
   /// True if only `name` and white space stand between `from` and the end of
   /// the tag. Sets `end` to the position after the tag.

@@ -1,11 +1,13 @@
 //===- Lexer.h - a template as tokens ---------------------------*- C++ -*-===//
 //
-// Splits a template into the text between tags and the tokens inside tags. It
-// applies the options that chat templates are written for: trim_blocks removes
-// the line break after a tag, lstrip_blocks the white space before a tag that
-// begins its line, and one line break at the end of the template is dropped.
-// '-' and '+' at the sides of a tag override this. The rules are those of Jinja
-// 3.1.
+// Splits a template into the text between tags and the tokens inside tags,
+// according to the rules of Jinja 3.1 with the options that chat templates are
+// written for. trim_blocks removes the line break right after a {% %} or {# #}
+// tag. lstrip_blocks removes the white space before such a tag if nothing else
+// precedes the tag on its line. A '-' inside either end of a tag, as in {%- or
+// -}}, removes all white space on that side; a '+' keeps the white space that
+// the options would remove. One line break at the end of the template is always
+// dropped.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_LEXER_H
@@ -48,8 +50,9 @@ struct Token {
   Value value;      ///< the value of Data, a String or a Number
 };
 
-/// Errors, with line and column: Corrupt for a syntax error and for bytes that
-/// are not UTF-8.
+/// Returns the tokens of the template `source`. The last one is an End token.
+/// Errors: Corrupt for a syntax error and for bytes that are not UTF-8;
+/// Unsupported for the escape \N{...}. The message gives the line and column.
 Result<std::vector<Token>> tokenize(std::string_view source);
 
 } // namespace air::jinja

@@ -200,7 +200,8 @@ Value callGlobal(Interpreter &in, const std::string &name,
   }
   if (name == "raise_exception") {
     Bound bound(in, name + "()", arguments, {"message"});
-    // The message of an error is one line, in which no conversation fits.
+    // The maximum number of bytes of the template's message that the error
+    // shows. A template can put the whole conversation into its message.
     static constexpr size_t kShown = 1000;
     Text message = in.textOf(bound.need(0));
     return in.fail("the template refuses the conversation and says '" +

@@ -19,8 +19,10 @@ public:
 protected:
   ExpressionPtr parseExpression(bool withIf = true);
   /// Parses one expression, or a tuple of several with commas between them. A
-  /// tuple ends at the end of the tag, at a closing parenthesis, or at the name
-  /// `end`.
+  /// comma may also stand after the last one, before the end of the tag, a
+  /// closing parenthesis or, if `end` is given, the name that it contains. If
+  /// `withIf` is false, an expression ends before `if`. If `parenthesised` is
+  /// true, the tuple may be empty.
   ExpressionPtr parseTuple(bool withIf = true, const char *end = nullptr,
                            bool parenthesised = false);
   /// Parses the filters of a filter block, with '|' between them. The operand

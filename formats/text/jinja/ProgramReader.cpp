@@ -31,10 +31,13 @@ public:
   Result<Body> run();
 
 private:
-  /// Whether the innermost filter of a chain has an operand.
+  /// Whether an expression is the chain of filters of a filter block or of a
+  /// block that is assigned to a variable, such as `trim|upper`. The first
+  /// filter of such a chain has no operand, because it applies to the output of
+  /// the block.
   enum class Chain : uint8_t {
-    None, ///< it has one, because the chain is not that of a filter block
-    Open, ///< it has none, because it applies to the output of a filter block
+    None, ///< it is not, so every filter has an operand
+    Open, ///< it is, so the first filter has no operand
   };
 
   void fail(const std::string &what);
@@ -131,8 +134,8 @@ uint32_t Reader::count(uint32_t least) {
   const uint32_t value = word();
   const size_t left = code.words.size() - next;
   if (!failed() && value > left / least) {
-    fail("the count is " + std::to_string(value) + ", but the " +
-         std::to_string(left) + " words that follow are enough for at most " +
+    fail("the count is " + std::to_string(value) + ", but the remaining " +
+         countOf(left, "word") + " can hold at most " +
          countOf(left / least, "element"));
     return 0;
   }
@@ -196,8 +199,8 @@ Result<Body> Reader::run() {
   }
   Body body = readBody();
   if (!failed() && next != code.words.size()) {
-    fail("the program ends here, but " +
-         std::to_string(code.words.size() - next) + " words follow");
+    fail("the program ends here, but is followed by " +
+         countOf(code.words.size() - next, "word"));
   }
   if (failed()) {
     return failure;

@@ -325,9 +325,10 @@ Value unique(Interpreter &in, const Value &value, const Arguments &given) {
   return generator(std::move(result));
 }
 
-/// The largest number of items in a batch, and of slices. However short the
-/// value is, a batch may be filled up to its size, and each slice is a list, so
-/// these numbers decide how much memory the result takes.
+/// The largest number of items in a batch (filter 'batch'), and the largest
+/// number of slices (filter 'slice'). This limits the memory that a result
+/// takes, which may be large even for a short input: `fill_with` extends the
+/// last batch to its full size, and each slice is a list.
 constexpr int64_t kMostParts = 1'000'000;
 
 Value batch(Interpreter &in, const Value &value, const Arguments &given) {

@@ -50,11 +50,12 @@ bool isAlpha(char32_t c);
 bool isDigit(char32_t c);   ///< also superscripts and circled digits
 bool isDecimal(char32_t c); ///< category Nd
 bool isNumeric(char32_t c); ///< categories Nd, Nl and No
-bool isUpper(char32_t c);
-bool isLower(char32_t c);
+bool isUpper(char32_t c); ///< category Lu; unlike Python, not U+2160 and others
+bool isLower(char32_t c); ///< category Ll; unlike Python, not U+00AA and others
 bool isPrintable(char32_t c);
-/// Appends the upper, lower or title case of a character. U+00DF is the only
-/// one that becomes two characters here.
+/// Appends the upper, lower or title case of a character. This is always one
+/// character, except that U+00DF becomes "SS" in upper case and "Ss" in title
+/// case. In Python, some other characters, such as U+FB01, also become several.
 void appendUpper(char32_t c, Text &out);
 void appendLower(char32_t c, Text &out);
 void appendTitle(char32_t c, Text &out);

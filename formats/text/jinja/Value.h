@@ -42,16 +42,16 @@ enum class Kind : uint8_t {
   Loop,
 };
 
-/// Lists, tuples and dictionaries may be nested to this depth. What goes
-/// through a value, such as the filter tojson, recurses, so each level takes
-/// stack space. Values from JSON have at most kMostJsonLevels, and the template
-/// may nest them as deeply again.
+/// Lists, tuples and dictionaries may be nested to this depth. The functions
+/// that visit all parts of a value, such as the filter tojson, recurse, so each
+/// level takes stack space. A value from JSON has at most kMostJsonLevels (200)
+/// levels, so a template can add 200 levels around it.
 inline constexpr uint32_t kMaxNesting = 400;
-/// The greatest weight of a text, where each character weighs 1, and so the
-/// largest number of items that a repetition may result in. A list, tuple or
-/// dictionary may weigh four times as much with all that it contains, where
-/// each item weighs 1, too. A character takes four bytes. The text of a million
-/// tokens has some five million characters.
+/// The largest number of characters in a text, and of items in the result of
+/// repeating a list with `*`. The weight of a list, tuple or dictionary, which
+/// is the number of characters and items at all of its levels (weightOf()),
+/// must be less than four times this number. A character takes four bytes. The
+/// text of a million tokens has some five million characters.
 inline constexpr uint64_t kMaxWeight = uint64_t{1} << 24;
 
 struct Object {

@@ -1,15 +1,15 @@
 //===- RegexCheck.cpp - checks what bounds the matcher's time -------------===//
 //
-// Some instructions have a set, in which the matcher records the positions at
-// which they have failed (RegexInstruction::memo). The time of the matcher is
-// linear in the length of the text because it executes an instruction that has
-// a set only once at each position, and executes a bounded number of other
-// instructions in between. This is so if
+// Some instructions have a memo: a set of positions, in which the matcher
+// records where the instruction has failed (RegexInstruction::memo). The time
+// of the matcher is linear in the length of the text because it executes an
+// instruction that has a memo only once at each position, and executes a
+// bounded number of other instructions in between. This is so if
 //
-// - each cycle of instructions contains a loop that has a set, and no set
-//   belongs to two instructions;
-// - a Split without a set is tried only once for each start of a match;
-// - what follows a Run without a set certainly matches, so the matcher never
+// - each cycle of instructions contains a Split that has a memo, and no two
+//   instructions have the same memo;
+// - a Split without a memo is tried only once for each start of a match;
+// - what follows a Run without a memo certainly matches, so the matcher never
 //   goes back and reads the characters of the Run again;
 // - no instruction belongs to two look-aheads, because look-aheads that share
 //   instructions could double the work at each level.
@@ -65,8 +65,8 @@ private:
 
   const RegexProgram &program;
   const std::vector<RegexInstruction> &code;
-  /// The instructions in an order in which the successors of each come before
-  /// it. Only loops may come before their successors.
+  /// All instructions, each after its successors. Only a Split that is marked
+  /// isLoop may come before its successors.
   std::vector<uint32_t> order;
   /// For each instruction, the look-ahead that it belongs to: the index of its
   /// Look; code.size() if it is in no look-ahead; kNone if the matcher cannot

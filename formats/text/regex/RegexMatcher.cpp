@@ -13,9 +13,8 @@ using Op = RegexInstruction::Op;
 
 namespace {
 
-/// A page holds one bit for each of kPagePositions positions, for each set of
-/// positions (RegexInstruction::memo). This is the number of 64-bit words that
-/// the bits of one set take.
+/// The number of 64-bit words that a page has for each set of positions
+/// (RegexInstruction::memo): one bit for each of kPagePositions positions.
 constexpr size_t kPageWords = 64;
 
 } // namespace
@@ -176,12 +175,13 @@ void RegexMatcher::releasePagesBefore(size_t position) {
   }
 }
 
-/// `memo` is the index of the set of positions at which an instruction has
-/// failed. Returns true if the set contains `position`. Otherwise adds
-/// `position`, although the instruction is tried only afterwards: if the
-/// matcher reaches this instruction at this position again, the first try has
-/// failed. In a look-ahead, the first try may also have succeeded; the function
-/// then sets `succeeds` and returns false.
+/// Returns true if the instruction whose set of positions is `memo`
+/// (RegexInstruction::memo) is known to fail at `position`. In a look-ahead,
+/// the instruction may instead be known to succeed there: the function then
+/// sets `succeeds` and returns false. If neither is known, the function adds
+/// `position` to the set and returns false. It does this before the instruction
+/// is tried: if the matcher reaches the instruction at this position again, the
+/// first try has failed.
 bool RegexMatcher::fails(uint32_t memo, size_t position, bool inLook,
                          bool &succeeds) {
   if (inLook && marked(memo + 1, position)) {

@@ -8,7 +8,7 @@
 // position at which the match began, so the failures that are remembered also
 // save time when a match is tried from a later position.
 //
-// Memory: for each instruction whose failures are remembered, 512 bytes per
+// Memory: for each set of positions (RegexInstruction::memo), 512 bytes per
 // block of 4096 bytes of text. Only the blocks from the start of the current
 // match to the farthest position that was reached take memory; those before the
 // start are forgotten. Matches in ordinary text are short, so a few kilobytes
@@ -56,8 +56,9 @@ public:
   /// Returns false if there is no match.
   bool find(size_t from, RegexMatch &match);
 
-  /// Returns true if a match may begin with the ASCII character `c`. A match
-  /// that may be empty may begin with any character.
+  /// Returns true if a match may begin with the ASCII character `c`. If the
+  /// expression can match the empty text at the end of the text, returns true
+  /// for every `c`.
   bool mayBeginWith(char c) const {
     return begins[static_cast<uint8_t>(c) & 127];
   }

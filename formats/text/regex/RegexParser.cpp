@@ -191,7 +191,8 @@ Parser::NodeOr Parser::parseSequence() {
     AIR_ASSIGN_OR_RETURN(uint32_t item, parseQuantified());
     sequence.children.push_back(item);
   }
-  hasLateFlag = isLate; // groups in the sequence have set it, too
+  // Set last, because parsing the groups in the sequence has overwritten it.
+  hasLateFlag = isLate;
   if (sequence.children.empty()) {
     return add({});
   }
@@ -421,8 +422,10 @@ Result<bool> Parser::parseSetEscape(CodePointSet &set) {
     break;
   case 'p':
   case 'P': {
-    // What follows differs in Oniguruma, the library's engine: \pL is the
-    // letter p, then L, and properties do not ignore case.
+    // Expressions with RegexAnchors::Lines are written for Oniguruma, the
+    // engine of Hugging Face's `tokenizers`. It reads \pL as the text "pL", and
+    // its properties do not ignore case. Properties without braces, or where
+    // case is ignored, are therefore not supported.
     if (anchors == RegexAnchors::Lines && (ignoreCase || peek(2) != '{')) {
       return notSupported(
           position, ignoreCase

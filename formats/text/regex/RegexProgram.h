@@ -80,8 +80,9 @@ struct RegexProgram {
   /// each of them once for every position of the text, so this limits the time
   /// per character.
   static constexpr uint32_t kMostInstructions = 20000;
-  /// The largest number of sets of positions (see RegexInstruction::memo). The
-  /// matcher has memory for all of them.
+  /// The largest number of sets of positions (see RegexInstruction::memo). For
+  /// a block of 4096 bytes of text, the matcher takes 512 bytes of memory for
+  /// each set, so at most 512 KiB.
   static constexpr uint32_t kMostMemos = 1024;
   /// The class of the end of the text. It is in no set of the expression.
   static constexpr uint8_t kEndClass = 255;

@@ -31,7 +31,8 @@ private:
   /// The next word. The caller has checked that there is one.
   uint32_t word() { return words[next++]; }
   size_t left() const { return words.size() - next; }
-  /// Reads the number of elements that follow, each of `size` words.
+  /// Reads the number of elements that follow. Each has `size` words, and there
+  /// must be at least `least`. Error messages call the elements `what`.
   Result<uint32_t> count(const char *what, uint32_t size, uint32_t least);
   Status readInstruction(uint32_t index);
   Status readRows();
@@ -51,8 +52,8 @@ Result<uint32_t> Reader::count(const char *what, uint32_t size,
   const uint32_t value = word();
   if (value < least || value > left() / size) {
     return bad("there are " + str(value) + " " + what + "; there must be " +
-               str(least) + " to " + str(left() / size) + ", because " +
-               str(left()) + " words follow");
+               str(least) + " to " + str(left() / size) + " in the remaining " +
+               countOf(left(), "word"));
   }
   return value;
 }
@@ -200,8 +201,8 @@ Result<RegexProgram> Reader::run() {
   AIR_RETURN_IF_ERROR(readRows());
   if (left() < program.start.size() + 2) {
     return bad("the " + countOf(program.start.size() + 2, "word") +
-               " after the rows are incomplete: " + str(left()) +
-               " words follow");
+               " after the rows are incomplete: only " + str(left()) +
+               " of them follow");
   }
   for (size_t i = 0; i < program.start.size(); ++i) {
     program.start[i] = word();
@@ -231,7 +232,8 @@ Result<RegexProgram> Reader::run() {
   }
   AIR_RETURN_IF_ERROR(readClasses());
   if (left() != 0) {
-    return bad(str(left()) + " words follow the end of the program");
+    return bad("the end of the program is followed by " +
+               countOf(left(), "word"));
   }
   AIR_RETURN_IF_ERROR(checkRows());
   AIR_RETURN_IF_ERROR(checkRegex(program));

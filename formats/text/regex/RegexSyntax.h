@@ -50,8 +50,9 @@ struct RegexSyntax {
   /// the compiler recurse for each level, and the matcher for each look-ahead,
   /// so this limits the stack that they need.
   static constexpr uint32_t kMostNested = 50;
-  /// The largest count in a repetition such as {m} or {m,n}, as in RE2. What is
-  /// repeated is compiled once for each count.
+  /// The largest count in a repetition such as {m} or {m,n}, as in RE2. It
+  /// limits the size of the program, which may contain n copies of X for
+  /// X{m,n}.
   static constexpr uint32_t kMostRepeats = 1000;
 
   std::vector<RegexNode> nodes;

@@ -47,7 +47,8 @@ std::vector<uint32_t> writeRegex(const RegexProgram &program) {
       ++words[place];
     }
     // If all code points of a page belong to one class, this is often true of
-    // many pages that follow, so those that equal this page are skipped.
+    // many pages that follow. While the class stays the same, there is nothing
+    // to add, so the loop steps over those pages.
     const size_t page = c / kPageSize;
     if (c % kPageSize == kPageSize - 1 && page > 0 &&
         words.back() >> 8 < c - kPageSize) {

@@ -27,10 +27,11 @@ enum class NormalForm : uint8_t {
 /// text, except that n combining marks in a row take O(n log n) to sort.
 std::string normalized(std::string_view text, NormalForm form);
 
-/// A fast test that returns true only if no mark is moved across `c`, and `c`
-/// does not change unless another character is composed with it. It returns
-/// true for CJK ideographs, and for all characters below the first one that
-/// normalisation to `form` may change or move.
+/// A fast test that returns true only if `c` is inert: no mark is moved across
+/// `c`, and `c` changes only if it is composed with a character after it. The
+/// test returns true for all characters below the first one that normalization
+/// to `form` may change or move, and for the CJK ideographs from U+4E00 to
+/// U+9FFF. If it returns false, `c` may or may not be inert.
 bool isInert(uint32_t c, NormalForm form);
 
 /// A fast test that returns true only if `text` is in form C. It returns true

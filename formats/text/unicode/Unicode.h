@@ -29,9 +29,10 @@ const CodePointSet &whiteSpace();
 /// library: mainly letters, marks, digits, and connecting punctuation.
 const CodePointSet &wordCharacters();
 
-/// Adds the code points that differ only in case from one that is in the set.
-/// This is simple case folding (CaseFolding.txt, status C and S): U+017F is a
-/// variant of "s", but U+00DF is not one of "ss".
+/// Adds all code points that differ only in case from a code point of the set,
+/// such as U+017F (long s) if the set has "s". This is simple case folding
+/// (CaseFolding.txt, status C and S), in which a code point never corresponds
+/// to several: U+00DF does not count as "ss".
 void addCaseVariants(CodePointSet &set);
 
 /// The lower case of a character, whatever the characters around it are

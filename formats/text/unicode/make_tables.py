@@ -7,10 +7,10 @@ of all code points of Unicode 16, their decompositions, and their scripts.
 
 The general categories come from unicodedata2. White space, scripts and case
 equivalence come from regex, which has the tables of the same version of Unicode.
-The set \\w is that of Hugging Face's `tokenizers` library, because that library
-splits the text on which most models are trained. So are the scripts in
-ScriptTables.inc, which are of an older version of Unicode. Decompositions and
-combining classes come from unicodedata2.
+The set \\w, the lower case and the scripts in ScriptTables.inc come from Hugging
+Face's `tokenizers` library, because that library splits the text on which most
+models are trained. Its scripts are those of an older version of Unicode.
+Decompositions and combining classes come from unicodedata2.
 """
 
 import os
@@ -53,7 +53,7 @@ def matches(expression):
 
 
 def canonical_cases():
-    """Returns the code points that differ from the smallest of their case variants."""
+    """Returns pairs (code point, its smallest case variant) if the two differ."""
     out = []
     for c in ALL:
         cases = set(_regex.get_all_cases(regex.U, c)) - TURKIC
@@ -63,14 +63,21 @@ def canonical_cases():
 
 
 def lower_cases():
-    """Returns the assigned characters that the `tokenizers` library converts to lower case."""
+    """Returns pairs (code point, its lower case in the `tokenizers` library) if the two differ.
+
+    If the lower case consists of several code points, only the first is returned. Unassigned
+    code points are left out.
+    """
     lower = tokenizers.normalizers.Lowercase().normalize_str
     return [(c, ord(lower(chr(c))[0])) for c in ALL
             if lower(chr(c)) != chr(c) and unicodedata2.category(chr(c)) != "Cn"]
 
 
 def runs_of_cases(pairs):
-    """Joins pairs into runs (first, count, step, difference of the two)."""
+    """Joins pairs (c, other) with the same c - other into runs (first c, count, step, c - other).
+
+    The step from one c to the next is 1 or 2.
+    """
     out = []
     for c, other in pairs:
         distance = c - other
@@ -98,7 +105,11 @@ BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def digits(number):
-    """Writes a number with 5 bits a digit, the lowest first. 32 is added to all but the last."""
+    """Writes a number in base 32, the lowest digit first.
+
+    32 is added to each digit except the last one. Each digit is then written as the base64
+    character of its value.
+    """
     out = ""
     while number >= 32:
         out += BASE64[number & 31 | 32]
@@ -111,7 +122,7 @@ def signed(number):
 
 
 def classes():
-    """Returns the runs of code points with the same combining class above 0."""
+    """Returns runs [first, last, combining class]. Code points of class 0 are left out."""
     out = []
     for c in ALL:
         kind = unicodedata2.combining(chr(c))
@@ -157,14 +168,19 @@ def write_normalization():
 
 
 def scripts():
-    """Returns the runs (first, script) of the library's UnicodeScripts. Script 0 is none."""
+    """Returns runs (first code point, script) of code points with the same script.
+
+    The script is the one by which the pre-tokenizer UnicodeScripts of `tokenizers` splits text:
+    0 if a character has none, otherwise a number that is only good for comparisons.
+    """
     split = tokenizers.pre_tokenizers.UnicodeScripts().pre_tokenize_str
     examples = []  # a character of each script
     out, last = [], None
     for c in ALL:
         script = 0
         if split(chr(c)):
-            # The previous script is the most likely one.
+            # Neighbouring code points mostly have the same script, so the last
+            # one found is tried first.
             order = ([last] if last else []) + list(range(1, len(examples) + 1))
             script = next((s for s in order if len(split(examples[s - 1] + chr(c))) == 1), 0)
             if script == 0:

@@ -254,8 +254,8 @@ bool CpuDevice::Walk::nextPhase(std::span<uint32_t> units) {
   return false;
 }
 
-// Runs tiles [begin, end) of a dispatch, which may run only a part of its
-// kernel's tiles.
+// Runs tiles [begin, end) of a dispatch. The indices count the tiles that the
+// dispatch runs, which may be only some of its kernel's tiles (DispatchGrid).
 void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
                                uint64_t end, void *ownScratch) const {
   AirDispatch call = {&batch, program.bindings.data() + dispatch.firstBinding};
@@ -265,13 +265,13 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
     dispatch.function(&call, begin, end, ownScratch);
     return;
   }
-  // Each call of the kernel's function runs tiles that compute the same tokens,
-  // because only these have consecutive indices in the kernel.
+  // The dispatch runs the same row tiles for each group of tokens. Only
+  // tiles of the same group have consecutive indices in the kernel, so the
+  // kernel's function is called once per group.
   while (begin < end) {
     const uint64_t tokenTile = begin / rowTiles;
     const uint64_t stop = std::min(end, (tokenTile + 1) * rowTiles);
-    // Added to the index of a tile in the dispatch, this gives the index of the
-    // tile in the kernel.
+    // The index of a tile in the kernel, minus its index in the dispatch.
     const uint64_t toKernel =
         grid.firstTile + tokenTile * (grid.baseTiles - rowTiles);
     dispatch.function(&call, begin + toKernel, stop + toKernel, ownScratch);
@@ -281,8 +281,9 @@ void CpuDevice::Walk::runTiles(const Dispatch &dispatch, uint64_t begin,
 
 void CpuDevice::Walk::run(const TileQueue::Claim &claim, uint32_t thread) {
   void *ownScratch = device.scratch + thread * device.scratchStride;
-  // Tiles [begin, end) count from the start of the owner's range. The last unit
-  // may extend beyond the end of the range.
+  // The tiles that the owner has in this phase are numbered from 0, in the
+  // order of the dispatches. The claim stands for tiles [begin, end). `end` may
+  // be beyond the owner's last tile, because its last unit need not be full.
   uint64_t begin = uint64_t{claim.begin} << shift;
   uint64_t end = uint64_t{claim.end} << shift;
   for (const Dispatch &dispatch : phase) {

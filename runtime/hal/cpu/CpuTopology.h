@@ -17,8 +17,8 @@ struct CpuTopology {
   /// The NUMA node of each element of `cpus`; 0 if the system does not report
   /// it.
   std::vector<uint32_t> nodes;
-  /// The number of physical cores, which is the length of the first part of
-  /// `cpus`.
+  /// The number of physical cores that have a CPU in `cpus`. The first `cores`
+  /// elements of `cpus` each belong to a different core.
   uint32_t cores = 1;
 };
 

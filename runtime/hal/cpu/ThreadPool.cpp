@@ -59,8 +59,9 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(uint32_t threads) {
   }
   CpuTopology topology = cpuTopology();
   std::unique_ptr<ThreadPool> pool(new ThreadPool(threads));
-  // A thread that spins uses up the time of one that computes if both are on
-  // one CPU, or if a quota counts the time of both.
+  // Threads spin only if there is a CPU for each of them, and if the CPU quota
+  // suffices for all of them. Otherwise, threads that spin would take CPU time
+  // from threads that compute.
   pool->spins =
       threads <= topology.cpus.size() && threads <= cpuQuota("") ? kSpins : 0;
   bool pin = threads >= topology.cores && threads <= topology.cpus.size();
@@ -144,8 +145,9 @@ void ThreadPool::run(Job job, void *context) {
 }
 
 void ThreadPool::forgetReadAhead() {
-  // The walk has no ReadAhead, and each thread takes part in it. A thread that
-  // has taken part no longer uses the previous ReadAhead.
+  // This call of run() replaces the current ReadAhead with none, and returns
+  // only after every thread has run the job. A thread cannot run the job while
+  // it prefetches, and after the job, it finds no ReadAhead.
   run([](void *, uint32_t) {}, nullptr);
 }
 

@@ -112,10 +112,11 @@ protected:
 
 class ThreadPool {
 public:
-  /// The largest number of threads in a pool. The largest machines with two
-  /// sockets have 768 logical CPUs, and a thread that looks for work examines
-  /// the ranges of all the others. On a machine with more than kMaxThreads
-  /// cores, a plan runs on kMaxThreads threads by default.
+  /// The largest number of threads in a pool. It suffices for one thread on
+  /// each of the 768 logical CPUs of the largest machines with two sockets. It
+  /// is not larger, because a thread that looks for work examines the ranges of
+  /// all other threads. On a machine with more than kMaxThreads cores, a plan
+  /// runs on kMaxThreads threads by default.
   static constexpr uint32_t kMaxThreads = 1024;
   using Job = void (*)(void *context, uint32_t thread);
 
@@ -138,8 +139,8 @@ public:
   /// Runs all phases of `work` in order. Does not allocate, unless `work` does.
   void walk(PhaseWalk &work) { walk(work, true); }
 
-  /// Returns when no thread uses what PhaseWalk::readAhead() has returned so
-  /// far.
+  /// Waits until no thread uses any object that PhaseWalk::readAhead() has
+  /// returned so far. The owner may then change or destroy these objects.
   void forgetReadAhead();
 
 private:
@@ -162,8 +163,9 @@ private:
   /// Like walk(work), but if `shared` is false, each thread runs only the units
   /// that it owns.
   void walk(PhaseWalk &work, bool shared);
-  /// Moves the calling thread away from the CPU of a pinned thread, if it may
-  /// run on a CPU to which no thread of the pool is pinned.
+  /// If the calling thread runs on the CPU of a pinned thread, moves the
+  /// calling thread to a CPU to which no thread of the pool is pinned. Does
+  /// nothing if the affinity mask of the calling thread has no such CPU.
   void leaveWorkersCpu() const;
   /// Claims and runs units until none are left. Returns true if it ran any.
   bool work(uint32_t thread);

@@ -10,12 +10,14 @@
 // A thread whose range is empty steals the second half of the range that has
 // the most units left. It then treats these units like its own: it takes chunks
 // from their front, so that it reads their memory as one stream, and other
-// threads may in turn steal the second half of what is left of them.
+// threads may in turn steal the second half of those that are left.
 //
 // A phase is over when all its units have run, no matter which threads ran
 // them, so a phase does not wait for a thread that was asleep throughout.
 //
-// Why a late thread does no harm:
+// The system may suspend a thread at any point of claim() for so long that
+// other phases have begun and ended when it continues. Why such a late thread
+// does no harm:
 //   - The units that are left of a range, [begin, end), are stored in one
 //     64-bit word, and a claim is one compare-and-exchange of that word. A
 //     phase ends only when all units have been claimed and run, so a range is

@@ -20,7 +20,8 @@ namespace air::rt {
 
 class CudaCopies {
 public:
-  /// Errors: also DoesNotFit if the GPU has no room for the buffers.
+  /// Allocates and fills two buffers of `bytes` bytes each. Errors: those that
+  /// CudaDriver.h states, such as DoesNotFit if the GPU has no room for them.
   static Result<std::unique_ptr<CudaCopies>> create(CudaDriver &driver,
                                                     uint64_t bytes);
   ~CudaCopies();

@@ -81,7 +81,8 @@ struct CudaLaunch {
 /// PTX. Unsupported if `arch` names no architecture.
 Result<bool> cudaRunsCode(uint32_t capability, std::string_view arch);
 
-/// A GPU in messages: "0 (NVIDIA GeForce RTX 3060, compute capability 8.6)".
+/// Returns the text by which messages name a GPU. It begins with the ordinal:
+/// "0 (NVIDIA GeForce RTX 3060, compute capability 8.6)".
 std::string gpuLabel(const CudaFacts &gpu);
 
 /// Whether `part` is a part of `name`, the name of a GPU. Upper and lower case

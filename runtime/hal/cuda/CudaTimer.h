@@ -1,11 +1,13 @@
 //===- CudaTimer.h - times work of a GPU's stream ---------------*- C++ -*-===//
 //
-// The GPU measures the times with events, so they do not include the time that
-// the host needs to enqueue the work.
+// A CudaTimer measures how long work in the stream of a CudaDriver takes, as
+// the time between two events that the GPU records. This time does not include
+// the delay until the host notices that the work is complete, but it includes
+// any time in which the GPU waits for the host to enqueue more work.
 //
-// Ownership: borrows the CudaDriver, which must outlive it. Thread-safety: one
-// caller at a time, with the driver's context current. Errors: as CudaDriver.h
-// states.
+// Ownership: a CudaTimer borrows its CudaDriver, which must outlive it.
+// Thread-safety: one caller at a time, with the driver's context current.
+// Errors: as CudaDriver.h states.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDATIMER_H
@@ -39,8 +41,9 @@ public:
   /// per copy in the fastest sample after the warm-up.
   Result<double> copyMilliseconds(uint64_t to, uint64_t from, uint64_t bytes,
                                   uint32_t copies, uint32_t samples);
-  /// Copies `bytes` bytes once between pinned host memory and the memory of the
-  /// device at `device`, in pieces of `piece` bytes. Returns the milliseconds.
+  /// Copies `bytes` bytes once, in pieces of `piece` bytes, between pinned host
+  /// memory and the GPU's memory, where `device` is the address of the first
+  /// byte. Returns the milliseconds that this takes.
   Result<double> transferMilliseconds(CopyDirection direction, uint64_t device,
                                       uint64_t bytes, uint64_t piece);
   /// Copies `bytes` bytes from pinned host memory to the device, in pieces of

@@ -62,8 +62,8 @@ Result<BlockMemory> BlockMemory::create(uint64_t bytes, bool hugePages) {
     std::memset(memory.aligned, 1, bytes);
     if (hugeBytesAt(memory.aligned) < bytes) {
       return unsupportedError("reading into huge pages is not measured, "
-                              "because the system has none for " +
-                              std::to_string(bytes) + " bytes of memory");
+                              "because the system has too few of them for " +
+                              std::to_string(bytes) + " bytes");
     }
     return memory;
   }

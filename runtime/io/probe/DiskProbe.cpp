@@ -161,9 +161,10 @@ private:
   Result<std::vector<RingRate>>
   measureRings(const std::vector<DiskRate> &curve,
                const std::function<bool()> &isOver);
-  /// While both are read, disk and memory each reach only a fraction of the
-  /// rate that they have alone. Measures these fractions until isOver() is
-  /// true.
+  /// While the disk and memory are read at the same time, each reaches only a
+  /// fraction of the rate that it has alone. Measures these two fractions until
+  /// isOver() is true. Returns nullopt if the system has no memory for the
+  /// ring, or if no rates above 0 were measured.
   Result<std::optional<KeptShares>>
   measureTogether(const std::vector<DiskRate> &curve, MemoryTraffic &traffic,
                   const std::function<bool()> &isOver);

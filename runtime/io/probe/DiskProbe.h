@@ -6,27 +6,27 @@
 // flight; it begins and ends with the completion of a block, so neither filling
 // nor emptying the queue counts.
 //
-// First each combination gets one sample, the most promising ones first. Then
-// the combinations that reached at least 80 % of the highest rate, and the
-// fastest combination of each method, get more samples in turn until the time
-// is up. On a slow disk, half of the time may have passed before every
-// combination has had its first sample; the remaining combinations are then not
-// measured. The rate of a combination is the median of its samples. A slow
-// combination has only one sample.
+// First each combination gets one sample, the most promising combinations
+// first. If half of the time is over before all have had one, as may happen on
+// a slow disk, the remaining combinations are not measured; the first nine
+// always are. Then the combinations that reached at least 80 % of the highest
+// rate, and the fastest combination of each method, get more samples in turn.
+// The rate of a combination is the median of its samples. A slow combination
+// has only one sample.
 //
 // These samples read into as little memory as possible. A plan, however, reads
-// into a ring of some 24 MiB or more, which may not fit in a cache. A sixth of
-// the time therefore goes to samples of the combination that chooseDiskRate()
-// chooses, with rings of 24 MiB, which is the usual size, and then of 64, 8 and
-// 128 MiB. Each sample fills its ring at least once.
+// into a ring of some 24 MiB or more, which may not fit in a cache of the CPU.
+// A sixth of the time is therefore set aside for samples of the combination
+// that chooseDiskRate() chooses, with rings of 24 MiB, which is the usual size,
+// and then of 64, 8 and 128 MiB. Each sample fills its ring at least once.
 //
 // In a pass, the cores read memory while the disk writes to it, and each slows
 // down the other. The last fifth of the time is used to measure how much is
 // left of each rate, with the chosen combination and the usual ring. The rates
-// of some machines change from second to second, so three samples take turns:
-// memory alone, memory and disk together, and the disk alone. Each turn yields
-// the share that is left of each rate, and the results are the medians of these
-// shares.
+// of some machines change from second to second, so three samples are taken
+// directly one after the other, again and again: memory alone, memory and disk
+// together, and the disk alone. Each series of three shows what fraction is
+// left of each rate, and the results are the medians of these fractions.
 //
 // The file should be on the disk that will hold plans. Reads that bypass the
 // page cache may still come from a cache of the drive, of its controller or of
@@ -66,10 +66,10 @@ struct DiskProbeResult {
   std::vector<DiskRate> curve; ///< sorted by compareDiskRates(), not empty
   /// Sorted by size; empty if the system has no memory for the rings.
   std::vector<RingRate> rings;
-  /// While both are read, disk and memory each reach only a fraction of the
-  /// rate that they have alone. `kept` has these two fractions; it is nullopt
-  /// if they were not measured. Because the samples vary, a fraction may be
-  /// above 1.
+  /// While the disk and memory are read at the same time, each reaches only a
+  /// fraction of the rate that it has alone. `kept` has these two fractions; it
+  /// is nullopt if they were not measured. Because the samples vary, a fraction
+  /// may be above 1.
   std::optional<KeptShares> kept;
   /// One sentence for the user about each method or size of pages that could
   /// not be measured.

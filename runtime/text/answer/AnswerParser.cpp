@@ -16,9 +16,10 @@ using Kind = AnswerEventKind;
 constexpr std::string_view kMessageMark = "<|message|>";
 constexpr std::string_view kChannelMark = "<|channel|>";
 constexpr std::string_view kRecipient = "to=";
-/// A text that has more bytes than this without <|message|> is not a header.
-/// The parser holds a header back until it is complete, and text must appear
-/// while it comes. A header has a role, a channel, a recipient and a type.
+/// If more bytes than this come without <|message|>, the text is not a header.
+/// A header has a role, a channel, a recipient and a type. The parser holds a
+/// header back until it is complete. Without this limit, it could hold back all
+/// of an answer that only looks like the beginning of a header.
 constexpr size_t kLongestHeader = 400;
 
 } // namespace

@@ -241,10 +241,11 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
         continue;
       }
       const auto word = value->get<std::string>();
-      // The answer parser removes a line break from the beginning of a value.
-      // Unless the value is marked as a string, it also takes text that is JSON
-      // of another allowed type for a value of that type. An allowed string
-      // that it would change in one of these ways is left out of the grammar.
+      // The answer parser does not return every allowed string unchanged. It
+      // removes a line break from the beginning of a value. Unless the value is
+      // marked as a string, it also reads 42, for example, as a number if the
+      // schema allows numbers, too. The grammar leaves out the strings that the
+      // parser would change.
       const bool isKept =
           wanted == Shape::String ||
           tool.list->toJson(tool.name, argument, word) == jsonString(word);

@@ -18,9 +18,10 @@ namespace air::rt {
 
 class JsonScanner {
 public:
-  /// Arrays and objects may be nested to this depth. What follows the scanner
-  /// parses with nlohmann's library, which needs stack for each level, and a
-  /// model may repeat an open bracket without end.
+  /// Arrays and objects may be nested to this depth. A limit is needed because
+  /// a model may repeat an opening bracket without end, and text that the
+  /// scanner has accepted is parsed with nlohmann's library, which needs stack
+  /// memory for each level.
   static constexpr size_t kMostLevels = 64;
 
   enum class State : uint8_t {

@@ -54,7 +54,9 @@ public:
     return true;
   }
 
-  /// Reads keys and values up to `end` as a JSON object.
+  /// Reads keys and values up to `end`, and appends them to `json` as a JSON
+  /// object. `separator` stands between a key and its value. `level` is the
+  /// number of dictionaries and lists that contain these members.
   bool members(std::string_view separator, std::string_view end,
                std::string &json, size_t level) {
     json += '{';
@@ -88,7 +90,8 @@ private:
     if (separator == ":" && beginsString()) {
       return string(json);
     }
-    // The name of an argument in Python's notation may contain a colon.
+    // Before "=", a name may contain a colon. Python does not allow this, but
+    // the schema of a tool may give an argument such a name.
     const std::string_view name =
         takeUntil(separator == ":" ? "=:,{}[]() \t\r\n" : "=,{}[]() \t\r\n");
     json += jsonString(name);

@@ -16,8 +16,9 @@
 
 namespace air::rt {
 
-/// Errors: Corrupt for a syntax error, Unsupported for what is not supported,
-/// each with the position in characters.
+/// Errors: Corrupt for a syntax error, Unsupported for what is not supported.
+/// Most messages contain a position: either a byte of `pattern`, counted from
+/// 0, or a character of the rewritten expression, counted from 1.
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern);
 
 } // namespace air::rt

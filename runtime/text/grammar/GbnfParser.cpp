@@ -17,7 +17,8 @@ constexpr uint32_t kMostLeastCount = 2000;
 /// The largest product of the counts of nested repetitions. It bounds the
 /// symbols that a few characters of a grammar expand to.
 constexpr uint64_t kMostNestedCounts = 1'000'000;
-/// Each open group has a frame on the parser's own stack.
+/// The largest number of groups that may be open at the same time. It bounds
+/// the memory of the parser, which keeps a Frame for each open group.
 constexpr size_t kMostOpenGroups = 1000;
 /// peek() returns this at the end of the grammar.
 constexpr uint32_t kNoCharacter = UINT32_MAX;

@@ -263,7 +263,7 @@ GrammarBuilder::finish(uint32_t root) && {
   std::vector<bool> isProductive = closure(setHas, true);
   if (!isProductive[root]) {
     return fail(root, "matches no text, because each text would have to be "
-                      "endless or contain a character that does not exist");
+                      "endless or contain a character of an empty set");
   }
   setHas.assign(sets.size(), false);
   std::vector<bool> nullable = closure(setHas, false);

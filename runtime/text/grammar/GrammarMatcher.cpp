@@ -94,12 +94,12 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
   if (most != GrammarStates::kDead) {
     return most;
   }
-  // The most frequent class of all does not occur in every part of a text; a
-  // name, for example, consists of only a few classes. The kTried classes that
-  // are next in frequency are then tried, and a state to which half of them
-  // lead is assumed to be the common one. Trying all classes would take too
-  // long where a grammar lists many words: nearly every class then leads to
-  // another state, which has to be computed.
+  // The grammar does not allow the most frequent class here; a name, for
+  // example, may consist of only a few classes. Therefore, the next kTried
+  // classes in order of frequency are tried, and a state to which half of them
+  // lead is taken as the common one. Trying all classes would take too long
+  // where a grammar lists many words: nearly every class then leads to a
+  // different state, which has to be computed.
   constexpr size_t kTried = 8;
   constexpr ptrdiff_t kSame = kTried / 2;
   std::vector<State> nexts;
@@ -115,10 +115,10 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
 }
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
-  // Follows the most common next states up to a state whose Absorption
-  // (GrammarMatcher.h) is known. A chain of more than kLongestChain states is
-  // not needed, because few subtrees of the vocabulary's trie have that many
-  // levels.
+  // `chain` receives `state` and then the states that repeated calls of
+  // commonNext() yield, until one whose Absorption is already known.
+  // kLongestChain states are enough, because few subtrees of the vocabulary's
+  // trie have more levels.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
   std::vector<State> nexts;
@@ -136,10 +136,10 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
-  // If the chain was ended by the limit, the computed lengths do not count the
-  // states beyond its end. Only the lengths of the last states are much too
-  // small, so the results for the second half of the chain are discarded
-  // afterwards.
+  // If the limit ends the chain, Absorption::length counts no characters beyond
+  // its end. Such a length is correct, but shorter than it could be, above all
+  // for the last states. The results for the second half of the chain are
+  // therefore discarded below.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()
                           : kLongestChain / 2;

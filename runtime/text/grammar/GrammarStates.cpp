@@ -164,9 +164,11 @@ uint32_t GrammarStates::uniteSets(uint32_t a, uint32_t b) {
   return setOf(scratch);
 }
 
+/// Replaces each item at the end of a rule by the items after the calls of this
+/// rule. Also adds the items after rules that may match the empty text. Sets
+/// `ends` if the root rule is at its end.
 void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
-  // Returns from rules that have ended, and skips rules that may be empty.
-  // After most steps, there is nothing to do.
+  // After most steps, no item is at the end of a rule or before such a rule.
   const bool stays = std::ranges::none_of(items, [&](const Item &item) {
     const GrammarElement &element = source->elements[item.position];
     return element.kind == GrammarElement::End ||

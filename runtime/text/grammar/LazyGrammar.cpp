@@ -22,7 +22,8 @@ LazyGrammar::LazyGrammar(GrammarMatcher made, const TokenTrie &vocabulary,
   }
   longest = std::max(longest, triggers.preludeMark.size());
   for (const std::string &branch : triggers.branches) {
-    // The character after a branch shows whether it is a whole word.
+    // advance() keeps `longest` - 1 bytes: here the mark, the branch, and the
+    // byte after it, which shows whether the branch is a whole word.
     longest = std::max(longest, triggers.branchMark.size() + branch.size() + 2);
   }
   for (const QuietSpan &span : triggers.spans) {
@@ -218,7 +219,7 @@ Status LazyGrammar::accept(int32_t id) {
   if (now.isRefused) {
     return usageError("grammar: token " + std::to_string(id) + " continues " +
                       inQuotes(triggers.branchMark) +
-                      " with a text that may not precede the grammar");
+                      " with a word that is not allowed there");
   }
   if (text) {
     active = true;

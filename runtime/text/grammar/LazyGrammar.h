@@ -73,12 +73,16 @@ public:
 
   bool isActive() const { return active; }
 
-  /// Fails with Usage if there is a trigger text with which no text of the
-  /// grammar begins. No token could complete such a trigger.
+  /// Checks each of GrammarTriggers::texts: at least one text of the grammar
+  /// must begin with this trigger, because allows() otherwise refuses every
+  /// token that completes the trigger. Errors: Usage.
   Status checkTriggers();
 
-  /// Before the trigger, a token is only refused if it contains the trigger and
-  /// then text that the grammar does not allow.
+  /// Until the grammar applies, a token is refused only in three cases: it
+  /// completes a trigger or one of the `preludeEnds`, and the grammar does not
+  /// allow the text that it must match from there on; it continues `branchMark`
+  /// with text that is not one of `branches`; or it ends the answer although
+  /// there are `preludeEnds`.
   bool allows(int32_t id) override;
 
   /// Masks nothing if the text exceeds a limit of GrammarMatcher; accept() then
@@ -102,8 +106,8 @@ private:
   std::string_view textOf(int32_t id) const;
   bool takesWrongBranch(std::string_view text) const;
   bool isTrigger(int32_t id) const;
-  /// Appends the text of a token. If the grammar applies from now on, returns
-  /// the text that it must match.
+  /// Adds the text of token `id` to `progress`. If the grammar applies from now
+  /// on, returns the text that it must match first; otherwise returns nothing.
   std::optional<std::string> advance(Progress &progress, int32_t id) const;
 
   GrammarMatcher matcher;

@@ -18,9 +18,11 @@ namespace {
 /// The most combinations of the schemas in anyOf and oneOf. Each choice
 /// multiplies their number, so twenty choices of two would make a million.
 constexpr size_t kMostShapes = 1000;
-/// A proof that two schemas of oneOf exclude each other may need proofs about
-/// their properties, which may need others. Beyond this depth, and beyond this
-/// number for all of a schema, there is no proof, and oneOf is refused.
+/// A proof that two schemas of oneOf exclude each other may need such proofs
+/// for the schemas of their properties, and so on. A proof fails if it is
+/// nested in kDeepestProof other proofs, or if the current call of shapesOf()
+/// has already tried kMostProofs proofs. oneOf is refused if the proof for two
+/// of its schemas fails.
 constexpr int kDeepestProof = 4;
 constexpr int kMostProofs = 20'000;
 
@@ -371,7 +373,8 @@ Status Reader::readSchema(const SchemaJson &schema, Part &part,
 }
 
 Status Reader::checkLoops(const SchemaJson &start) {
-  // A depth-first search along keywords whose schemas apply to the same value.
+  // A depth-first search from `start` along $ref, allOf, anyOf and oneOf. Their
+  // schemas apply to the same value as the schema that has the keyword.
   struct Visit {
     const SchemaJson *schema;
     SchemaList next;

@@ -9,9 +9,9 @@
 namespace air::rt {
 namespace {
 
-/// Longer pieces are left out of the trie, and no grammar allows them. Lengths
-/// in the masks have 16 bits, and the pieces of published vocabularies have at
-/// most a few hundred bytes.
+/// The most bytes of a piece in the trie. Longer pieces are left out, because
+/// the trie stores numbers of characters in 16 bits. The pieces of published
+/// vocabularies have at most a few hundred bytes.
 constexpr size_t kLongestPiece = 4096;
 
 bool isContinuation(char byte) {

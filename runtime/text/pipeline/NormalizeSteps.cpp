@@ -42,8 +42,10 @@ void applyForm(NormalForm form, StepText &text) {
   }
   std::string formed = normalized(text.text, form);
   if (text.origin != 0) {
-    // The first character may have become several, or may have been composed
-    // with those after it.
+    // Finds the bytes of `formed` that stem from the first `text.origin` bytes.
+    // If `formed` does not begin with the normalized form of these bytes, they
+    // were combined with later characters; the first character of `formed` is
+    // then taken.
     const std::string first =
         normalized(std::string_view(text.text).substr(0, text.origin), form);
     text.origin = formed.starts_with(first) ? first.size()
@@ -113,12 +115,14 @@ void applyStrip(uint8_t flags, StepText &text) {
 void applyReplace(const TextStep &step, RegexMatcher *matcher, StepText &text) {
   Rewriter rewriter(text);
   const std::string_view before = rewriter.before();
-  // The library takes what replaces a match for a part of its last character.
+  // As in the library, the replacement of a match stems from the character
+  // before the end of the match.
   const auto replace = [&](size_t end) {
     rewriter.put(step.content, end == 0 ? 0 : end - 1);
   };
   const auto keep = [&](size_t begin, size_t end) {
-    // Each character stems from itself.
+    // Before `origin`, each character is put with its own position. Beyond it,
+    // positions make no difference to put(), so the rest is put in one call.
     while (begin < end) {
       const size_t length = decodeUtf8(before.substr(begin)).length;
       rewriter.put(before.substr(begin, length), begin);

@@ -15,7 +15,7 @@ namespace air::rt {
 using SegmentSink = FunctionRef<void(size_t begin, size_t end, bool isMatch)>;
 
 /// Divides `text` into the matches of the matcher's expression and the text
-/// between them. A match is not empty right after another match.
+/// between them. An empty match directly after another match is skipped.
 void forEachSegment(std::string_view text, RegexMatcher &matcher,
                     SegmentSink sink);
 

@@ -1,8 +1,8 @@
 //===- PipelineEncoder.h - text -> ids as tokenizer.json says ---*- C++ -*-===//
 //
-// A text passes the steps of a TextPipeline, and a WordModel encodes the words
-// that they make. Vocabularies whose steps amount to something that GGUF files
-// can also describe have faster encoders.
+// The steps of a TextPipeline normalise a text and split it into words, and a
+// WordModel encodes each word. If one of the other encoders can do the same, it
+// is used instead, because it is faster; TextPipeline::isSet is then false.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PIPELINE_PIPELINEENCODER_H
@@ -35,10 +35,12 @@ public:
   std::string normalisedForm(std::string_view text) const override;
   bool shrinksText() const override { return true; }
 
-  /// If the text becomes too long, the result says so, and is empty.
+  /// Applies the steps of the normalizer. If they make the text too long, the
+  /// result has no text, and its `isTooLong` is true.
   StepText normalise(std::string_view text, Place place) const;
-  /// Appends the ids of a part of a normalised text. Its first `origin` bytes
-  /// are as in StepText.
+  /// Appends the ids of `text`, a part of a normalised text, to `out`. The
+  /// first `origin` bytes of `text` stem from the first character of the whole
+  /// text that is encoded (see StepText).
   void encodeNormalised(std::string_view text, size_t origin, Scratch *scratch,
                         TokenOutput &out) const;
 

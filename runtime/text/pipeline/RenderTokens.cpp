@@ -54,7 +54,7 @@ std::string renderedToken(const TokenizerData &data, size_t id) {
     break;
   case TokenRendering::Words: {
     const std::string &prefix = pipeline.wordPrefix;
-    if (text.starts_with(prefix)) { // as all do if there is no prefix
+    if (text.starts_with(prefix)) { // always true if the prefix is empty
       text.erase(0, prefix.size());
     } else {
       text.insert(0, " ");

@@ -16,7 +16,7 @@
 namespace air::rt {
 namespace {
 
-/// The part of `origin` that lies in the piece from `begin` to `end`.
+/// Of the first `origin` bytes of a text, how many lie in [begin, end).
 size_t originIn(size_t begin, size_t end, size_t origin) {
   return begin < origin ? std::min(origin, end) - begin : 0;
 }
@@ -43,7 +43,7 @@ public:
       join(begin, end, isMatch && !followsMatch);
       break;
     case SplitBehavior::MergedWithNext:
-      // A piece that is already joined takes no further text.
+      // Each match is joined with the next part, unless that is a match, too.
       join(begin, end, !isMatch && followsMatch);
       break;
     case SplitBehavior::Contiguous:
@@ -120,8 +120,9 @@ void SplitSteps::splitByMatches(size_t index, std::string_view text,
   joiner.finish();
 }
 
-/// As in the library, characters before the first one with a script are left
-/// out, and so are spaces and unassigned characters without any script.
+/// Splits `text` where the script changes. Characters with kNoScript, such as
+/// spaces, stay with the characters before them. As in the library, those at
+/// the beginning of `text` are left out of all words.
 void SplitSteps::splitByScripts(size_t index, std::string_view text,
                                 size_t origin, WordSink sink) {
   constexpr size_t kNowhere = SIZE_MAX;

@@ -21,9 +21,10 @@ public:
   /// Both spans must outlive the object.
   SplitSteps(std::span<const TextStep> all, std::span<RegexMatcher> matchers);
 
-  /// Passes the words of `text` to `sink`. `text` is valid UTF-8, and its first
-  /// `origin` bytes are as in StepText. A word exists only during the call of
-  /// the sink. The time is proportional to the length of the text.
+  /// Passes the words of `text`, which is valid UTF-8, to `sink`. The first
+  /// `origin` bytes of `text` stem from the first character of the whole text
+  /// that is encoded (see StepText). A word is valid only during the call of
+  /// `sink`. Takes time proportional to the length of `text`.
   void split(std::string_view text, size_t origin, WordSink sink);
 
 private:

@@ -17,11 +17,13 @@ struct StepText {
   std::string text;
   size_t origin = 0;
   size_t limit = SIZE_MAX; ///< the most bytes that `text` may have
-  /// Whether a step would have made `text` longer. `text` is then incomplete.
+  /// Whether a step would have made `text` longer than `limit`. `text` is then
+  /// incomplete.
   bool isTooLong = false;
 };
 
-/// Replaces a StepText step by step, and keeps track of its origin.
+/// Replaces the text of a StepText: put() appends to the new text, and finish()
+/// stores it in the StepText, together with the new value of `origin`.
 class Rewriter {
 public:
   explicit Rewriter(StepText &changed)

@@ -4,9 +4,11 @@
 // pairs of tokens. A word begins as a list of tokens: one for each character,
 // several if it has tokens only for its bytes, or the unknown token.
 //
-// PairMerger needs some 40 bytes of memory for each byte of a word. So a long
-// word is divided by a MergeLattice, unless pieces have a prefix or a suffix,
-// or unknown tokens or those of bytes take part in merges.
+// PairMerger needs some 40 bytes of memory for each byte of a word. A long word
+// is therefore divided by a MergeLattice. This is not done with three kinds of
+// vocabularies: those that spell pieces with a prefix or a suffix, those with
+// merges of byte tokens or of tokens that are not pieces of words, and those
+// with a token of more than kLongestPiece bytes.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/pipeline/WordModel.h"
@@ -142,8 +144,10 @@ private:
                    scratch.symbols.end());
   }
 
-  /// Returns `word` without the characters that encode() drops, which have no
-  /// tokens. What was around them is merged.
+  /// Returns `word` without the characters that encode() drops because they
+  /// have no tokens. The characters before and after a dropped one become
+  /// neighbours, so merges may join them. The result refers to the memory of
+  /// `word` or of `kept`.
   std::string_view withoutDropped(std::string_view word,
                                   std::string &kept) const {
     if (unknown != TokenizerData::kNoToken) {

@@ -28,8 +28,9 @@ private:
   int32_t unknown;
 };
 
-/// The longest piece that a word begins with, then the longest one that
-/// continues it, and so on.
+/// Encodes a word as the longest piece that it begins with, then the longest
+/// piece that follows there, and so on. A word that has too many characters, or
+/// that pieces do not cover in this way, becomes the unknown token.
 class WordPieceModel final : public WordModel {
 public:
   explicit WordPieceModel(const TokenizerData &data)
@@ -101,7 +102,8 @@ Result<std::unique_ptr<WordModel>> makeWordModel(const TokenizerData &data) {
   case TokenizerKind::Rwkv:
     break;
   }
-  return internalError("tokenizer: this kind of vocabulary has no pipeline");
+  return internalError("tokenizer: a vocabulary of the kind None, Spm or Rwkv "
+                       "cannot have a pipeline");
 }
 
 } // namespace air::rt

@@ -1,12 +1,14 @@
 //===- WordModel.h - from a word to ids -------------------------*- C++ -*-===//
 //
-// The models of Hugging Face's `tokenizers` library. They get the words that
-// the steps of a pipeline have made, and look them up as they are, so tokens
-// are spelled as in tokenizer.json.
+// The models of Hugging Face's `tokenizers` library. A model gets the words
+// that the steps of a pipeline have made, and looks them up as they are, so
+// tokens are spelled as in tokenizer.json.
 //
-// Control tokens are no pieces of words, so text becomes one only if it is
-// found by the search for these tokens. The library differs if a normalizer
-// makes the text of such a token, or if single_word excludes a match of it.
+// A model never encodes a word, or a part of one, as a control token. Text thus
+// becomes a control token only where the search for special tokens finds it,
+// which happens before the text is divided into words. The library's models may
+// also produce a control token: if a normalizer has made its text, or if the
+// search has skipped its text because of single_word.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PIPELINE_WORDMODEL_H
@@ -37,7 +39,8 @@ public:
   };
 
   virtual ~WordModel() = default;
-  /// Appends the ids of `word`, which is not empty, and valid UTF-8.
+  /// Appends the ids of `word` to `out`. The word must be valid UTF-8 and must
+  /// not be empty.
   virtual void encode(std::string_view word, Scratch &scratch,
                       TokenOutput &out) const = 0;
 };
@@ -57,8 +60,9 @@ inline bool isWordPiece(const TokenizerData &data, size_t id) {
 /// In shorter words, merging with a heap takes less time than with a lattice.
 constexpr size_t kLongWord = size_t{1} << 16;
 
-/// Parts of makeWordModel(). The ids do not depend on `longWord`: words of more
-/// bytes are encoded in less memory.
+/// Parts of makeWordModel(). To encode a word of more than `longWord` bytes,
+/// the BPE model uses an algorithm that needs less memory, if the vocabulary
+/// allows it (WordBpe.cpp). The ids are the same.
 Result<std::unique_ptr<WordModel>> makeWordBpe(const TokenizerData &data,
                                                size_t longWord = kLongWord);
 std::unique_ptr<WordModel> makeWordUnigram(const TokenizerData &data);

@@ -118,9 +118,10 @@ void CandidateSet::keepBest(size_t n) {
     truncate(n);
     return;
   }
-  // Copies of the logits are rearranged, not the candidates, so the result does
-  // not depend on how std::nth_element() orders equal logits.
   weightsAreKnown = false;
+  // std::nth_element() rearranges copies of the logits, for which the array of
+  // weights serves as scratch memory, and not the candidates. So it does not
+  // matter how that function orders equal elements.
   for (size_t i = 0; i < count; ++i) {
     weightOf[i] = items[i].logit;
   }

@@ -110,8 +110,9 @@ public:
   /// Like computeWeights(), but with the rounded weights of DrawWeights.h.
   double computeDrawWeights();
 
-  /// The weights that the last of these two functions set. They are valid until
-  /// a candidate is changed, moved or dropped.
+  /// The weights that computeWeights() or computeDrawWeights() has set,
+  /// whichever was called last. They are valid until a candidate is changed,
+  /// moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
   /// Returns the array of weights, for the caller to write to.

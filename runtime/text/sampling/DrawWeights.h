@@ -2,11 +2,11 @@
 //
 // The weight of a token is its probability relative to that of the best token,
 // times 2^32, rounded to an integer. Sums of weights are therefore exact in
-// double precision, in any order, for up to 2^21 tokens. The weights themselves
-// consist of additions and multiplications that are rounded one by one, in a
-// fixed order (the file is compiled without fused multiply-adds). A GPU that
-// does the same arithmetic, in whatever order it adds, draws the same tokens
-// (codegen/cuda/ChooseToken.h).
+// double precision, in any order, for up to 2^21 tokens. A weight is computed
+// by a fixed sequence of additions and multiplications, and each result is
+// rounded (DrawWeights.cpp is compiled without fused multiply-adds). A GPU that
+// computes the weights by the same sequence draws the same tokens, in whatever
+// order it adds up the weights (codegen/cuda/ChooseToken.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLING_DRAWWEIGHTS_H

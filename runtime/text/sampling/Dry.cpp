@@ -29,7 +29,8 @@ public:
     if (longest == 0) {
       return;
     }
-    // `text` keeps the end of the earlier text, as a breaker may begin there.
+    // `text` still holds the end of the text before this token, because a
+    // breaker may begin there.
     const size_t before = text.size();
     text += tokenizer->piece(id, true);
     if (endsAfter(before)) {

@@ -155,7 +155,8 @@ std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
       draw.scale = 1.0 / double{options.temperature};
     }
   }
-  // Where top-k keeps more tokens, or all, the host draws.
+  // The host draws if top-k is off, or if it keeps all tokens or more than
+  // kMostKeptTokens.
   if (draw.topK == 0 || draw.topK > kMostKeptTokens ||
       draw.topK >= static_cast<uint32_t>(vocabSize)) {
     return std::nullopt;

@@ -108,7 +108,8 @@ private:
                             ? 1 / logVocabulary
                             : excess / -std::expm1(-excess * logVocabulary);
     const double most = std::pow(norm * std::exp2(state.mu()), 1 / exponent);
-    // For an exponent of 0, `most` may be infinite.
+    // If the exponent is 0 or near 0, `most` may be infinite or too large for
+    // size_t. All candidates are then kept.
     return most < double(set.size())
                ? std::max<size_t>(1, static_cast<size_t>(most))
                : set.size();

@@ -29,7 +29,8 @@ public:
   /// Records a token of the prompt or a chosen one. `id` is in the vocabulary.
   virtual void accept(int32_t id) { (void)id; }
 
-  /// Leaves out the random number of one draw.
+  /// Called instead of apply() when a GPU chooses the token. Skips the random
+  /// number with which apply() would have chosen it.
   virtual void skipDraw() {}
 
   virtual void reset() {}

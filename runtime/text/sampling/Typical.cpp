@@ -20,9 +20,10 @@ public:
     if (total == 0) {
       return Status::ok();
     }
-    // A token's surprise is log(total) - x, where x is the scaled distance of
-    // its logit from the largest. The entropy is the mean surprise, so a
-    // surprise differs from it by as much as x differs from the mean of x.
+    // Let x be a token's scaled logit minus the largest scaled logit. The
+    // token's surprise is log(total) - x. The entropy is the mean surprise, so
+    // the surprise differs from the entropy by as much as x differs from the
+    // mean of x.
     const double mean = set.meanDistance(total);
     auto deviation = [&](const Candidate &candidate) {
       return std::abs((candidate.logit - best) * set.scale() - mean);

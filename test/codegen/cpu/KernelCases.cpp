@@ -85,8 +85,7 @@ void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
   }
 }
 
-/// Returns "" if all of got[begin] to got[end - 1] are NaN, otherwise a
-/// message.
+/// Returns "" if all of got[begin] to got[end - 1] are NaN, else a message.
 std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
     if (!std::isnan(got[i])) {
@@ -97,8 +96,9 @@ std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   return "";
 }
 
-// The sum of `width` squares of 2^63 is width * 2^126, which overflows float32
-// if the width is 4 or more. Squares of 2^60 do not overflow.
+// Row 0 holds `width` numbers of 2^60, and the sum of their squares is finite.
+// Row 1 holds numbers of 2^63, whose squares add up to width * 2^126. This
+// overflows float32, as the width is at least 4, so the result must be NaN.
 void addRmsNormOverflow(std::vector<KernelCase> &cases, Random &random) {
   for (const uint64_t width : {4, 100}) {
     KernelCase test;
@@ -341,11 +341,11 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     float *block = x.data() + row * width;
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
-      // One value of the block becomes `mark` below. The others depend on it.
-      // If it is infinite or NaN, or if |mark| <= 1, they are mark / 4. If it
-      // is 127 or 127 * 128, the block has a scale of 1 in one of the formats,
-      // and they are multiples of 0.5, so that many lie halfway between
-      // integers. For other marks they stay random.
+      // One element of the block becomes `mark` below. If `mark` is infinite or
+      // NaN, or if |mark| <= 1, the other elements become mark / 4. A mark of
+      // 127 gives a scale of 1 in I8 and I8Grid, and 127 * 128 in I8x2. The
+      // others then become multiples of 0.5, so that many lie halfway between
+      // integers. For any other mark, the others stay random.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128

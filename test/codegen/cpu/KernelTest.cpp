@@ -90,8 +90,10 @@ std::vector<MachineProfile> targets(Precision precision) {
   for (const std::string &name : builtinProfiles()) {
     Result<MachineProfile> profile = resolveProfile(name);
     EXPECT_TRUE(profile.isOk()) << profile.status().message();
-    // If byteDotMixed equals byteDot, hasSpareUnits() (MatMulCost.h) is true,
-    // and large-M kernels have GEMV code for small numbers of tokens.
+    // The profile x86-64-v4-vnni stands for no particular CPU, so it has no
+    // rates. It gets rates here for which hasSpareUnits() (MatMulCost.h) is
+    // true, so that the test includes large-M kernels that have GEMV code for
+    // small numbers of tokens.
     if (profile.isOk() && name == "x86-64-v4-vnni") {
       profile->cpu.byteDot = profile->cpu.byteDotMixed = 1;
     }

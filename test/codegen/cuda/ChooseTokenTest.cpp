@@ -64,7 +64,8 @@ TEST(ChooseToken, GreedyChoosesTheLargestLogitWithTheLowestId) {
   logits[3 * 501 + 200] = -std::nanf("");
   logits[4 * 501 + 200] = kInfinity;
   logits[5 * 501 + 7] = -kInfinity;
-  // Zeros are equal, whatever their sign.
+  // The largest logits are -0 and +0. They are equal, so the lower id, 90, is
+  // chosen.
   std::fill_n(logits.begin() + 6 * 501, 501, -1.0F);
   logits[6 * 501 + 90] = -0.0F;
   logits[6 * 501 + 91] = 0.0F;
@@ -86,7 +87,8 @@ TEST(ChooseToken, GreedyChoosesTheLargestLogitWithTheLowestId) {
             (Words{2, 3, 4, 5, 6, 7, 8, 8}));
 }
 
-/// The array TokenCount: the number of tokens, and their records.
+/// The contents of BatchArray::TokenCount: the number of tokens and, from byte
+/// kTokenDrawOffset on, a TokenDraw for each token.
 std::vector<uint8_t> countWith(const std::vector<TokenDraw> &draws) {
   std::vector<uint8_t> bytes(kTokenDrawOffset);
   bytes[0] = static_cast<uint8_t>(draws.size());
@@ -250,7 +252,8 @@ TEST(ChooseToken, DrawsTheTokensOfTheHostFromLargeVocabularies) {
   checkDraws(5003, 3, {40, 1024, 1000, 300});
 }
 
-// The runtime refuses such records. The kernel must not leave its memory.
+// The runtime refuses such records. If the kernel gets them nevertheless, it
+// must choose no token and must not access memory out of bounds.
 TEST(ChooseToken, NothingIsDrawnByInvalidRecords) {
   ChooseToken spec;
   spec.choice = Choice::Draw;
@@ -328,7 +331,7 @@ TEST(ChooseToken, RefusesWhatCannotBe) {
   spec.vocabulary = 0;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
-  spec.choice = Choice::Draw; // without positions to advance
+  spec.choice = Choice::Draw; // requires spec.advance
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
   spec.choice = Choice::Draw;

@@ -84,10 +84,11 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
 }
 
 /// Returns the number of instructions per weight in the loop of a kernel.
-/// Compiles two kernels, whose loops process 2 and 4 T16 units per iteration.
-/// The result is the difference of their numbers of instructions, divided by
-/// the number of weights that a lane multiplies in 2 units of each of the tiles
-/// that share activations.
+/// Compiles two kernels. An iteration of their loops processes `heldTiles`
+/// tiles: 2 T16 units of each tile in the first kernel, and 4 in the second.
+/// The result is the number of instructions that the second kernel has more
+/// than the first, divided by the number of weights that a lane multiplies in
+/// the additional units.
 Result<double> instructionsPerWeight(const Nvrtc &nvrtc, const Form &form,
                                      uint32_t tokens,
                                      const CudaTarget &target) {
@@ -95,8 +96,9 @@ Result<double> instructionsPerWeight(const Nvrtc &nvrtc, const Form &form,
   uint32_t heldTiles = 1;
   for (const uint32_t group : {2U, 4U}) {
     DecodeMatMul spec = matmulOf(form.dtype, tokens, target, form.layout);
-    // A row of this size has at least 8 T16 units, so the loop runs at least
-    // twice and remains a loop.
+    // A T16 unit has at most 256 columns, so a row has at least 8 units. An
+    // iteration processes at most 4 of them, so the loop runs at least twice
+    // and remains a loop.
     spec.columns = 2048;
     spec.tiling = {.fetch = target.hasBulkCopy ? WeightFetch::BulkCopy
                                                : WeightFetch::AsyncCopy,
@@ -169,9 +171,10 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
       EXPECT_EQ(work->instructions, figure.one) << info(figure.dtype).name;
     }
   }
-  // Unless AIR_TEST_ALL is set, this tests each form in one of the four
-  // combinations of target and tokens. With all of them, a committed figure
-  // must also be close to the larger count of the two targets.
+  // There are four combinations of target and number of tokens. Unless
+  // AIR_TEST_ALL is set, each form is tested in only one of them. If it is set,
+  // each form is tested in all four, and a committed figure must not be much
+  // higher than the larger of the counts for the two targets.
   size_t combination = 0;
   std::map<std::pair<const Figure *, uint32_t>, double> largest;
   for (const char *name : {"sm_86", "sm_90a"}) {

@@ -127,8 +127,10 @@ TEST(CudaSpec, BindingsOfAttention) {
   spec.tokens = 8;
   spec.queryStride = 512;
   spec.splits = 2;
-  // There are 8 tokens, 2 KV heads and 2 splits, so 32 thread blocks. Each of
-  // them writes a state of 16 + 8 * 64 floats to `partials`.
+  // 8 tokens, 2 KV heads and 2 splits need 32 thread blocks. Each of them
+  // writes a state of 16 + 8 * 64 floats to `partials`: for each of 8 queries,
+  // the largest score, the sum of the softmax weights, and an output vector of
+  // headDim = 64 elements.
   EXPECT_THAT(bindingsOf(spec),
               testing::ElementsAre("q buffer r 16384", "positions batch r 0",
                                    "block_tables batch r 0", "kv_cache kv r 0",
@@ -249,8 +251,9 @@ CudaKernel kernelOf(const std::string &name, const std::string &text) {
   return kernel;
 }
 
-/// Expects that the default tiling of a decode matmul is one that the generator
-/// accepts, for each kind of activations. Returns the number of kernels.
+/// Expects that the generator accepts the default tiling of a decode matmul
+/// with each of three kinds of activations. Returns the number of kernels that
+/// were tried.
 uint32_t expectDefaultTilingFits(DecodeMatMul spec, const CudaTarget &target) {
   using enum MatMulInput;
   uint32_t kernels = 0;
@@ -264,8 +267,9 @@ uint32_t expectDefaultTilingFits(DecodeMatMul spec, const CudaTarget &target) {
   return kernels;
 }
 
-// The widths are those of published models. Unless AIR_TEST_ALL is set, each
-// form of weights is tested on each target with a sample of them.
+// The numbers of columns are those of published models. Unless AIR_TEST_ALL is
+// set, only every seventh combination of target, form of weights, columns and
+// tokens is tested.
 TEST(CudaSpec, DefaultTilingsOfDecodeMatMulsFitEveryTarget) {
   uint32_t index = 0;
   uint32_t kernels = 0;

@@ -97,8 +97,11 @@ std::vector<Case> casesOf(DType dtype) {
     }
   }
   if (dtype == DType::BF16 || dtype == DType::F16) {
-    // Thread blocks with 4 and 1, and with 3 and 2 tiles: the last tiles are
-    // fewer than those that share activations.
+    // The matrix has 5 tiles, and `heldTiles` does not divide the number of
+    // tiles of every thread block. In the first case, the only thread block
+    // multiplies 4 tiles together and then the last one. In the second case, a
+    // thread block with 3 tiles multiplies 2 together and then the last one,
+    // and a thread block with 2 tiles multiplies both together.
     Case held = cases.front();
     held.spec.rows = 70;
     held.spec.columns = unit * 7;
@@ -133,7 +136,7 @@ std::vector<Case> casesOf(DType dtype) {
   return cases;
 }
 
-/// Whether races are searched in the kernel of case `index` of casesOf(dtype).
+/// Whether case `index` of casesOf(dtype) is also searched for data races.
 bool searchesRaces(DType dtype, size_t index) {
   return emulator::shouldFindRaces(static_cast<uint64_t>(dtype) + index);
 }

@@ -54,8 +54,8 @@ std::vector<Operation> operations() {
       {DType::F32, 40, 192, 1, Float, SiluUp, false, false, ring, 1e20},
       {DType::NVFP4, 24, 256, 3, RmsNorm, SiluUp, true, false, parts, 1, true},
       {DType::NVFP4, 21, 192, 2, RmsNorm, SiluGlu, true, false, one, 1, true},
-      // The codebook comes last in shared memory, behind what only matmuls
-      // with norms, with float activations or with heads keep there.
+      // The codebook comes last in shared memory. Its offset is larger in
+      // matmuls with float32 activations, which have one more array before it.
       {DType::IQ2_XS, 20, 512, 3, RmsNorm, SiluGlu, false, false, parts, 1,
        false, Layout::T16Indices},
       {DType::IQ1_S, 53, 768, 8, Float, Add, true, false, ring, 1, false,

@@ -1,10 +1,11 @@
 //===- PrefillCompileTest.cpp - compiles prefill kernels for every target -===//
 //
-// If the environment variable AIR_TEST_ALL is set, every dtype in each of its
-// layouts and every head size is compiled for every target. Otherwise, every
-// dtype is compiled for one target in each of its layouts, and a third of the
-// other combinations is compiled, among which every head size and target
-// occurs.
+// If the environment variable AIR_TEST_ALL is set, the matmuls of all dtypes
+// and layouts, and attention with all head sizes, are compiled for every
+// target. Otherwise, the matmul of each dtype and layout is compiled for only
+// one target, and attention only for a third of the combinations of head size,
+// operands (split or not) and target. These still include every head size and
+// every target.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cuda/Cubin.h"

@@ -13,7 +13,8 @@ namespace air::codegen::cuda {
 namespace {
 
 TEST(WeightForm, TheLongestOfThreeTimesCounts) {
-  // 896 instructions take 10 cycles at 70 % of 128 in each.
+  // A multiprocessor can issue 128 instructions per cycle, each for one thread.
+  // The model assumes 70 % of that: 896 / (128 * 0.7) = 10 cycles.
   const WeightTime time = weightTime({4, 896, 3}, 0.5);
   EXPECT_DOUBLE_EQ(time.memory, 8);
   EXPECT_DOUBLE_EQ(time.issue, 10);
@@ -22,7 +23,8 @@ TEST(WeightForm, TheLongestOfThreeTimesCounts) {
 }
 
 TEST(WeightForm, AMultiprocessorGetsItsShareOfTheBandwidth) {
-  // 10 multiprocessors at 1.7 GHz.
+  // 10 multiprocessors at 1.7 GHz share 34 GB/s, so each gets 2 bytes per
+  // cycle.
   EXPECT_DOUBLE_EQ(bytesPerCycle(*cudaTarget("sm_86"), 10, 34'000'000'000), 2);
   EXPECT_EQ(bytesPerCycle(*cudaTarget("sm_86"), 10, 0), 0);
   EXPECT_EQ(bytesPerCycle(*cudaTarget("sm_86"), 0, 34'000'000'000), 0);
@@ -49,8 +51,9 @@ TEST(WeightForm, SlowMemoryFavoursFewBytesAndFastMemoryFewInstructions) {
             ErrorCode::Unsupported);
 }
 
-// docs/gpu-kernels.md has the ratios of the two times, which
-// tools/gpu_weight_forms.py computes.
+// A table in docs/gpu-kernels.md, which tools/gpu_weight_forms.py computes,
+// states the predicted time with layout t16i divided by the time with t16, for
+// each GPU and dtype.
 TEST(WeightForm, ChoosesWhatTheDocumentationSays) {
   std::ifstream page(AIR_SOURCE_DIR "/docs/gpu-kernels.md");
   std::string line;

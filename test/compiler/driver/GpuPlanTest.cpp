@@ -553,8 +553,9 @@ Bytes withRevision(const PlanFile &file, const std::string &part) {
   return bytes;
 }
 
-// A plan of another revision, or of none, may arrange matrices differently, so
-// these are packed again. What has other layouts is still copied.
+// A plan that states another revision of layout t16, or none, may arrange the
+// matrices of this layout differently, so these matrices are packed again.
+// Segments without such matrices are still copied.
 TEST_F(GpuPlan, MatricesOfAnotherRevisionAreNotCopied) {
   const Result<PlanFile> first = pack("a.air");
   ASSERT_TRUE(first.isOk()) << first.status().message();

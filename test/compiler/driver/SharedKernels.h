@@ -22,8 +22,9 @@ inline std::shared_ptr<const codegen::KernelCache> sharedKernels() {
     std::shared_ptr<const codegen::KernelCache> cache;
 
     Folder() {
-      // The folder must be a new one: a process that is killed leaves its own
-      // behind, with kernels of the code at that time.
+      // The folder must be a new one. An old folder, which a killed process has
+      // left behind, may hold kernels that an earlier version of the compiler
+      // made.
       if (mkdtemp(path.data()) == nullptr) {
         path.clear();
         return;

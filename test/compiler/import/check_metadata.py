@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """check_metadata.py MODEL.gguf WORKDIR RANDOM MIB: hostile metadata must end in a clean error.
 
-Sets every key of the architecture, and keys that it could have, to hostile
-values: first 4 * RANDOM single keys, then RANDOM pairs, chosen by a fixed seed.
-Imports each model and plans it up to the read schedule. Each run must end within
-20 s and in MIB MiB of memory (0: no limit), with exit code 0, 3, 4 or 5, and with
-one line on stderr when it fails, besides notes.
+Makes 5 * RANDOM changed models from MODEL.gguf: 4 * RANDOM with one hostile value
+in the metadata, and RANDOM with two. A fixed seed chooses the values and their
+keys, which are the architecture's keys in MODEL.gguf and those in OPTIONAL. airpack
+imports each changed model and plans it up to the read schedule. Each run must end
+within 20 s, use at most MIB MiB of memory (0: no limit) and exit with code 0, 3, 4
+or 5. Besides notes, it must print one line on stderr if it fails, and none
+otherwise.
 
 Standard library only. AIRPACK names the program; lit sets it.
 """

@@ -196,8 +196,10 @@ TEST(Budget, TooLittleForStreamingSaysWhatToDo) {
   const RamLimit limit{140 * kMiB, "--ram gives"};
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  // Everything but the KV cache of 64 MiB needs 68 + 77 - 64 = 81 MiB, so 29 KV
-  // pages of 2 MiB fit in 140 MiB.
+  // The smallest ring takes 68 MiB, the KV cache 64 MiB, and everything else 13
+  // MiB. Without the KV cache, the plan needs 68 + 13 = 81 MiB, so 29 KV pages
+  // of 2 MiB fit in 140 MiB. They are enough for one slot of 16 pages, or for
+  // two slots of 14 pages (896 tokens) each.
   EXPECT_EQ(status.message(),
             "the plan needs 145.00 MiB of RAM even if weights are read from "
             "the disk in every pass (weights 68.00 MiB, KV cache 64.00 MiB, "
@@ -223,10 +225,10 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
   // Everything but the weights and the ring takes 77 MiB. With --pin 50, 512
   // MiB of weights stay in RAM, and each pass reads the other 512 MiB through a
   // ring of at least 36 MiB: 32 MiB for a step and 4 MiB more. A pass must fill
-  // the ring a whole number of times, so the ring has 512 / 14 = 36.57 MiB.
-  // Together they need 625.58 MiB, which is too much. With --pin 47, 481.28 MiB
-  // stay in RAM, and the ring takes 542.72 / 14 = 38.77 MiB, so everything fits
-  // in 600 MiB.
+  // the ring a whole number of times, so the ring has 512 / 14 MiB, which is
+  // 36.574 MiB in whole pages. The sum of 625.574 MiB, which the message rounds
+  // up, is too much. With --pin 47, 481.28 MiB stay in RAM, and the ring takes
+  // 542.72 / 14 = 38.77 MiB, so everything fits in 600 MiB.
   RamLimit limit{600 * kMiB, "--ram gives"};
   limit.pinned = 50;
   const Status status = planPlacements(manyWeights(), demand(), limit).status();
@@ -397,8 +399,10 @@ TEST(VramBudget, TheHostNeedsRamForItselfAndForCopies) {
   }
 }
 
-// The process and the buffers take 37 MiB, and the layers of the CPU 10 MiB.
-// Their weights and the 5 MiB that are copied are one item.
+// The process and the transfer buffers take 37 MiB. The layers on the CPU take
+// 8 MiB for weights and 2 MiB for their KV cache. The item "weights" is the sum
+// of these 8 MiB and the weights in RAM that each pass copies to the GPU, which
+// are at most 5 MiB.
 TEST(VramBudget, LayersOnTheCpuTakeRam) {
   const Copied of;
   const auto with = [&](uint64_t bytes) {

@@ -110,9 +110,10 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   // 0.1 GB is read in 20 ms while the CPU works, and 2.9 GB in 580 ms.
   pass.ramRing = kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 620'000'000U);
-  // Now there is also a ring in VRAM, to which 0.05 GB of what is read moves
-  // on. So 0.15 GB are read in 30 ms while the CPU works, and the other 2.85 GB
-  // in 570 ms.
+  // Now there is also a ring of 0.05 GB in VRAM. While the CPU works, copies
+  // fill it from the ring in RAM, which makes room there for another 0.05 GB
+  // from the disk. So 0.15 GB are read in 30 ms while the CPU works, and the
+  // other 2.85 GB in 570 ms after that.
   pass.ring = kGB / 20;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 610'000'000U);
   // Now the disk is the source of half of what is copied, and therefore of half
@@ -166,8 +167,9 @@ TEST(CpuLayers, RamLimitsTheNumber) {
   EXPECT_LE(choice->layers, 3U);
 }
 
-// Without the bandwidth of RAM, no time is known. The prediction then has the
-// links, by which the caller can say which rate is missing.
+// If the bandwidth of RAM is not known, the time of a pass is not known either.
+// The prediction still lists the links, so that the caller can tell the user
+// which rate is missing.
 TEST(CpuLayers, WithoutRatesTheTimeIsUnknown) {
   const std::optional<CpuLayerChoice> choice =
       chooseCpuLayers(problemWith(4 * kGB, 64 * kGB), machineWith(0));
@@ -199,8 +201,9 @@ TEST(CpuLayers, CachesMoveWithTheLayers) {
   const std::optional<CpuLayerChoice> choice =
       chooseCpuLayers(problem, machineWith(50 * kGB));
   ASSERT_TRUE(choice);
-  // Two pages of 50 MB for each of 4 layers do not fit beside their weights in
-  // 4.1 GB, but those of 3 do.
+  // On the GPU, a layer takes 1 GB for its weights and 0.1 GB for its two
+  // pages. Three layers fit in 4.1 GB of VRAM, but four do not, so the CPU
+  // computes the other seven.
   EXPECT_EQ(choice->layers, 7U);
 }
 

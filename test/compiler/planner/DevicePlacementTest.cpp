@@ -111,16 +111,16 @@ TEST(DevicePlacement, TheRingGrowsIfThatIsWorthwhile) {
     many.weights.push_back({8 * kMiB, step, step});
   }
   many.steps = 64;
-  // Copies may run ahead of the kernels by at most a sixteenth of the bytes
-  // that a pass copies. Here a pass copies 264 MiB, so the limit is 16.5 MiB.
-  // The ring has room for three segments, so copies run ahead by two segments,
-  // 16 MiB.
+  // Copies of segments of 8 MiB may run ahead of the kernels by at most 16 MiB
+  // (kReadAhead), and by at most a sixteenth of the bytes that a pass copies.
+  // Here a pass copies 264 MiB, and a sixteenth of that is 16.5 MiB. The ring
+  // has room for three segments, so copies run ahead by two segments, 16 MiB.
   const DevicePlacement half = placed(many, 272 * kMiB);
   EXPECT_EQ(std::count(half.isCopied.begin(), half.isCopied.end(), true), 33);
   EXPECT_EQ(half.ringBytes, 24 * kMiB);
-  // Here a pass copies 120 MiB, so the limit is 7.5 MiB. In a ring for two
-  // segments, copies would run ahead by 8 MiB, so the ring has room for only
-  // one.
+  // Here a pass copies 120 MiB, so copies may run ahead by at most 7.5 MiB. In
+  // a ring for two segments, they would run ahead by one segment, 8 MiB, so the
+  // ring has room for only one segment.
   const DevicePlacement most = placed(many, 400 * kMiB);
   EXPECT_EQ(std::count(most.isCopied.begin(), most.isCopied.end(), true), 15);
   EXPECT_EQ(most.ringBytes, 8 * kMiB);
@@ -147,10 +147,11 @@ TEST(DevicePlacement, SomeSegmentsAlwaysStay) {
   EXPECT_THAT(placement.isCopied, ElementsAre(true, false, false, true));
 }
 
-/// Checks `host`, which states which of the segments that `device` copies stay
-/// in RAM (`room` bytes), and how each pass reads the rest of them from the
-/// disk. verifyWeights() knows only RAM and the disk, so it is told that the
-/// segments that stay on the GPU are resident in RAM, too.
+/// Checks `host`. Of the segments that `device` copies to the GPU, some stay in
+/// RAM, and each pass reads the others from the disk through a ring. The ring
+/// and the segments in RAM must fit in `room` bytes. verifyWeights() knows only
+/// RAM and the disk, so the segments that stay on the GPU are presented to it
+/// as segments that stay in RAM.
 void verifyHost(const WeightProblem &problem, const DevicePlacement &device,
                 const HostPlacement &host, uint64_t room) {
   EXPECT_LE(host.ramBytes(), room);

@@ -137,8 +137,9 @@ TEST(Explain, DiskAndCoresKeepAShareOfTheirRates) {
   profile.diskBeside = profile.diskBandwidth / 2;
   profile.memoryBeside = profile.memoryBandwidth * 3 / 4;
   const Explanation some = explained(profile);
-  // The CPU reads 9 GB in 150 ms, or in 200 ms while the disk is read. In these
-  // 200 ms, the disk does half of what it would do alone.
+  // The CPU alone reads 9 GB in 150 ms. While the disk is read, too, the CPU
+  // has only 3/4 of its rate and takes 200 ms, and the disk has only half of
+  // its rate. So in these 200 ms, the disk does what takes it 100 ms alone.
   const double disk = (static_cast<double>(row(some, "ffn").disk) + 20e3) / 3e9;
   EXPECT_NEAR(*some.decode, 1 / (0.2 + disk - 0.1), 1e-4);
 }
@@ -280,8 +281,9 @@ TEST(Explain, HugeNumbersDoNotOverflow) {
   EXPECT_FALSE(unlimited->ramCapacity);
   EXPECT_FALSE(unlimited->gainOfRam);
 
-  // Activations of 2^63 bytes leave less than 2^63 bytes for the KV cache, in
-  // RAM as well as in VRAM. A page takes 2^40 bytes, so 2^23 pages do not fit.
+  // A plan must take less than 2^64 bytes of RAM, and less than 2^64 bytes of
+  // VRAM. The activations of 2^63 bytes and some smaller items leave less than
+  // 2^63 bytes for the KV cache, which is less than 2^23 pages of 2^40 bytes.
   MachineProfile card = withGpu(24 * kGB, 0);
   needs = model();
   needs.ram.activations = uint64_t{1} << 63;

@@ -139,10 +139,12 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
-// The room of 240 MiB is 16 MiB too small for the weights. A pass fills the
-// ring twice. If the ring had 32 MiB, with 16 MiB for a step and 16 MiB more,
-// 192 MiB of the weights would stay in RAM, and 16 MiB of RAM would be idle. So
-// the ring has 16 MiB, with 8 MiB for a step and 8 MiB more.
+// The weights exceed the room of 240 MiB by 16 MiB. A pass fills the ring
+// twice, so each of the four steps needs half of the ring. The preferred size
+// of the ring is what a step needs and 16 MiB more, which is 16 + 16 = 32 MiB.
+// A pass would then read 64 MiB, 192 MiB of the weights would stay in RAM, and
+// 16 MiB of the room would be idle. With a ring of only 16 MiB, a pass reads 32
+// MiB, 224 MiB of the weights stay, and no RAM is idle.
 TEST(Placement, AlmostEverythingStays) {
   const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));
@@ -157,9 +159,11 @@ TEST(Placement, AlmostEverythingStays) {
   EXPECT_EQ(placed(fourEqual(), 255 * kMiB).streamedBytes(), 16 * kMiB);
 }
 
-// The model has 40 segments of 1 MiB. The ring gets the size of what does not
-// fit in the room, and a pass fills it twice, even if the ring is then smaller
-// than its preferred size, which is more than kReadAhead (16 MiB).
+// The model has 40 segments of 1 MiB, of which `missing` MiB do not fit in the
+// room. A pass fills a ring of `missing` MiB twice, so it reads 2 * missing
+// MiB. The rest of the weights stays in RAM and takes all of the room that the
+// ring leaves. This is so even if the ring is smaller than its preferred size,
+// which is more than 16 MiB (see kReadAhead).
 TEST(Placement, SmallModelsUseAllOfTheRoom) {
   WeightProblem problem;
   for (; problem.steps < 40; ++problem.steps) {
@@ -189,8 +193,10 @@ TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
   const Status refused = placeWeights(problem, 68 * kMiB - 1).status();
   EXPECT_EQ(refused.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(refused.message(), HasSubstr("at least 68.00 MiB"));
-  EXPECT_THAT(refused.message(), HasSubstr("but only 68.00 MiB of it is left"));
-  // With 90 MiB of RAM, a pass fills a ring of 85 1/3 MiB three times.
+  EXPECT_THAT(refused.message(),
+              HasSubstr("but only 68.00 MiB of RAM is left"));
+  // With 90 MiB of RAM, no weights stay there. The ring has the largest size in
+  // 90 MiB that a pass fills a whole number of times: 256 / 3 = 85 1/3 MiB.
   EXPECT_EQ(placed(problem, 90 * kMiB).ringBytes, 21846 * kPage);
 }
 
@@ -207,11 +213,12 @@ TEST(Placement, APartOfAStepNeedsItsRowsOnly) {
                     {48 * kMiB, 1, 2},         {64 * kMiB, 2, 2}};
   segment.keptBytes = kMiB;
   problem.steps = 3;
-  // The first MiB stays in RAM, and the rest is read in the order of the list
-  // `expected` below. When step 2 runs, the ring must hold all that was read
-  // since the first page that this step needs, which is the last page before
-  // the middle of the first matrix: this page, then half a matrix for step 1,
-  // and then two halves for step 2. It also has room for a read of 4 MiB.
+  // The first MiB stays in RAM. Each pass reads the rest of the first halves of
+  // both matrices, and then the second halves (see `expected` below). The first
+  // page that step 2 needs is the last one of the first matrix's first half.
+  // When step 2 runs, the ring must hold this page and everything that is read
+  // after it, which is three halves of 16 MiB. It also has room for a read of 4
+  // MiB.
   EXPECT_EQ(leastBytes(problem), kMiB + 48 * kMiB + kPage + 4 * kMiB);
   const WeightPlacement placement = placed(problem, leastBytes(problem));
   EXPECT_EQ(placement.weights, std::vector<uint64_t>{kMiB});

@@ -86,10 +86,10 @@ TEST(ResidencySolver, SerialAndFluidWithoutADisk) {
   const ResidencyProblem problem = model(42.5, rates, 22, 58);
   EXPECT_NEAR(serial(problem), 0.27825, 0.0005);
   EXPECT_NEAR(fluid(problem), 0.25625, 0.0005);
-  // If weights can be copied to the GPU at 25 GB/s, the serial schedule takes
-  // as long as the fluid one: the GPU computes with 1.92 GB of the weights in
-  // RAM, too, which are copied to it while it computes with those in VRAM. So
-  // the memory bus is never idle.
+  // If weights can be copied to the GPU at 25 GB/s, the GPU also computes with
+  // some of the weights in RAM. If there are X GB of them, a serial pass takes
+  // (22 + X) / 1000 + (20.5 - X) / 80 seconds. With X = 1.92, this is no longer
+  // than the 20.5 / 80 seconds for which the memory bus is busy.
   ResidencyProblem moving = problem;
   moving.links.transfer = 25e9;
   EXPECT_NEAR(serial(moving), 0.25625, 0.0005);
@@ -111,10 +111,11 @@ TEST(ResidencySolver, TheDiskHidesTheRest) {
 }
 
 // VRAM has room for 22 of the 141 GB of weights, and RAM for 118 GB, so each
-// pass reads 1 GB from the disk. In the serial schedule, this takes no time of
-// its own, and a pass takes 22 / 1000 + 119 / 80 seconds. In the fluid
-// schedule, the memory bus is the limit. The gigabyte crosses it twice, so a
-// pass takes 120 / 80 seconds.
+// pass reads 1 GB from the disk, at the same time as the devices compute. In
+// the serial schedule, the GPU computes with 22 GB, and then the CPU computes
+// with the other 119 GB, so a pass takes 22 / 1000 + 119 / 80 seconds. In the
+// fluid schedule, the memory bus is the limit. The gigabyte from the disk
+// crosses it twice, so a pass takes (118 + 2) / 80 seconds.
 TEST(ResidencySolver, OneGigabyteTooLarge) {
   const LinkRates rates = {6.5, 0, 80, 1000};
   EXPECT_NEAR(serial(model(141, rates, 22, 118)), 1.5095, 0.002);
@@ -268,7 +269,8 @@ TEST(ResidencySolver, TheRingHoldsAStepAndReadsAhead) {
       static_cast<double>(best.classes[0].disk) / static_cast<double>(8 * kGB);
   EXPECT_NEAR(static_cast<double>(best.ringBytes),
               1.5 * streamed * static_cast<double>(400 * kMiB), 8192);
-  // The least RAM is enough for a ring that holds a step and 4 MiB more.
+  // With the least RAM, no weights stay in RAM. The ring holds the weights of
+  // the largest step, and 4 MiB more to read ahead.
   const uint64_t least = leastRam(problem)->value();
   EXPECT_NEAR(static_cast<double>(least), static_cast<double>(404 * kMiB),
               static_cast<double>(kMiB));

@@ -54,8 +54,8 @@ module attributes {plan.target = {arch = "x86_64", cores = 4294967296 : i64, dis
 
 // -----
 
-// The rates of disk and memory while both are read may be missing, but must be
-// valid if they are there.
+// The entries disk_beside and memory_beside are the bandwidths of disk and memory
+// while both are read. They may be missing, but must be valid if they exist.
 
 // expected-error @+1 {{plan.target has no valid 'memory_beside'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 0 : i64, disk_beside = 1 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_beside = 1 : i32, memory_bytes = 0 : i64, name = "t"}} {

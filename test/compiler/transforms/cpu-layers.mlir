@@ -51,7 +51,8 @@
 // RUN: not air-opt %t --place-weights="ram=1048576" 2>&1 | FileCheck %s --check-prefix=RAM
 // RAM: the plan needs {{.*}} of RAM (process {{.*}}, transfer buffers {{.*}}, weights {{.*}}, KV cache 512.00 KiB, activations {{.*}}, scratch {{.*}}, kernels {{.*}}), but --ram gives 1.00 MiB; give a larger --ram, or a smaller --cpu-layers, or choose a target with more RAM
 
-// A program whose name is that of a tensor gets another name.
+// If a tensor already has the name that a program would get, a number is added
+// to the program's name.
 // RUN: sed 's/<"t", /<"m1", /; s/<"d1", /<"m2-8", /' %s | air-opt --select-kernels="target=rtx3060 cpu-layers=1" --pack-segments | FileCheck %s --check-prefix=NAMES
 // NAMES-DAG: plan.tensor @m1 copy
 // NAMES-DAG: plan.tensor @"m2-8" copy

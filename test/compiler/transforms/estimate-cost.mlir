@@ -1,9 +1,10 @@
 // RUN: air-opt %s --split-input-file --estimate-cost | FileCheck %s
 
-// A decode pass reads the weights of the program for one token from memory.
-// Reading 1000 + 24 bytes at 2 GB/s takes 512 ns. In the second placement, the
-// pass also reads 8192 bytes from the disk, which takes 8192 ns at 1 GB/s. A
-// fifth of the shorter time is added to the longer one.
+// A decode pass runs the program for one token. Its two dispatches read 1000 and
+// 24 bytes of weights from memory, which takes 512 ns at 2 GB/s. In the second
+// placement, the pass also reads 8192 bytes from the disk, which takes 8192 ns
+// at 1 GB/s. The target does not say how much disk and memory slow down each
+// other, so a fifth of the shorter time is added to the longer one.
 
 // CHECK: plan.placement resident [1000] ring 0 {
 // CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>] nanoseconds 512 limit "dram"
@@ -54,10 +55,11 @@ module attributes {plan.target = {arch = "x86_64", cores = 1 : i64, disk_bandwid
 
 // -----
 
-// While both are read, the disk reaches a half of its rate, and memory four
-// fifths. Reading 1000 bytes from memory at 0.8 GB/s takes 1250 ns. In this
-// time the disk does what would take it 625 ns alone. The rest of its 8192 ns
-// of reading follows at the full rate, so the pass takes 1250 + 8192 - 625 ns.
+// Disk and memory both have a bandwidth of 1 GB/s. While both are read, that of
+// the disk falls to 0.5 GB/s and that of memory to 0.8 GB/s. Reading 1000 bytes
+// from memory then takes 1250 ns, and 625 bytes are read from the disk in this
+// time. The other 8192 - 625 bytes are read from the disk at 1 GB/s, so the pass
+// takes 1250 + 8192 - 625 ns.
 
 // CHECK: plan.prediction "decode" links [{{.*}}] nanoseconds 1000 limit "dram"
 // CHECK: plan.prediction "decode" links [{{.*}}] nanoseconds 8817 limit "disk"

@@ -94,9 +94,11 @@ llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, widt
 
 // -----
 
-// Ops that match no pattern become plain steps. Here these are a norm that
-// other ops also read, gate and up with biases or with different inputs, a sum
-// whose residual is read again later, and a second matrix after the head.
+// Ops that match no pattern of a fused step become plain steps. Here these are
+// - a norm that a sum reads in addition to q, k and v, and this sum,
+// - a projection and its sum with a residual that is read again later,
+// - a gate matrix with a bias and an up matrix with another input, and
+// - the norm and the output matrix, which have another matrix between them.
 
 // CHECK-LABEL: plan.graph @plain {
 llm.model @plain <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {

@@ -216,7 +216,7 @@ module {
 
 // The second part's rows are read too late.
 
-// expected-error @+1 {{placement 0: read 1 begins after step 1 and ends before step 1; it must not begin before an earlier read, and must end before step 1, the first that needs its bytes}}
+// expected-error @+1 {{placement 0: read 1 begins after step 1 and ends before step 1; it must begin before it ends, must not begin before an earlier read in the list, and must end before step 1, the first that needs its bytes}}
 module {
   plan.buffer @x row 524288
   plan.buffer @y row 32
@@ -245,7 +245,7 @@ module {
 // The last rows that the first part needs are read too late: before the second
 // part, but not before the first one.
 
-// expected-error @+1 {{placement 0: read 1 begins after step 0 and ends before step 1; it must not begin before an earlier read, and must end before step 0, the first that needs its bytes}}
+// expected-error @+1 {{placement 0: read 1 begins after step 0 and ends before step 1; it must begin before it ends, must not begin before an earlier read in the list, and must end before step 0, the first that needs its bytes}}
 module {
   plan.buffer @x row 524288
   plan.buffer @y row 32

@@ -82,7 +82,8 @@ TEST(DiskRates, TheBandwidthIsThatOfTheUsualRing) {
       {8 * kMiB, 3000}, {24 * kMiB, 2800}, {64 * kMiB, 2100}};
   EXPECT_EQ(streamingBandwidth(curve, rings), 2800u);
   EXPECT_EQ(streamingBandwidth(curve, {rings + 2, 1}), 2100u);
-  // If all rings are smaller than usual, the result is the curve's best rate.
+  // If all rings are smaller than kUsualRingBytes, the result is the best rate
+  // of the curve.
   EXPECT_EQ(streamingBandwidth(curve, {rings, 1}), 3100u);
   EXPECT_EQ(streamingBandwidth(curve, {}), 3100u);
   EXPECT_EQ(streamingBandwidth({}, {}), 0u);

@@ -289,7 +289,8 @@ TEST(MachineProfile, MismatchIsFieldByField) {
   const MachineProfile v4 = *resolveProfile("x86-64-v4-vnni");
   MachineProfile v3 = *resolveProfile("x86-64-v3");
   EXPECT_TRUE(checkRunsOn(v3, v4).isOk());
-  v3.cores = 1; // fewer cores and less bandwidth do not matter
+  // Fewer cores and less bandwidth are not a mismatch.
+  v3.cores = 1;
   v3.memoryBandwidth = 1;
   EXPECT_TRUE(checkRunsOn(v3, v3).isOk());
   const Status features = checkRunsOn(v4, v3);

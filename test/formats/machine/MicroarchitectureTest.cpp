@@ -57,12 +57,13 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
                                             "zen3", "zen4", "zen5"));
 }
 
-// Each core executes `width` vector instructions of `bits` bits per cycle,
-// according to the sources that Microarchitecture.cpp names. A dot product of
-// `bits` bits is bits / 4 operations. In the loop of byte_dot_mixed, there is
-// an AND for each dot product and a shift for every two. On a CPU without an
-// instruction for dot products, the loop has 30 instructions for every eight of
-// them.
+// According to the sources that Microarchitecture.cpp names, each core executes
+// `width` vector instructions of `bits` bits per cycle. A dot product of
+// vectors of `bits` bits multiplies and adds bits / 8 bytes, so it counts as
+// bits / 4 operations. The loop of byte_dot_mixed also has an AND for each dot
+// product and a shift for every two dot products, so that it has 2.5
+// instructions for each dot product. On a CPU without an instruction for dot
+// products, the loop has 30 instructions for every eight dot products.
 TEST(Microarchitecture, NoCoreExceedsItsWidth) {
   const struct {
     const char *name;

@@ -150,7 +150,8 @@ TEST(ProbeCache, OtherNumbersOfCoresKeepWhatDoesNotDependOnThem) {
                 "and the CPU quota of the cgroup count); its rates of GPUs"));
   EXPECT_THAT(differentCores(host, cache), HasSubstr("are nominal; run"));
 
-  // The probe has measured how fast one thread reads memory.
+  // The probe has also measured how fast a single thread reads memory. A host
+  // with one core gets this rate.
   host.cores = 1;
   expected.cores = 1;
   expected.memoryBandwidth = 12;
@@ -158,7 +159,7 @@ TEST(ProbeCache, OtherNumbersOfCoresKeepWhatDoesNotDependOnThem) {
   found = withMeasurements(host, "a CPU", cache);
   ASSERT_TRUE(found) << found.status().message();
   EXPECT_EQ(*found, expected);
-  EXPECT_THAT(differentCores(host, cache), HasSubstr("as many threads; run"));
+  EXPECT_THAT(differentCores(host, cache), HasSubstr("of 1 thread; run"));
   EXPECT_EQ(differentCores(cache.profile, cache), "");
 }
 

@@ -1,7 +1,7 @@
 //===- SamplerKindTest.cpp - names and letters of the samplers ------------===//
 //
-// llama.cpp accepts the same names, letters and further spellings
-// (common/sampling.cpp of October 2026).
+// The names of samplers, the other spellings of these names, and the letters
+// are those of llama.cpp (common/sampling.cpp of October 2026).
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/SamplerKind.h"

@@ -148,8 +148,9 @@ void useChoice(P &p) {
   p.placements[0]->items[5]->bytes += 4;
 }
 
-/// Like useChoice(), but the choice can draw. After the number of tokens come
-/// 60 bytes and a record of 48 bytes for each of the program's tokens.
+/// Like useChoice(), but the dispatch can also draw tokens at random. In the
+/// array TokenCount, the number of tokens is then followed by 60 bytes of
+/// padding and by a record of 48 bytes for each of the program's tokens.
 void useDraw(P &p) {
   useChoice(p);
   dispatchOf(p, 0, kHeadStep, 1).bindings[5]->access = plan::Access::ReadWrite;
@@ -297,8 +298,8 @@ std::vector<Case> dispatchCases() {
          head(p).launch->rows_from = static_cast<plan::RowsFrom>(2);
        })},
       // Only the output head of a program with tiles may compute just the rows
-      // of the requested outputs. No other step may, nor any step of a program
-      // without tiles.
+      // of the requested outputs. In the first case, the program has no tiles.
+      // In the second case, the step is not the output head.
       {"plan.dispatch.launch", inTiles([](P &p) {
          head(p).launch->rows_from = plan::RowsFrom::Outputs;
        })},

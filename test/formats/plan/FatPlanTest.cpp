@@ -61,7 +61,7 @@ Status writeFat(const std::string &path, std::vector<SmallPlan> plans) {
   return writeSegments(writer, fat.segments);
 }
 
-/// The small plan, and a copy of it for each target in `names`.
+/// Returns the small plan, followed by otherTarget(name) for each of `names`.
 std::vector<SmallPlan> plansFor(const std::vector<const char *> &names) {
   std::vector<SmallPlan> plans;
   plans.push_back(makeSmallPlan());

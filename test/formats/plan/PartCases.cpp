@@ -102,8 +102,8 @@ std::vector<Change> validParts() {
           program->steps.pop_back();
         }
       }),
-      // The parts of a divided step may add to their output, as those of
-      // attn_out do.
+      // A step whose dispatch adds to its output may be divided, too. Here,
+      // attn_out is divided into two dispatches.
       in([](P &p) {
         for (const auto &program : p.programs) {
           plan::StepT &out = *program->steps[3];

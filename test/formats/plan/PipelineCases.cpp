@@ -39,7 +39,8 @@ void addSteps(P &p, size_t count, plan::TextStepKind kind) {
   }
 }
 
-/// Sets a charsmap whose trie has one unit, with one replacement.
+/// Sets a charsmap whose trie has one unit. Its only replacement has
+/// `replacement` bytes.
 void setCharsmap(P &p, size_t replacement) {
   p.tokenizer->charsmap = {4, 0, 0, 0, 0, 0, 0, 0};
   p.tokenizer->charsmap.resize(8 + replacement, 'x');
@@ -130,7 +131,8 @@ std::vector<Case> pipelineCases() {
          p.tokenizer->matching.assign(8, 32);
        })},
       {"plan.tokenizer.ids", in([](P &p) {
-         p.tokenizer->bos = 1; // but it is not added to texts
+         // No tokens may follow BOS if BOS is not added to texts.
+         p.tokenizer->bos = 1;
          p.tokenizer->add_bos = false;
          p.tokenizer->after_bos = {1};
        })},

@@ -300,8 +300,9 @@ std::vector<Case> placementCases() {
        })},
       {"plan.stream.before",
        inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
-      // The layer's read overwrites the last page of the output head's first
-      // step, which step 5, its second step, also needs.
+      // Steps 4 and 5, the two parts of the output head, both need page 4 of
+      // its segment. The layer's read may overwrite this page in the ring as
+      // soon as step 4 has run.
       {"plan.stream.overrun", headPartsInFivePages(-2)},
       {"plan.budget.item", in([](P &p) { p.placements[0]->items.clear(); })},
       {"plan.budget.item",

@@ -134,8 +134,9 @@ TEST(PlanCorruption, MisalignedNumbersAreRefused) {
 }
 
 TEST(PlanCorruption, SharedListsDoNotCostTime) {
-  // In these plans, executables share one list of 200,000 names. Without a
-  // limit, 40 billion names would be checked.
+  // In these plans, all `count` executables share one list of 200,000 names.
+  // Without a limit, the verifier would check `count` times 200,000 names, up
+  // to 40 billion.
   for (const size_t count : {200'000, 1000, 2}) {
     flatbuffers::FlatBufferBuilder builder;
     const std::vector<flatbuffers::Offset<flatbuffers::String>> names(

@@ -177,7 +177,7 @@ TEST(PlanHeader, TheFlagOfJoinedUnknownPartsNeedsANewerReader) {
                 HasSubstr("header.version: the minor version is " +
                           std::to_string(wrong) + "; it must be 3"));
   }
-  // Version 4.4 added tokens that are added to a text with BOS.
+  // Since version 4.4, a plan may have tokens that are added after BOS.
   tokenizer.bos = 1;
   tokenizer.add_bos = true;
   tokenizer.after_bos = {2};

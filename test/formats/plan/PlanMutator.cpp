@@ -162,7 +162,9 @@ void PlanMutator::changeList() {
   std::memcpy(&b, file.data() + to, sizeof(b));
   const auto distance = static_cast<uint32_t>(to - from);
   const uint32_t atFrom = b + distance;
-  // If `choice` is 3, both entries of the list now refer to the same element.
+  // An offset counts from its own position. The entries `first` and `second` of
+  // the list exchange the elements that they refer to. If `choice` is 3, only
+  // `first` changes, and refers to the same element as `second`.
   const uint32_t atTo = choice == 3 ? b : a - distance;
   std::memcpy(file.data() + from, &atFrom, sizeof(atFrom));
   std::memcpy(file.data() + to, &atTo, sizeof(atTo));

@@ -40,11 +40,14 @@ public:
 
   PlanPlaces places() const { return {numbers.size(), lists.size()}; }
 
-  /// Changes a copy of the plan in 1 to 4 places, opens it, and reads it to its
-  /// end if it is accepted. Returns an empty string if everything is as it must
-  /// be: an error is a single line and has one of the codes of a damaged plan,
-  /// and an accepted plan copies all weights to a GPU before they are needed.
-  /// Otherwise it returns what is wrong. A crash ends the process.
+  /// Changes a copy of the plan in 1 to 4 places, opens it, and counts in
+  /// `counts` whether it is accepted or refused. Returns what is wrong, or an
+  /// empty string if nothing is. A refusal must have a message of one line and
+  /// the code Corrupt, Unsupported or VerificationFailed. It must be possible
+  /// to read an accepted plan to its end and to load its templates; if
+  /// rendering them fails, the message must be one line. The plan must copy
+  /// weights to a GPU before they are needed, and must not have more tokens
+  /// than its vocabulary. A crash ends the process.
   std::string tryOne(MutationCounts &counts);
 
 private:

@@ -511,8 +511,8 @@ std::vector<Case> programCases() {
        in([](P &p) { dispatchOf(p, 0, 1, 1).barrier = false; })},
       {"plan.dispatch.barrier", in([](P &p) {
          dispatchOf(p, 0, 1, 1).barrier = false;
-         // Here the same dispatch only reads the buffer that it wrote above, so
-         // only what it writes to the KV cache requires the barrier.
+         // In this case, the dispatch no longer writes the buffer qkv. What it
+         // writes to the KV cache still requires the barrier.
          bindingOf(p, 1, 1, 0).access = plan::Access::Read;
        })},
       {"plan.dispatch.barrier",
@@ -557,7 +557,8 @@ std::vector<Case> readCases() {
          bindingOf(p, 4, 0, 1).index = 0;
          dispatchOf(p, 0, 4).weight_bytes = 0;
        })},
-      // The output head only gathers rows, so no step needs its segment.
+      // The output head becomes a step of kind Embed, which only gathers rows.
+      // Each segment of weights must be used by a step of another kind.
       {"plan.read.used",
        in([](P &p) { p.programs[0]->steps[4]->kind = plan::StepKind::Embed; })},
       {"plan.read.first_step", in([](P &p) { p.reads[1]->first_step = 3; })},

@@ -139,7 +139,8 @@ TEST_F(ReferencedBytesTest, AFailedReadIsReturned) {
   }
 }
 
-// Every flipped bit in the plan's segments or the source's rows must be found.
+// Flips one bit of each byte of the plan's segments and of the source. Every
+// flip in a segment or in a matrix of the source must be found.
 TEST_F(ReferencedBytesTest, EveryFlippedBitIsFound) {
   ASSERT_TRUE(plan) << plan.status().message();
   const ReferencedBytes bytes(plan->plan());
@@ -172,7 +173,7 @@ TEST_F(ReferencedBytesTest, EveryFlippedBitIsFound) {
     found += verify().code() == ErrorCode::VerificationFailed ? 1 : 0;
     byte ^= 4;
   }
-  // All flips within the matrices of the source are found: 64, 40 and 40 rows
-  // of 18 bytes, and 32 rows of 34 bytes.
+  // The matrices of the source have 64, 40 and 40 rows of 18 bytes, and 32 rows
+  // of 34 bytes. One flip in each of these bytes is found.
   EXPECT_EQ(found, 144U * 18 + 32 * 34);
 }

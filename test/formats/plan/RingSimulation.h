@@ -8,14 +8,17 @@
 
 namespace air::test {
 
-/// For every placement and program, simulates the copies to the GPU
-/// (device_reads) of three passes and the reads from the disk that they need.
-/// There are four simulations: copies are made either as early or as late as
-/// their order allows, and so are reads. For each page of both rings, records
-/// which page of which segment it holds. Returns the first error: a tensor that
-/// is not in the GPU's ring when a step needs it, or bytes that are not in RAM
-/// when they are copied. Returns "" if there is none. A placement that copies
-/// more than 5000 pages per pass is skipped.
+/// Simulates, for every placement that copies weights to a GPU, three rounds in
+/// which each program runs one pass. There are two rings: copies from RAM
+/// (device_reads) fill the GPU's ring, and reads from the disk (reads) fill the
+/// ring in RAM. The simulation keeps track of which page of which segment is in
+/// each page of the two rings. It runs four times, once for each combination of
+/// early or late copies and early or late reads. "Early" and "late" mean as
+/// early and as late as the plan allows.
+///
+/// Returns the first error: a tensor that is not in the GPU's ring when a step
+/// needs it, or bytes that are not in RAM when they are copied. Returns "" if
+/// there is no error. Skips placements that copy more than 5000 pages per pass.
 std::string wrongInRing(const plan::Plan &plan);
 
 } // namespace air::test

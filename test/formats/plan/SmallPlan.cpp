@@ -123,8 +123,8 @@ void addProgram(plan::PlanT &plan, const char *name, uint64_t low,
     return Bound{BindingKind::Buffer, i, access};
   };
   const auto bytes = [&](uint32_t i) { return plan.tensors[i]->bytes; };
-  // The second argument of addDispatch() is an index into the sorted entries:
-  // append, attend, embed, matmul, matmul_add.
+  // The second argument of addDispatch() is an index into the sorted list of
+  // the executable's entry points: append, attend, embed, matmul, matmul_add.
   addDispatch(addStep(*program, "embed", plan::StepKind::Embed, -1), 2,
               {tensor(kEmbed), buffer(kX, Access::Write)}, 2 * kWidth);
   plan::StepT &in =

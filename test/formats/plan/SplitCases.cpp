@@ -177,7 +177,9 @@ std::vector<Case> splitCases() {
          p.programs[1]->steps[kHeadStep]->copies[0]->row_bytes = uint64_t{1}
                                                                  << 61;
        })},
-      // Nothing has written what is copied, or what the output head reads.
+      // In the first of these cases, no step writes the buffer that is copied
+      // to the GPU. In the second case, nothing is copied, so the buffer that
+      // the output head reads is unwritten.
       {"plan.buffer.unwritten", inBoth([](P &p) {
          auto &steps = p.programs[0]->steps;
          steps[0]->dispatches[0]->bindings[1]->index = kQkv;

@@ -20,8 +20,9 @@ uint32_t wordAt(const Bytes &bytes, uint64_t at) {
          static_cast<uint32_t>(bytes[at + 3]) << 24;
 }
 
-/// Whether T16 stores codes of single elements where the source has indices of
-/// a codebook or base-3 digits, or repeats the scale of a block.
+/// Whether T16 takes more space than the source for one of two reasons: it
+/// stores a code for each element in place of indices of a codebook, base-3
+/// digits or single bits, or it stores the scale of a block several times.
 bool isTranscoded(DType dtype) {
   switch (dtype) {
   case DType::IQ1_S:
@@ -193,7 +194,9 @@ TEST(T16, BytesOf16BitElementsAreOperandsOfAnMma) {
   }
 }
 
-// Masks and shifts make the operands of four mma of six words of a lane.
+// A lane has 32 codes of 6 bits in six words. With masks and shifts, a kernel
+// makes 16 words of two codes each from them, the left operands of four mma
+// instructions.
 TEST(T16, SixesAreWhereAMaskAndAShiftMakeThemCodes) {
   const auto code = [](uint32_t row, uint32_t column) {
     return (row * 7 + column * 5 + column / 13) % 64;
@@ -273,7 +276,9 @@ TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   packT16(DType::Q3_K, 16, 256, source, packed);
   for (uint32_t lane = 0; lane < 32; ++lane) {
     for (uint32_t at = 0; at < 64; ++at) {
-      // The second group of a block begins 16 columns after the first.
+      // `block` is a block of 32 columns, and `group` is a half of it. In each
+      // group, a lane has four codes of each of two rows: `second` says which
+      // row, and `last` says which two of the four codes.
       const uint32_t block = at / 8;
       const uint32_t group = at / 4 % 2;
       const uint32_t second = at / 2 % 2;
@@ -307,8 +312,8 @@ TEST(T16, SizesAreTheSourcesOrSayWhatTheyAdd) {
       EXPECT_GT(unit.bytes, source) << info(dtype).name;
       continue;
     }
-    // In each row, 6-bit numbers are widened to 8 bits: 8 scales (IQ4_XS), 16
-    // scales, or 8 scales and 8 minima.
+    // Numbers of 6 bits are widened to 8 bits. A row of a unit has 8 scales in
+    // IQ4_XS, 16 scales in Q3_K, and 8 scales and 8 minima in Q4_K and Q5_K.
     const uint32_t bits = !isWidened(dtype)        ? 0
                           : dtype == DType::IQ4_XS ? 8 * 2
                                                    : 16 * 2;
@@ -342,8 +347,12 @@ TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
   }
 }
 
-// A byte permutation looks up four codes of IQ2 at once, one from each of four
-// nibbles. In ascending order, the nibbles belong to the columns 0, 2, 1 and 3.
+// With one byte permutation, a kernel looks up the elements of IQ2 in four
+// columns by their codes of 3 bits. The codes lie in four successive nibbles,
+// from the lowest to the highest those of columns 0, 2, 1 and 3. In blocks 0 to
+// 5 of 32 columns each, a code is the lower 3 bits of its nibble. The codes of
+// blocks 6 and 7 are in the top bits of nibbles of all three planes: bit n of a
+// code is in plane n.
 TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
   const Bytes source = randomBytes(16 * 74, 3);
   std::vector<float> values(16 * 256);
@@ -403,8 +412,9 @@ TEST(T16Indices, UnpacksToTheSourcesBytes) {
   }
 }
 
-// Every single bit of a block must survive, and must change the packed unit in
-// the part that describes it: then no two fields share a place.
+// A block that has only a single bit set must be the same after packing and
+// unpacking. This would not be so if two bits of a block shared a bit of the
+// packed unit.
 TEST(T16Indices, EveryBitOfABlockHasAPlace) {
   for (const DType dtype : t16IndexDTypes()) {
     const uint64_t size = info(dtype).blockBytes;

@@ -94,9 +94,9 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
   EXPECT_EQ(read(*device, BatchArray::BlockTables, 3, 1), (Words{40, 41, 42}));
 }
 
-// The records of draws follow the number of tokens at byte 64. A choice adds 1
-// to the number of draws in each record, except in records for which it takes
-// the best token instead of drawing.
+// The array TokenCount contains the number of tokens and, from byte 64 on, a
+// TokenDraw record for each token. A choice adds 1 to TokenDraw::draws, except
+// in records for which it takes the best token instead of drawing.
 TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;
@@ -122,8 +122,8 @@ TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   std::vector<TokenDraw> expected = draws;
   expected.resize(5);
   EXPECT_EQ(recordsOn(), expected);
-  // write() assumes that the arrays contain what the GPU writes, and does not
-  // copy it.
+  // advance() records that a choice has written these tokens to the arrays on
+  // the GPU. holds() then returns true for the batch that continues with them.
   device->advance(Words{17, 18, 19});
   const int32_t nextIds[3] = {17, 18, 19};
   const uint32_t nextPositions[3] = {71, 3, 72};
@@ -158,8 +158,8 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   EXPECT_GT(written(), 0U);
   EXPECT_EQ(read(*device, BatchArray::TokenCount, 1), Words{3});
   EXPECT_EQ(written(), 0U);
-  // The test writes what the GPU would write when it chooses tokens, and makes
-  // the next batch.
+  // In place of a kernel that chooses tokens, the test writes their ids and
+  // positions to the arrays on the GPU. The arrays then contain the next batch.
   const Words chosen = {17, 18, 19};
   const int32_t nextIds[3] = {17, 18, 19};
   const uint32_t nextPositions[3] = {71, 3, 72};
@@ -195,7 +195,8 @@ TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   batch.rope_positions = nextRopePositions;
   EXPECT_TRUE(device->holds(batch, 5, 0));
   EXPECT_EQ(written(), 0U);
-  // If a sequence gets another page, only the index of this page is copied.
+  // If a single entry of the block tables has changed, only that entry is
+  // copied to the GPU.
   const uint32_t morePages[4] = {10, 12, 20, 21};
   const AirBlockTable moreTables[2] = {{morePages, 2}, {otherPages, 3}};
   batch.block_tables = moreTables;
@@ -229,7 +230,8 @@ TEST_F(DeviceBatchTest, AModelWithoutAttentionHasNoBlockTables) {
   EXPECT_EQ(read(*device, BatchArray::RopePositions, 4), (Words{4, 5, 6, 0}));
 }
 
-// Three tokens of sequence 1, one of sequence 0, and two of sequence 1.
+// The batch has three tokens of sequence 1, then one of sequence 0, and then
+// two of sequence 1.
 TEST_F(DeviceBatchTest, DividesABatchIntoTiles) {
   const int32_t moreIds[] = {7, 8, 9, 1, 2, 3};
   const uint32_t morePositions[] = {60, 61, 62, 5, 63, 64};

@@ -30,7 +30,10 @@ uint32_t wordOf(uint32_t segment, uint64_t page) {
   return 100 * (segment + 1) + static_cast<uint32_t>(page);
 }
 
-/// The reads into a ring of two pages. Step -3 is one of the previous pass:
+/// What each pass reads into a ring of two pages. A read must be complete
+/// before the step in the column "before step" runs, and may begin once the
+/// step in the column "after step" has run. Step -3 is step 2 of the previous
+/// pass:
 ///
 ///   read  segment  page  page of the ring  before step  after step
 ///   0     0        0     0                 1            -3

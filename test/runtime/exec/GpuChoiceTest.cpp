@@ -228,9 +228,9 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
       return session.choose({&token, 1}, {&sequence, 1}, {&chosen, 1},
                             continues);
     };
-    // The first pass chooses no token, because one logit is infinite. If the
-    // caller continues, the pass that runs ahead therefore has UINT32_MAX in
-    // place of a token id.
+    // The first pass chooses no token, because one logit is infinite, and
+    // writes UINT32_MAX in place of a token id. If `continues` is true, the
+    // pass that runs ahead computes with this id.
     const Status status = choose();
     EXPECT_EQ(status.code(), ErrorCode::Unsupported);
     EXPECT_TRUE(status.message().starts_with(
@@ -249,9 +249,10 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
 }
 
 // When choose() fails, any part of the batch's arrays may have changed. The
-// test makes the GPU fail before each piece of its work in turn. Once all of
-// that work is done, a GPU that fails afterwards, such as in a pass that runs
-// ahead, does not take back the token. The next call returns the error.
+// test makes the GPU fail before each piece of its work in turn. If the GPU
+// fails only after the work that this call of choose() waits for, for example
+// in a pass that runs ahead, the call still returns its token, and the next
+// call returns the error.
 TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
   for (const bool continues : {false, true}) {
     SCOPED_TRACE(continues);
@@ -317,8 +318,8 @@ TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
   for (uint64_t enqueued = 0; enqueued <= kLaunches; ++enqueued) {
     SCOPED_TRACE(enqueued);
     for (const bool persists : {false, true}) {
-      // The previous call has already enqueued the pass of this one. The pass
-      // that this call wants to run ahead cannot be enqueued.
+      // The previous call has already enqueued the pass whose token the next
+      // call returns. Only the pass that is to run ahead cannot be enqueued.
       gpu->runFailure = doesNotFitError("the fake GPU has no room for a graph");
       gpu->launchesBeforeFailure = enqueued;
       ASSERT_TRUE(choose().isOk());

@@ -69,9 +69,10 @@ protected:
 };
 
 /// Changes the last placement of the plan so that each pass copies the only
-/// segment of weights, which the output head needs, to a ring of one page. If
-/// `isRead` is true, each pass first reads it from the disk into a ring of one
-/// page in RAM.
+/// segment of weights, which the output head needs, from RAM to a ring of one
+/// page in the memory of the GPU. If `isRead` is true, the segment does not
+/// stay in RAM: each pass first reads it from the disk into a second ring of
+/// one page, which is in RAM.
 inline void copyInEveryPass(plan::PlanT &plan, bool isRead) {
   plan::PlacementT &placement = *plan.placements.back();
   const uint64_t bytes = plan.segments[0]->raw_bytes;

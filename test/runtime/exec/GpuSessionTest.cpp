@@ -87,9 +87,9 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass copies to the GPU only the part of its batch from the first to
-  // the last element that changed. The first one is the token's position, and
-  // the last one, 64 bytes later, is its position for RoPE.
+  // A later pass copies to the GPU only the part of the batch tables from the
+  // first 4-byte element that changed to the last one that changed: from the
+  // token's position to the token's position for RoPE, 64 bytes later.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }
@@ -222,9 +222,11 @@ TEST_F(GpuSessionTest, WeightsMayBeReadFromTheDiskInEveryPass) {
     EXPECT_EQ(counters.bytesPerPass, kPlanPageBytes);
     EXPECT_EQ(counters.ringBytes, kPlanPageBytes);
     EXPECT_EQ(counters.residentBytes, 0U);
-    // Each pass reads and copies the page once. After the last pass, the page
-    // may be read and copied once more in preparation for another pass, and
-    // read once more for the pass after that, because the copy frees the ring.
+    // Each pass reads the page into the ring in RAM once, and copies it once to
+    // the ring in the memory of the GPU. After the last pass, this may happen
+    // once more, in preparation for another pass. The ring in RAM is then free
+    // again, so the page may also be read, but not copied, for the pass after
+    // that.
     EXPECT_GE(counters.diskBytes, kPasses * kPlanPageBytes);
     EXPECT_LE(counters.diskBytes, (kPasses + 2) * kPlanPageBytes);
     EXPECT_GE(session->copiedBytes(), kPasses * kPlanPageBytes);
@@ -268,8 +270,10 @@ TEST_F(GpuSessionTest, PassesWithoutOutputsDoNotStopTheReads) {
   const SequenceId sequence = beginSequence(*session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // In this plan, only the weights of the output head are not resident. A
-    // pass without outputs does not run the head, but reads its weights.
+    // In this plan, only the weights of the output head are read from the disk
+    // in every pass. A pass without outputs does not need them, but they may
+    // have been read ahead for it. A later pass with outputs must still get
+    // them.
     ASSERT_TRUE(runRows(*session, {token}, {sequence}, {}));
     tokens.push_back(token);
     ASSERT_TRUE(runRows(*session, {token + 7}, {sequence}, {}));

@@ -91,8 +91,8 @@ TEST(HybridDevice, CopiesRowsToTheDeviceThatNeedsThem) {
   }
   EXPECT_EQ(gpu.writtenBytes, 2 * 2 * (1 + 2 + 3 + 4) * 2 * sizeof(float));
   EXPECT_EQ(device.run(*program, 3, 3, batch).message(),
-            "program 0 has 5 dispatches, but 3 dispatches from index 3 are "
-            "requested");
+            "program 0 has 5 dispatches, but the run asks for 3 dispatches "
+            "from index 3 on");
 }
 
 TEST(HybridDevice, AProgramMayUseOneDeviceOnly) {

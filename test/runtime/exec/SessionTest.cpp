@@ -157,8 +157,9 @@ TEST_F(SessionTest, AModelWithoutAttentionHasNoCaches) {
       runRows(*session, tokens, std::vector(tokens.size(), sequence), outputs);
   ASSERT_TRUE(rows) << rows.status().message();
   for (size_t i = 0; i < tokens.size(); ++i) {
-    // fakeLogits() adds the history (FakePlan.h), which is the id of a single
-    // token. The model without attention does not add it.
+    // The logits of fakeLogits() include the history (FakePlan.h), which for a
+    // single token is the token's id. Without attention, the model does not add
+    // the history.
     std::vector<float> expected = fakeLogits(model, {tokens[i]});
     for (float &logit : expected) {
       logit -= static_cast<float>(tokens[i]);
@@ -452,8 +453,8 @@ TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
     std::vector<int32_t> tokens = someTokens(60);
     std::vector<int32_t> sofar;
     // Some passes request more outputs than one run of the output head
-    // computes, and some request none. Passes without outputs do not read the
-    // output head's weights.
+    // computes, and some request none. `heads` counts the passes with outputs,
+    // because only these must read the weights of the output head.
     uint64_t heads = 0;
     for (size_t begin = 0; begin < tokens.size();) {
       size_t count =

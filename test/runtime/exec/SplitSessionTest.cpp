@@ -159,7 +159,9 @@ TEST_F(SplitSessionTest, TheFirstStepWithBadNumbersIsNamed) {
       << messageFor(3);
 }
 
-// The value of one token fits in float32, but the sum of two does not.
+// A single value of 2e38 fits in float32, but the attention step, which adds up
+// the values of two tokens, computes infinity. Because the plan says that the
+// KV cache is float16, the runtime must assume that a key or value overflowed.
 TEST_F(SplitSessionTest, AModelWithLargeKeysNeedsACpu) {
   model.unknownInHistory = 2e38F;
   Result<Session> session = open([](plan::PlanT &plan) {

@@ -43,10 +43,10 @@ struct FakeModel {
   /// Maps an id to the greedy token after it. By default, this is the id plus
   /// 1, or 0 after the last id.
   std::array<int32_t, FAKE_VOCABULARY> next;
-  /// What id 0 adds to `history` in the formula at the top of this file, and
-  /// the bias of the logit of id 0. Large values cause overflow.
+  /// Takes the place of i[q] in the sum `history` (see the top of this file) if
+  /// i[q] is 0. Large values make the sum overflow.
   float unknownInHistory = 0;
-  float unknownBias = 0;
+  float unknownBias = 0; ///< the bias of the logit of id 0
 
   FakeModel();
   /// Makes greedy decoding after BOS produce the bytes of `text`, one token

@@ -1,9 +1,10 @@
 //===- LateGpu.h - a device that works as late as it may --------*- C++ -*-===//
 //
 // A device with memory of its own, which the host cannot address. Runs, copies,
-// writes and downloads only take effect when the host waits for them, and
-// read() returns a copy of the memory as it is then. Uploads take effect as
-// late as the events allow or, with `uploadsEarly`, as early as they allow.
+// writes and downloads take effect only when the host waits for them. read()
+// does not wait: it returns a copy of what the memory contains when it is
+// called. Uploads take effect as late as the events allow or, with
+// `uploadsEarly`, as early as they allow.
 // Kernels are C++ functions that are found by name, and an executable consists
 // of the text kFakeCubin (FakePlan.h).
 //
@@ -45,8 +46,9 @@ public:
   Status copyFailure;
   /// Unless this is ok, loadExecutable() returns it.
   Status loadFailure;
-  /// Unless this is ok, run() returns it once `launchesBeforeFailure` more
-  /// kernels have been enqueued in all.
+  /// Unless this is ok, only `launchesBeforeFailure` more kernels are enqueued.
+  /// The call of run() that enqueues the last of them, and all later calls,
+  /// return this error.
   Status runFailure;
   uint64_t launchesBeforeFailure = 0;
   /// Unless this is ok, synchronise() and finish() return it and drop all

@@ -309,8 +309,8 @@ TEST_P(DeviceConformance, SynchronisingWaitsForUploadsToo) {
   EXPECT_EQ(read(to), numbersFrom(4));
 }
 
-// The host may change the memory that an upload reads once an event that was
-// signalled after the upload is complete.
+// An upload reads host memory. The host may change that memory as soon as
+// finish() has returned for an event that was signalled after the upload.
 TEST_P(DeviceConformance, TheHostWaitsForEvents) {
   const DeviceAddress to = allocate(kVectorBytes);
   const std::span<uint8_t> from = allocateHost();
@@ -328,8 +328,9 @@ TEST_P(DeviceConformance, TheHostWaitsForEvents) {
   }
 }
 
-// The host waits only for the event, and work that follows the download does
-// not change what it copied.
+// The host waits only for an event that was signalled directly after the
+// download. Kernels that were enqueued later must not change the bytes that the
+// download copies.
 TEST_P(DeviceConformance, DownloadsAreDoneInTheOrderOfTheCalls) {
   const DeviceAddress a = allocate(kVectorBytes);
   const DeviceAddress b = allocate(kVectorBytes);

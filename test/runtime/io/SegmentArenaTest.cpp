@@ -58,8 +58,8 @@ TEST(SegmentArena, TheWholeRingIsTheMemoryOfTheWindows) {
   EXPECT_TRUE(holds(arena->segment(0) + 3 * kPage, 1, 1));
 }
 
-/// Whether a byte can be read. Unlike this process, the system reports an error
-/// if it cannot.
+/// Whether a byte can be read. The byte is passed to write(), which returns an
+/// error if the byte is not mapped. An access by the test itself would crash.
 bool canRead(const uint8_t *byte) {
   int ends[2] = {-1, -1};
   EXPECT_EQ(pipe(ends), 0);
@@ -84,8 +84,8 @@ uint64_t pageTableBytes() {
   return kilobytes << 10;
 }
 
-/// A segment of `count` windows of two pages, of which each shows the whole
-/// ring.
+/// A segment that consists of `count` windows of two pages each. All windows
+/// show the first two pages of the ring.
 std::vector<RingWindow> windowsOfTwoPages(uint32_t count) {
   std::vector<RingWindow> windows;
   for (uint32_t i = 0; i < count; ++i) {
@@ -122,8 +122,9 @@ TEST(SegmentArena, MapsFewOfManyWindowsAtATime) {
 }
 
 TEST(SegmentArena, FreesThePageTablesOfUnmappedWindows) {
-  // The windows have 3 MiB, so every second one begins in the middle of the
-  // range of a page table. Tables for all windows would take 384 KiB.
+  // A page table takes 4 KiB of memory and maps 2 MiB of addresses. A window
+  // has 3 MiB, so every second one begins in the middle of such a range. All 64
+  // windows together would need 96 tables, which take 384 KiB.
   constexpr uint64_t kBytes = uint64_t{3} << 20;
   constexpr uint32_t kCount = 64;
   const uint64_t sizes[] = {kBytes * kCount};
@@ -172,8 +173,8 @@ TEST(SegmentArena, TooFewMappingsAreRefused) {
   ASSERT_FALSE(arena);
   EXPECT_EQ(arena.status().code(), ErrorCode::Usage);
   EXPECT_EQ(arena.status().message(),
-            "each byte of the ring can have no fewer than 3 mappings at a "
-            "time, but mostMappings is 2");
+            "the limit on the mappings of each byte of the ring must be at "
+            "least 3, but mostMappings is 2");
 }
 
 TEST(SegmentArena, AllOfAFewWindowsAreMappedAtOnce) {

@@ -40,8 +40,8 @@ constexpr const char *kMarksSpaces =
         "split": true})";
 
 const std::vector<AddedTokenCase> kCases = {
-    // The token drops the white space after it. Another one that is found there
-    // is a token nevertheless, and what follows that is text.
+    // <x> drops the white space after it. An added token in this white space is
+    // found nevertheless, and the white space after that token is kept as text.
     {"InDroppedWhiteSpace",
      kCharacters,
      R"({"id": 6, "content": "<x>", "normalized": false, "rstrip": true},
@@ -75,7 +75,8 @@ const std::vector<AddedTokenCase> kCases = {
       {"b▁▁b", {2, 4, 2}},
       {"b\n\nb", {2, 7, 2}},
       {"b   b", {2, 4, 3, 2}}}},
-    // A match inside a word does not count, but the model has the token, too.
+    // Next to a letter, the added token does not match. The model then encodes
+    // the line feed as the same id, because its vocabulary has this token, too.
     {"CharacterOfBpe",
      R"({"type": "BPE", "unk_token": "?", "merges": [],
          "vocab": {"?": 0, "\n": 1, "b": 2, "▁": 3}})",
@@ -142,7 +143,9 @@ TEST(AddedTokenTest, MarksBecomeSpaces) {
   EXPECT_EQ(decode(tokenizer, {2, 4, 2, 7}, false), "b  b\n\n");
 }
 
-// The character '-' is a token, but only in texts: the model has it as a byte.
+// The special token "-" matches only where it is a word by itself. Elsewhere,
+// the model encodes '-' as the byte token <0x2D>, and never as the special
+// token.
 TEST(AddedTokenTest, ASpecialTokenSpellsNoByte) {
   json vocab = json::object();
   for (const char c : std::string("abc")) {

@@ -122,8 +122,9 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
 }
 
 TEST_F(EncodeFuzzTest, MuchTextDoesNotChangeTheIdsOfLaterText) {
-  // In texts of at least 4 KiB, MergeMatcher replaces PairMerger once 256 KiB
-  // of words have been merged.
+  // A tokenizer counts the bytes that it has merged in texts of at least 4 KiB.
+  // When the total over all such texts reaches 256 KiB, MergeMatcher replaces
+  // PairMerger. Here, the text of 512 KiB makes it reach 256 KiB.
   for (const char *name : {"llama3", "qwen2"}) {
     Tokenizer tokenizer = tokenizerOf(
         vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));

@@ -1,7 +1,7 @@
 //===- LongTextTest.cpp - what long texts are encoded to ------------------===//
 //
-// Long texts and long words are encoded in other ways than short ones, which
-// need less memory. The ids must not depend on that.
+// To save memory, long texts and long words are encoded by other algorithms
+// than short ones. The ids must not depend on the algorithm.
 //
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
@@ -61,8 +61,8 @@ TEST_P(LongTextTest, WordsAreEncodedOneByOne) {
   std::mt19937 random(11);
   const Tokenizer tokenizer = tokenizerOf(
       vocabularyOf(inputs(std::string("tokenizers/") + GetParam())));
-  // Each part is short enough to be encoded at once. It ends with a character
-  // that joins with no space after it.
+  // Each part is short enough to be encoded at once. It ends with "x", which
+  // neither a normalisation rule nor a piece joins with the space after it.
   std::string text;
   std::vector<int32_t> expected;
   for (int i = 0; i < 40; ++i) {
@@ -180,7 +180,8 @@ TEST(MergeLatticeTest, AgreesWithTheDefinition) {
   }
 }
 
-/// A piece that ends inside each character of a run, where no symbol does.
+/// The piece "\xc3" matches the first byte of each "\u00e9" in the run. Symbols
+/// never end inside a character, so this piece must not become a symbol.
 TEST(MergeLatticeTest, PiecesThatEndInsideCharacters) {
   const MergeLattice lattice({{"\xc3", 0}, {"a", 1}});
   MergeLattice::Scratch scratch;
@@ -200,8 +201,10 @@ TEST(MergeLatticeTest, PiecesThatEndInsideCharacters) {
   EXPECT_EQ(ids, expected);
 }
 
-/// After a "z", 128 pieces may follow each letter, in more different pairs than
-/// the lattice asks about.
+/// After the last "z", 128 pieces begin at each letter. They form about as many
+/// different pairs of neighbours as the lattice's table of pairs has entries.
+/// Many pairs overwrite one another there, and the lattice asks about them
+/// again each time that the letters repeat, until it gives up.
 TEST(MergeLatticeTest, AsksLittle) {
   std::mt19937 random(6);
   std::string letters;
@@ -228,7 +231,8 @@ TEST(MergeLatticeTest, AsksLittle) {
       run, scratch,
       [&](std::string_view text, size_t border) {
         asked += text.size();
-        return border + 1 == text.size(); // only single letters remain
+        // A pair stays divided only if its second symbol is a single letter.
+        return border + 1 == text.size();
       },
       [&](std::string_view piece, int32_t) { passed += piece; });
   EXPECT_LT(asked, MergeLattice::kMostMerged * run.size() + 128 * 129);
@@ -334,9 +338,11 @@ TEST(LongWordsTest, PipelineBpeAsWithAHeap) {
   }
 }
 
-/// A run that is first divided by the lattice, and then, when so much has been
-/// merged that tables are made, by matching. No piece contains a line feed, so
-/// the run has the ids of its lines, which are short enough for a heap.
+/// A run of 150 KB that is encoded twice: first by a MergeLattice, and then by
+/// a MergeMatcher, which is used once the tokenizer has been given 256 KiB to
+/// merge in all (SpmEncoder.h). No piece contains a line feed, so the ids must
+/// be those of the lines one after another. A line is short enough to be merged
+/// with a heap.
 TEST(LongWordsTest, SpmWithoutSpaces) {
   std::mt19937 random(3);
   std::vector<std::string> pieces = {"a",  "b",  "c",    "ab",  "bc",   "abc",
@@ -360,8 +366,9 @@ TEST(LongWordsTest, SpmWithoutSpaces) {
   EXPECT_EQ(passedOn(tokenizer, text), expected);
 }
 
-/// A word of byte-level BPE with so many symbols that only the ends of most are
-/// kept. No merge contains a line feed, so the word has the ids of its lines.
+/// A word of byte-level BPE with so many symbols that MergeMatcher stores only
+/// the ends of most of them. No merge contains a line feed, so the ids must be
+/// those of the lines one after another.
 TEST(LongWordsTest, BpeWithoutSpaces) {
   std::mt19937 random(4);
   const Tokenizer tokenizer =
@@ -380,11 +387,13 @@ TEST(LongWordsTest, BpeWithoutSpaces) {
   EXPECT_EQ(passedOn(tokenizer, text), expected);
 }
 
-/// Near -99,999, numbers of single precision are 1/128 apart. The sum of "b"
-/// and "x", -99999.003, is rounded to -99999, and so is the sum of that and
-/// "y". The sum of "b" and "xy", -99999.0055, is rounded to -99999 - 1/128. In
-/// double precision, "xy" is better than "x" and "y". So it is in single
-/// precision if "b" has less than -100,000, because this is subtracted then.
+/// "xy" has a higher score (-0.0055) than "x" and "y" together (-0.006), so
+/// double precision prefers it. In single precision, numbers near -99,999 are
+/// 1/128 apart. After "b" with the score -99,999, adding the score of "x" and
+/// then that of "y" leaves the sum as it is, because both sums are rounded to
+/// -99999. Adding the score of "xy" gives -99999.0055, which is rounded to
+/// -99999 - 1/128, so "x" and "y" are preferred. If the score of "b" is below
+/// -100,000, sums start again from 0 after "b", so "xy" is preferred again.
 TEST(UnigramLatticeTest, SumsAreRoundedAsInTheOriginal) {
   const auto idsOf = [&](float first, UnigramLattice::Sums sums) {
     const std::vector<float> scores = {first, -0.003F, -0.003F, -0.0055F};
@@ -419,9 +428,11 @@ TEST(UnigramLatticeTest, LongPieces) {
   }
 }
 
-/// A run that is long enough to be passed on in parts, and one of which nothing
-/// can be passed on before the end: in "aa...a" with an odd number of letters,
-/// the single "a" may be anywhere, and its place depends on the end.
+/// Two runs that are long enough for pieces to be passed on before the end. In
+/// the first run, the first pieces are certain early. In the second, "aa...a",
+/// no piece is certain before the end: an even number of letters is divided
+/// into pieces "aa", and an odd number begins with a single "a", so the number
+/// decides where each piece begins.
 TEST(UnigramLatticeTest, PiecesArePassedOn) {
   const UnigramLattice lattice({{"ab", 0}, {"a", 1}, {"b", 2}, {"aa", 3}},
                                {-1, -2, -2, -1}, -2,

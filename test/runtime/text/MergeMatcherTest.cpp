@@ -48,7 +48,8 @@ struct Bpe {
   std::vector<int32_t> matched(std::string_view word) {
     std::vector<int32_t> found = {7}; // match() must replace this value
     EXPECT_TRUE(matcher->match(word, *scratch, found)) << word;
-    // The same, but only the ends of most symbols are kept.
+    // The symbols must be the same if there is room for only two of them, so
+    // that match() stores only where the others end.
     std::vector<int32_t> spilled;
     const size_t usual = std::exchange(scratch->mostRecent, 2);
     EXPECT_TRUE(matcher->match(word, *scratch, spilled)) << word;

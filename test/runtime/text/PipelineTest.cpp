@@ -70,8 +70,9 @@ TEST(PipelineTest, APieceWithASpaceIsNotWhatReplacesSpaces) {
               ElementsAre(3, 1, 3));
 }
 
-// Only a pipeline describes two prefixes, although no piece has a space. The
-// ids are those of tokenizers 0.23.3.
+// In each file, a normalizer puts a prefix before a text, and a later component
+// has a setting for a prefix, too. Only a pipeline can describe this. The ids
+// are those of tokenizers 0.23.3.
 TEST(PipelineTest, SecondPrefixes) {
   const std::string prepend = R"({"type": "Prepend", "prepend": "\u2581"})";
   const auto metaspace = [](const std::string &scheme) {
@@ -176,9 +177,10 @@ TEST(PipelineTest, UnusableSteps) {
               HasSubstr("must replace spaces with exactly one character"));
   data.rules.pipeline.steps.clear();
   data.rules.pipeline.rendering = TokenRendering::Marked;
-  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("have no mark"));
+  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("this mark is empty"));
   data.rules.pipeline.rendering = TokenRendering::Suffixed;
-  EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("have no suffix"));
+  EXPECT_THAT(checkTokenizer(data).message(),
+              HasSubstr("this suffix is empty"));
   data.rules.pipeline.rendering = TokenRendering::Plain;
   data.unknown = TokenizerData::kNoToken;
   EXPECT_THAT(checkTokenizer(data).message(),
@@ -194,7 +196,8 @@ TEST(PipelineTest, LimitsOfGrowth) {
   TextPipeline &pipeline = data.rules.pipeline;
   pipeline.isSet = true;
   pipeline.normalizerSteps = 1;
-  // A charsmap of a trie without rules, and one replacement.
+  // The charsmap consists of a trie without rules and of one replacement, which
+  // may have at most 65536 bytes.
   pipeline.steps = {{.kind = TextStepKind::Charsmap}};
   const std::string trie("\4\0\0\0\0\0\0\0", 8);
   data.charsmap = trie + std::string(65536, 'x') + '\0';
@@ -217,8 +220,10 @@ TEST(PipelineTest, LimitsOfGrowth) {
   pipeline.normalizerSteps = 1;
   ASSERT_TRUE(checkTokenizer(data).isOk()) << checkTokenizer(data).message();
   const Tokenizer tokenizer = tokenizerOf(data);
+  // Each "a" is normalised to "bbb": 3 * 10922 = 32766 bytes are few enough,
+  // but 3 * 10923 = 32769 bytes are too many.
   EXPECT_TRUE(tokenizer.tryEncode(std::string(10922, 'a'), true, true).isOk());
-  const std::string text(10923, 'a'); // becomes 32769 bytes
+  const std::string text(10923, 'a');
   const Status status = tokenizer.tryEncode(text, true, true).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_THAT(status.message(), HasSubstr("makes a text of 10923 bytes too"));

@@ -15,8 +15,9 @@ struct Piece {
   float score;
 };
 
-/// Merges by the definition of sentencepiece's BPE model: again and again, the
-/// leftmost of the pairs that are the piece with the highest score.
+/// Merges `word` as sentencepiece's BPE model is defined: as long as some
+/// neighbours together are a piece, merges the pair whose piece has the highest
+/// score. Of several such pairs, merges the leftmost.
 std::vector<std::string> mergedByScore(std::string_view word,
                                        const std::vector<Piece> &pieces) {
   std::vector<std::string> parts;
@@ -59,8 +60,8 @@ std::vector<float> scoresOf(const std::vector<Piece> &pieces) {
   return scores;
 }
 
-/// Random pieces, some without a way to merge them. Some of their characters
-/// are no pieces, and the text has one that occurs in no piece.
+/// Random pieces, some of which no merges produce. Some characters of the
+/// pieces are not pieces themselves, and no piece contains the "x" of the text.
 TEST(ScoredMergesTest, AgreesWithTheDefinition) {
   std::mt19937 random(30);
   const auto word = [&](size_t least, size_t most, std::string_view letters) {
@@ -130,8 +131,8 @@ TEST(ScoredMergesTest, WhatIsLeftToOtherAlgorithms) {
   EXPECT_TRUE(isMade(equal));
 }
 
-/// All words of up to `length` letters out of two are pieces, so a piece can be
-/// divided anywhere.
+/// The pieces are all words of 1 to `length` letters, each of which is "a" or
+/// "b", so every piece can be divided anywhere.
 TEST(ScoredMergesTest, DivisionsHaveALimit) {
   const auto isMade = [](size_t length) {
     std::vector<Piece> pieces;
@@ -147,7 +148,9 @@ TEST(ScoredMergesTest, DivisionsHaveALimit) {
     return ScoredMerges::create(tableOf(pieces), scoresOf(pieces)) != nullptr;
   };
   EXPECT_TRUE(isMade(10));
-  EXPECT_FALSE(isMade(17)); // 3.9 million divisions
+  // There are 3.9 million divisions, and finding them would take 67.6 million
+  // steps. Each of these numbers exceeds its limit.
+  EXPECT_FALSE(isMade(17));
 }
 
 } // namespace

@@ -51,8 +51,9 @@ TEST(SpecialMatcherTest, ExactTexts) {
   EXPECT_EQ(SpecialMatcher().idOf("a"), SpecialMatcher::kNoToken);
 }
 
-/// The first of the longest tokens at the first position at or after `from`
-/// where a token begins.
+/// The leftmost match at or after `from`, found by trying all tokens at every
+/// position. If several tokens match there, the longest is used, and of tokens
+/// with the same text the first.
 SpecialMatcher::Match
 searchOfAll(const std::vector<SpecialMatcher::Token> &tokens,
             std::string_view text, size_t from) {
@@ -138,8 +139,9 @@ TEST(SpecialMatcherTest, TokensLongerThanABlock) {
   }
 }
 
-/// A token of white space drops the white space after it, and is found in it
-/// again. Counting that white space for every token would take minutes.
+/// The token " " drops the white space after it, but is still found at each of
+/// the dropped spaces. Counting the dropped spaces anew for each of these
+/// tokens would take minutes.
 TEST(SpecialMatcherTest, SpacesAreDroppedOnce) {
   const std::string text(size_t{1} << 18, ' ');
   const std::vector<uint8_t> flags = {air::match_flags::kStripRight};
@@ -151,7 +153,8 @@ TEST(SpecialMatcherTest, SpacesAreDroppedOnce) {
   EXPECT_EQ(found, text.size());
 }
 
-// The number of tokens is that of tokenizers 0.23.3 with the token "  ".
+// With "  " as an added token, tokenizers 0.23.3 finds the same numbers of
+// tokens in this text.
 TEST(SpecialMatcherTest, ATokenWithNoTextLeftIsDropped) {
   using namespace air::match_flags;
   const struct {

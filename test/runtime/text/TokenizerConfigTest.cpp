@@ -156,7 +156,8 @@ TEST_F(TokenizerConfigTest, WhatIsIgnoredHasANote) {
                           "'<s>', to each text"));
 }
 
-// In "llama3", "!" is the only token of the byte 33.
+// In "llama3", "!" is the only token of the byte 33. When a configuration makes
+// it a special token, the byte must still be encoded as this token.
 TEST_F(TokenizerConfigTest, ASpecialTokenMayBeTheOnlyTokenOfAByte) {
   const json whole = json::parse(slurp(inputs("tokenizers/json/llama3.json")));
   const int32_t id = whole["model"]["vocab"]["!"];
@@ -188,7 +189,8 @@ TEST_F(TokenizerConfigTest, TextDoesNotSpellAControlTokenOfThePipeline) {
         {"vocab", {{"[UNK]", 0}, {"a", 1}, {"b", 2}, {"<x>", 3}}},
         {"unk_token", "[UNK]"}}}};
   write("tokenizer.json", words.dump());
-  // The library finds this token in all texts, also if none is searched for.
+  // Hugging Face's library finds an added token that is not special in every
+  // text, even in one that is not searched for control tokens.
   EXPECT_THAT(tokenizerOf(*read()).encode("a <x> b", false, false),
               ElementsAre(1, 3, 2));
   write("tokenizer_config.json", R"({"eos_token": "<x>"})");
@@ -201,7 +203,7 @@ TEST_F(TokenizerConfigTest, TextDoesNotSpellAControlTokenOfThePipeline) {
 }
 
 TEST_F(TokenizerConfigTest, SpecialTokensOfVocabulariesWithAPipeline) {
-  // Spaces are stripped, which only a pipeline can do.
+  // Adds a normalizer that strips white space, which only a pipeline can do.
   const auto with = [&](const char *name, const json &config) {
     json file = json::parse(
         slurp(inputs("tokenizers/json/" + std::string(name) + ".json")));
@@ -212,7 +214,8 @@ TEST_F(TokenizerConfigTest, SpecialTokensOfVocabulariesWithAPipeline) {
     EXPECT_TRUE(data.isOk() && data->rules.pipeline.isSet);
     return *std::move(data);
   };
-  // "!" is the only token of the byte 33.
+  // "!" is the only token of the byte 33, so this byte must be encoded as "!"
+  // although it is now a special token.
   const TokenizerData bytes = with("llama3", {{"pad_token", "!"}});
   EXPECT_THAT(tokenizerOf(bytes).encode("!", false, false),
               ElementsAre(bytes.padding));

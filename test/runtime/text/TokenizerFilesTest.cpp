@@ -174,8 +174,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "pattern": {"Regex": "[[:alpha:]]"}})"},
         Refusal{"'decoder' has the type 'CTC', which is not supported here",
                 "llama3", kUnsupported, "/decoder", R"({"type": "CTC"})"},
-        Refusal{"'decoder' replaces something other than one text with a space",
-                "llama3", kUnsupported, "/decoder",
+        Refusal{"'decoder' must replace a 'String' that is not empty", "llama3",
+                kUnsupported, "/decoder",
                 R"({"type": "Replace", "content": "_",
                     "pattern": {"String": " "}})"},
         Refusal{"strips something other than one space", "llama3", kUnsupported,
@@ -450,7 +450,8 @@ TEST(TokenizerFilesTest, TheModelsFileDoesNotNameTheUnknownToken) {
   EXPECT_THAT(data.notes, note);
   EXPECT_THAT(tokenizerOf(data).encode(text, false, false),
               ElementsAre(a, 0, a));
-  // If the model's file names the same token, there is no note.
+  // If the model's file names the same unknown token as tokenizer.json, nothing
+  // is ignored, so there is no note.
   source.metadata["tokenizer.ggml.unknown_token_id"] = uint64_t{0};
   EXPECT_THAT(read().notes, IsEmpty());
 }

@@ -49,8 +49,9 @@ TEST(UnigramTest, SumsThatOverflow) {
   }
 }
 
-/// The sum of the scores of the best division of a text into characters and
-/// pieces that end where characters do, by trying all divisions.
+/// The highest sum of scores over all divisions of `text` into pieces and
+/// single characters. The text is divided only between characters, and a
+/// character that is no piece has the score `unknown`.
 double bestSum(std::string_view text,
                const std::map<std::string, double, std::less<>> &scores,
                double unknown) {
@@ -129,8 +130,8 @@ TEST(UnigramTest, PiecesThatEndInsideCharacters) {
   }
 }
 
-/// A vocabulary of tokenizer.json with the token "a" and, as far as `bytes`
-/// says so, tokens for bytes: that of byte b has the id 2 + b.
+/// A vocabulary as in a tokenizer.json, with the token "a" and one token for
+/// each byte below `bytes`. The token of byte b has the id 2 + b.
 Tokenizer withByteTokens(int bytes) {
   TokenizerData data;
   data.kind = TokenizerKind::Unigram;
@@ -169,7 +170,8 @@ TEST(UnigramTest, LongUnknownWords) {
   expected.push_back(1);
   EXPECT_THAT(idsOf(withByteTokens(256), "a" + unknown + "a", 8192),
               ElementsAreArray(expected));
-  // If the last byte alone has no token, nothing but the unknown token is left.
+  // A single character whose bytes have no tokens, here U+00E9, turns all
+  // adjacent unknown characters into one unknown token.
   EXPECT_THAT(idsOf(withByteTokens(128), "a" + unknown + "\u00e9", 2),
               ElementsAre(1, 0));
 }
@@ -189,7 +191,8 @@ TEST(UnigramTest, TextThatGrowsTooLong) {
   data.unknown = appendToken(data, "<unk>", TokenType::Unknown);
   appendToken(data, "y", TokenType::Normal);
   const std::string most(1024, 'a');
-  // Words are divided by themselves only if no piece joins them.
+  // If no piece has a space in the middle, words are encoded one at a time, and
+  // the limit applies to each word. Otherwise, it applies to the whole text.
   for (const std::string piece : {"z", "x y"}) {
     const bool hasWords = piece == "z";
     appendToken(data, piece, TokenType::Normal);

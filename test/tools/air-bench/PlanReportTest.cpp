@@ -200,7 +200,7 @@ TEST(PlanReport, PassesThatAreLeftOutAreCounted) {
                         "changed its rate)"));
   EXPECT_THAT(planJson(measured, report),
               HasSubstr("\"timed_passes\": 5, \"unsteady_passes\": 2,"));
-  // If too few are steady, all count.
+  // If too few passes are steady, the unsteady ones are not left out.
   measured.leavesOutUnsteady = false;
   report = evaluate(measured);
   EXPECT_THAT(planText(measured, report),

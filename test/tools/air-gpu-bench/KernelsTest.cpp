@@ -82,8 +82,8 @@ TEST(Cases, EveryNameIsOneKernelAndEveryDTypeHasOddShapes) {
         6)
         << info(dtype).name;
   }
-  // Only dtypes that can have tiles that share activations, on this target with
-  // each way to copy weights to shared memory.
+  // Only BF16 and F16 can have tiles that share activations. On this target,
+  // each has two such cases with AsyncCopy and two with BulkCopy.
   const auto isHeld = [](const auto &s) { return s.tiling.heldTiles > 1; };
   EXPECT_EQ(oddOf(DType::BF16, isHeld), 4);
   EXPECT_EQ(oddOf(DType::F16, isHeld), 4);

@@ -102,8 +102,9 @@ TEST(BenchReport, ThePlansPredictionAtTheMeasuredRates) {
   EXPECT_DOUBLE_EQ(evaluate(measured)->predictedRate, 0);
 }
 
-// jointRate is computed from minimalBytesPerToken and usualPerSecond, which is
-// a median, so decode may be faster. It may not be faster than boundRate.
+// jointRate is computed from the links' minimalBytesPerToken and
+// usualPerSecond. The latter is a median of measured rates, so the rate of
+// decoding can exceed jointRate.
 TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   BenchMeasurement measured = example();
   EXPECT_EQ(evaluate(measured)->jointRate, 0) << "nothing is streamed";
@@ -123,8 +124,9 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   EXPECT_EQ(report->limitedBy, "disk");
   EXPECT_DOUBLE_EQ(report->boundRate, 8);
   EXPECT_DOUBLE_EQ(report->eta, 5.0 / 8);
-  // While the disk is read, memory takes 125 ms. In this time the disk does
-  // half of its work, so it takes another 62.5 ms.
+  // Memory keeps 0.8 of its rate while the disk is read, so it takes 100 / 0.8
+  // = 125 ms. In this time, the disk keeps half of its rate and reads half of
+  // its bytes. At its full rate, it reads the other half in 62.5 ms.
   EXPECT_DOUBLE_EQ(report->jointRate, 1 / 0.1875);
   EXPECT_DOUBLE_EQ(report->jointEta, 5 * 0.1875);
   // According to the prediction, a token needs 375 MB from the disk, which take
@@ -226,7 +228,8 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   EXPECT_EQ(report->limitedBy, "pcie");
   EXPECT_DOUBLE_EQ(report->boundRate, 5);
   EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.3625);
-  // Each link alone allows 140 ms, but the two together do not.
+  // A token now takes 140 ms. This is enough for each link by itself, but not
+  // for both, which take 100 + 50 ms one after the other.
   measured.links.pop_back();
   measured.decodeSeconds = 1.4;
   const Status status = evaluate(measured).status();

@@ -234,7 +234,7 @@ fails(8, "other users may write to the folder", MODEL, *GREEDY, env=home)
 plans.chmod(0o700)
 if os.geteuid() == 0:
     os.chown(plans, 12345, -1)
-    fails(8, "belongs to user 12345, and this is user 0", MODEL, *GREEDY, env=home)
+    fails(8, "belongs to user 12345, but this process runs as user 0", MODEL, *GREEDY, env=home)
     os.chown(plans, 0, -1)
 (WORK / "blocked").write_text("")
 fails(8, "cannot create the folder", MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=str(WORK / "blocked")))

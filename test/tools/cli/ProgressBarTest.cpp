@@ -26,8 +26,9 @@ TEST(ProgressBar, TheBarIsAsWideAsTheTerminalAllows) {
   const std::string text = ", 3 of 4 parts";
   for (uint32_t columns = 0; columns < 100; ++columns) {
     const std::string line = cli::progressLine("packing", 3, 4, text, columns);
-    // "packing ", " 75 %" and the text take 27 columns. The bar is only shown
-    // if there is room for 4 more: its brackets, a space and one character.
+    // The last column stays empty. "packing ", " 75 %" and the text take 27
+    // columns. The bar takes at least 4 more: its brackets, one character
+    // between them, and a space. So it needs 32 columns.
     EXPECT_EQ(line.find('[') != std::string::npos, columns > 31) << line;
     EXPECT_EQ(line.ends_with(" 75 %" + text), columns > 27) << line;
     EXPECT_LT(line.size(), std::max(columns, 1U)) << line;

@@ -5,10 +5,9 @@
 // of them per cycle. A loop therefore has 8 to 16 independent chains of
 // instructions, so that the core rarely waits for a result. With VNNI, AVX-VNNI
 // or Arm's dot products, one instruction multiplies bytes and adds the products
-// to 32-bit sums. Without them, one instruction multiplies bytes and adds the
-// two products of each pair to each other, which gives a 16-bit number per
-// pair. A loop adds the results of eight such instructions in 16 bits, and
-// widens the sums to 32 bits.
+// to 32-bit sums. Without them, one instruction multiplies bytes and adds every
+// two adjacent products, which gives 16-bit sums. A loop adds the sums of eight
+// such instructions in 16 bits, and widens the results to 32 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_ARITHMETICLOOPS_H
@@ -31,8 +30,9 @@ inline constexpr std::array kArithmetics = {
 /// products that it added up. All products are 1, so this number is simply the
 /// sum that the loop has computed.
 using ArithmeticLoop = uint64_t (*)(uint64_t turns);
-/// The largest number of iterations. An iteration adds at most 2 to a lane, so
-/// sums stay below 2^24, up to which a float32 holds every integer exactly.
+/// The largest number of iterations. In a loop with float32 sums, an iteration
+/// adds at most 2 to a lane, so the sums stay below 2^24, up to which a float32
+/// holds every integer exactly.
 inline constexpr uint64_t kMostTurns = uint64_t{1} << 22;
 
 /// The fastest loop of a kind on a CPU that has `features`

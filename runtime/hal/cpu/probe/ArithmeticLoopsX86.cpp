@@ -65,7 +65,7 @@ template <typename V, size_t N>
   return total(sums);
 }
 
-// ---- dot products of bytes, with an instruction for them --------------------
+// ---- dot products of bytes, with VNNI or AVX-VNNI ---------------------------
 
 [[gnu::target("avx512f,avx512vnni")]] uint64_t dot512(uint64_t turns) {
   Int512 sums[16] = {};
@@ -139,11 +139,11 @@ template <typename V, size_t N>
   return total(sums);
 }
 
-// ---- dot products of bytes, in pairs ----------------------------------------
+// ---- dot products of bytes, without VNNI ------------------------------------
 
-// In these loops, one instruction multiplies bytes and adds the products in
-// pairs, which gives 16-bit sums. The sums of eight such instructions are added
-// in 16 bits, and the results are widened to 32 bits.
+// In these loops, one instruction multiplies bytes and adds every two adjacent
+// products, which gives 16-bit sums. The sums of eight such instructions are
+// added in 16 bits, and the results are widened to 32 bits.
 
 [[gnu::target("avx512f,avx512bw")]] uint64_t pairs512(uint64_t turns) {
   Int512 sums[8] = {};

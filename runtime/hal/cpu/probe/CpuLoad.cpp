@@ -23,8 +23,9 @@ static double ownSeconds() {
 }
 
 std::optional<CpuTimes> cpuTimes(const std::string &root) {
-  // cpu user nice system idle iowait irq softirq steal ..., in clock ticks. The
-  // numbers after these are already part of user and nice.
+  // The word "cpu" is followed by the times user, nice, system, idle, iowait,
+  // irq, softirq and steal, in clock ticks. All further times in the line
+  // (guest and guest_nice) are already counted in user and nice.
   constexpr size_t kFields = 8;
   constexpr size_t kIdle = 3;
   constexpr size_t kIoWait = 4;

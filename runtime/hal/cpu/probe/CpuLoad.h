@@ -21,7 +21,7 @@ struct CpuTimes {
   /// Time in which a CPU executed anything, or would have executed something
   /// but the hypervisor ran another virtual machine on it.
   double busy = 0;
-  /// `busy`, and the time in which CPUs had nothing to execute.
+  /// The sum of `busy` and the time in which CPUs had nothing to execute.
   double total = 0;
 };
 

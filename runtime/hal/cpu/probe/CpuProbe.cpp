@@ -31,9 +31,10 @@ constexpr uint64_t kTilePages = 8; ///< pages of a tile: 32 KiB
 constexpr double kStreamSeconds = 8e-3;
 
 /// Reads a buffer with `readers` of the `threads` threads. The readers are
-/// spread evenly, so that each reads memory of its own node. Each reads `units`
-/// units of `unitPages` pages from its part of the buffer. If the part consists
-/// of N units, the i-th read is of unit (first + i * step) mod N.
+/// spread evenly over the threads, so that each reads memory of its own NUMA
+/// node as far as possible. Each reads `units` units of `unitPages` pages from
+/// its part of the buffer. If the part consists of N units, the i-th read (from
+/// i = 0) is of unit (first + i * step) mod N.
 struct StreamJob {
   const uint8_t *data = nullptr;
   uint64_t partPages = 0; ///< pages of a reader's part

@@ -16,8 +16,9 @@ constexpr uint64_t kChunks = 16;
 /// The least duration of a sample. It is long compared with the time that
 /// threads take to wake up, and short enough for many samples.
 constexpr double kSampleSeconds = 2e-3;
-/// The largest number of times that a sample decodes all chunks, however short
-/// the sample is.
+/// The largest number of turns of a sample. In a turn, each thread decodes all
+/// chunks once. A sample that is shorter than kSampleSeconds is repeated with
+/// twice as many turns, up to this number.
 constexpr uint64_t kMostTurns = 1024;
 
 /// Makes a chunk of nearly normally distributed numbers. Each is a sum of

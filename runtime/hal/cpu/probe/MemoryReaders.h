@@ -1,9 +1,10 @@
 //===- MemoryReaders.h - all cores read memory in the background *- C++ -*-===//
 //
-// Keeps the memory bus as busy as a decode pass does, so that what is left for
-// the disk can be measured. Each thread of a pool reads its
-// part of a buffer that is too large for any cache, again and again, until the
-// reading is stopped.
+// Keeps the memory bus as busy as a decode pass does, so that the rate of a
+// disk can be measured while its transfers compete with the cores for the
+// memory bandwidth. Each thread of a pool reads its part of the memory again
+// and again until the reading is stopped. The memory is a buffer that is too
+// large for any cache, or memory that exists already, such as weights.
 //
 // Thread-safety: start() and stop() are called by one thread at a time; bytes()
 // may be called by any thread.

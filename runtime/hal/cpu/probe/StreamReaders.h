@@ -1,8 +1,8 @@
 //===- StreamReaders.h - ways of reading memory -----------------*- C++ -*-===//
 //
-// There is one function for every order of loads and every prefetch hint of
-// CpuRates.h. It uses the widest vectors of the CPU, and reads every cache line
-// exactly once.
+// There is one function for each combination of an order of loads and a
+// prefetch hint of CpuRates.h. Each function uses the widest vectors of the
+// CPU, and loads every cache line exactly once.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_STREAMREADERS_H

@@ -82,9 +82,11 @@ std::string archFor(uint32_t capability) {
     }
     const Result<bool> runs = cudaRunsCode(capability, gpu.arch);
     // All architectures whose code this GPU runs have the same major number, so
-    // their names have the same length and can be compared as text.
+    // the numbers in their names have equally many digits, and the names can be
+    // compared as text.
     newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
-    // PTX for an architecture runs on all GPUs but older ones.
+    // PTX without architecture-specific instructions, such as "compute_90",
+    // runs on every GPU that is not older than the architecture in its name.
     const size_t digits = gpu.arch.find_first_of("0123456789");
     const size_t end = gpu.arch.find_first_not_of("0123456789", digits);
     const Result<bool> isNewer = cudaRunsCode(

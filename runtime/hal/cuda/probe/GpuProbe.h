@@ -3,9 +3,9 @@
 // Measures how fast a GPU reads and writes its memory, by copies within the
 // memory, and how fast blocks of several sizes are copied between page-locked
 // host memory and the GPU. All times are measured by the GPU. The measurements
-// take turns (Rounds.h), and the results are medians, except that the bandwidth
-// of the memory is also stated as the best sample, because it serves as an
-// upper bound.
+// take turns (Rounds.h), and each result is the median of its samples. For the
+// bandwidth of the memory, the best sample is returned, too: profileOf() uses
+// it as an upper bound on the rate at which kernels can read the memory.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_PROBE_GPUPROBE_H
@@ -36,8 +36,8 @@ struct CopyRate {
 
 struct GpuProbeResult {
   CudaFacts facts;
-  // The bandwidth of copies within the GPU: bytes read plus bytes written, per
-  // second.
+  // The best sample and the median of all samples of the bandwidth of copies
+  // within the GPU's memory: bytes read plus bytes written, per second.
   uint64_t bestBandwidth = 0;
   uint64_t medianBandwidth = 0;
   std::vector<CopyRate> copies; ///< sorted by size, not empty
@@ -48,11 +48,12 @@ struct GpuProbeResult {
 /// memory is free than the measurement needs.
 Result<GpuProbeResult> probeGpu(const CudaChoice &gpu, double seconds);
 
-/// What plans and predictions need to know about the GPU. Its arch is the
-/// newest one for which there are kernels that the GPU can run, or "" if there
-/// is none. f16_ops, which is not measured, is the nominal rate in the built-in
-/// profile that has this name, arch and number of multiprocessors, or 0 if
-/// there is no such profile.
+/// Returns what plans and predictions need to know about the measured GPU. In
+/// the returned profile, `arch` is the architecture for which airpack makes
+/// kernels for this GPU, or "" if the GPU is too old for any kernels. `f16Ops`
+/// is not measured. It is copied from the built-in profile whose name is a part
+/// of the GPU's name (isPartOfGpuName()) and whose arch and number of
+/// multiprocessors are those of the GPU; it is 0 if there is no such profile.
 GpuProfile profileOf(const GpuProbeResult &result);
 
 } // namespace air::rt

@@ -493,9 +493,12 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
     test.readsRows(states, width);
     test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
     const Doubles want = reference::attentionMerge(spec, widened(states));
-    // The values have a standard deviation of 9, so hardly any has a magnitude
-    // above 45. A result is a sum of up to 64 products of a value and a factor
-    // of at most 1, divided by at least 1. Each term is rounded a few times.
+    // A result is a sum of one product of a factor and a value for each range,
+    // divided by a number that is at least 1. There are at most 64 ranges, and
+    // factors are at most 1. The values have a standard deviation of 9, so
+    // hardly any has a magnitude above 45. The bound counts one rounding for
+    // each range, as if all products had the magnitude 45. There are more
+    // roundings, but most products are far smaller.
     test.check = [=](const std::vector<Bytes> &after) {
       return compare("out", floatsOf(after[1]), want,
                      Doubles(want.size(), 45 * kEpsilon * 64));

@@ -382,8 +382,8 @@ TEST(GatedLoadOrder, RarelyChangesTheMatrix) {
     std::vector<uint64_t> loads =
         tracedLoads(decoder, *image, artifact->entries.front(), test);
     if (tokens > 1) {
-      // Float kernels multiply a row block by four tokens, and then by the
-      // others.
+      // A float kernel multiplies weights by the first four tokens, and then
+      // loads them again for the other three.
       loads = firstReads(loads);
     }
     expectAscending(loads, 2 * test.bindings[1].before.size());

@@ -8,8 +8,8 @@ namespace air::codegen::test {
 namespace {
 
 /// Returns, for each element of `x`, `share` times the largest magnitude in the
-/// element's block, but at least 2^-127. That is the largest rounding error in
-/// a block with the smallest scale, 2^-126.
+/// element's block, but at least 2^-127, which is the largest rounding error
+/// in a block with the smallest scale, 2^-126.
 Doubles relativeToBlock(const Floats &x, double share) {
   Doubles errors;
   for (uint64_t i = 0; i < x.size(); ++i) {

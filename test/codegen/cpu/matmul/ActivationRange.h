@@ -11,16 +11,18 @@
 
 namespace air::codegen::test {
 
-/// Random activations with k columns. Their magnitudes go up to about
-/// `largest`, except for outliers. Some kinds of rows are difficult for formats
-/// with block scales or a limited exponent range: rows of tiny numbers, of huge
-/// numbers or of zeros, rows whose neighbouring blocks differ greatly in
-/// magnitude, and rows with one outlier of 2^8 * `largest`.
+/// Returns `rows` rows of k random activations. Nine kinds of rows take turns.
+/// Most of them are difficult for formats with block scales or a limited
+/// exponent range: rows of tiny numbers, rows of zeros, rows of normally
+/// distributed numbers with a standard deviation of up to `largest`, rows whose
+/// neighbouring blocks differ greatly in magnitude, and rows with one outlier
+/// of 2^8 * `largest`. `largest` must be at least 2^50.
 Floats extremeRows(Random &random, uint64_t rows, uint64_t k, float largest);
 
 /// For each element of `x`, the largest error that packing may cause according
 /// to the format's definition. Rows must consist of whole blocks, except for
-/// formats without block scales.
+/// formats without block scales. With BF16x32, only rows below kTinyRow may
+/// contain subnormal numbers.
 Doubles activationError(const Floats &x, Activation format);
 
 } // namespace air::codegen::test

@@ -139,9 +139,11 @@ TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   EXPECT_EQ(best(slow), Activation::BF16x32);
 }
 
-// On Zen 4 and Zen 5, memory is the limit even with 15-bit activations. For a
-// block of weights, a core needs 163 to 275 cycles of arithmetic. Reading the
-// block from memory takes 290 to 550 cycles while both cores read.
+// On Zen 4 and Zen 5, reading weights from memory takes longer than multiplying
+// them, even with 15-bit activations. On Zen 4, the arithmetic for a block of
+// 16 rows and 256 columns takes 163 to 275 cycles, depending on the dtype.
+// Reading the block takes 290 to 550 cycles if both cores of zen4() read at the
+// same time.
 TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::Q8_0}) {
     EXPECT_EQ(best(dtype, zen4()), Activation::I8x2) << info(dtype).name;

@@ -61,16 +61,19 @@ TEST(CostModel, FewTokensTakeTheGemvCodeWhereUnitsAreSpare) {
   EXPECT_EQ(rows(DType::Q8_0, "x86-64-v4-vnni"), 0U);
 }
 
-// 4096 rows make 86 sets of three row blocks. With 256 tokens per tile, 512
-// tokens make at most 172 tiles, so 64 cores would have fewer than three each.
+// By default, a tile has 256 tokens if this leaves at least eight tiles per
+// core. A tile has at least three row blocks of 16 rows, so 4096 rows and the
+// 512 tokens that the cost model assumes make at most 86 * 2 = 172 tiles. These
+// are enough for 2 cores, but not for 64.
 TEST(CostModel, ManyTokensPerTileLeaveATileForEveryCore) {
   const KernelSpec spec = matMul(MClass::Large, Precision::Int8);
   EXPECT_EQ(describeKernel(spec, machine(2))->tokensPerTile, 256U);
   EXPECT_EQ(describeKernel(spec, machine(64))->tokensPerTile, 128U);
 }
 
-// The gate and up matrices of a model of 70 billion parameters, on one core
-// that loses much time with every tile.
+// If starting a tile takes long, the cost model prefers large tiles. Even then,
+// the sums of a tile must not exceed kMostSumBytes. The matrices are the gate
+// and up matrices of a model with 70 billion parameters.
 TEST(CostModel, LargeTilesKeepTheLimitOfTheirSums) {
   MachineProfile one = *resolveProfile("zen4");
   one.cores = 1;

@@ -109,7 +109,8 @@ Fiber &self() { return machine->fibers[machine->current]; }
 // swapcontext() would make a system call at each switch to save the signal
 // mask. _setjmp() and _longjmp() do not.
 
-/// Returns to the scheduler until it resumes this fiber.
+/// Lets the current fiber wait for the event `wait`. Returns when the scheduler
+/// resumes the fiber.
 void yieldFor(Wait wait) {
   Fiber &fiber = self();
   fiber.wait = wait;
@@ -182,7 +183,8 @@ void noteAccess(const void *at, uint64_t bytes, Access kind) {
   if (!machine->races || !machine->error.empty()) {
     return;
   }
-  // The thread's own variables are no concern of other threads.
+  // Accesses to the thread's own stack cannot race, because no other thread
+  // uses that stack.
   const auto address = reinterpret_cast<uint64_t>(at);
   if (address - reinterpret_cast<uint64_t>(self().stack.get()) < kStackBytes) {
     return;
@@ -201,7 +203,8 @@ uint32_t noteCopy(const void *to, const void *from, uint64_t bytes) {
   return index;
 }
 
-/// Notes that the operands in shared memory of all wgmmas in flight are read.
+/// Notes that a wgmma reads its right operand from shared memory. Each group of
+/// 8 columns takes 256 bytes, and the groups are `stride` bytes apart.
 void noteWgmma(const uint8_t *b, uint32_t stride, uint32_t groups) {
   for (uint32_t group = 0; group < groups; ++group) {
     noteAccess(b + group * stride, 256, Access::Read);
@@ -537,8 +540,8 @@ void runBlock() {
 
 /// Lets a fiber run the kernel from its beginning.
 void startThread(Fiber &fiber) {
-  // A fiber that has not ended its last thread, because an error ended the
-  // launch, starts again.
+  // If an error ended an earlier launch, the fiber may have stopped in the
+  // middle of the kernel. It then starts again.
   if (!fiber.hasStarted || fiber.wait != Wait::Done) {
     if (!fiber.stack) {
       fiber.stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
@@ -671,7 +674,8 @@ void air_emu_wgmma(float *d, uint32_t groups, const uint32_t *a,
 
 void air_emu_wgmma_end() {
   yieldFor(Wait::Wgmma);
-  // The operands are read until now.
+  // A wgmma may read its right operand at any time between its issue and the
+  // end of this wait, so the read is noted at both.
   for (const Wgmma &op : self().complete) {
     noteWgmma(op.b, op.stride, op.groups);
   }

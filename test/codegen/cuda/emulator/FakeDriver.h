@@ -7,10 +7,11 @@
 // this library does not link AirEmulator, which this library contains.
 //
 // The fake driver is stricter than a real one:
-//   - work is done only in a call that waits for it. So a copy from pinned
-//     memory reads its source only during that call. Work that needs the
-//     results of another stream, but does not wait for its event, is done too
-//     early;
+//   - unless FakeCuda::copiesEarly is set, work on a stream is done only in a
+//     call that waits for it. A copy from pinned memory, for example, reads its
+//     source only during that call. If work on one stream needs the results of
+//     another stream, but does not wait for an event of that stream, it is done
+//     before the results exist;
 //   - new memory is filled with 0xff;
 //   - the bytes around an allocation must not change, and every address of a
 //     copy, and every argument of a kernel that is not null, must lie in an

@@ -1,8 +1,9 @@
 //===- FakeGpu.h - the GPU behind the fake CUDA driver ----------*- C++ -*-===//
 //
 // Memory, queues and kernels of a GPU that does its work as late as the CUDA
-// driver API allows: nothing enqueued is done before a call that waits for it.
-// FakeDriver.cpp offers this GPU through the functions of libcuda.so.1.
+// driver API allows: nothing enqueued is done before a call that waits for it,
+// unless FakeCuda::copiesEarly is set. FakeDriver.cpp offers this GPU through
+// the functions of libcuda.so.1.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_EMULATOR_FAKEGPU_H
@@ -110,7 +111,8 @@ public:
   /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.
   void copy(void *to, const void *from, uint64_t bytes);
 
-  /// The number of allocations, modules, streams, events and graphs.
+  /// The number of allocations of device memory and pinned memory, modules,
+  /// streams, events, graphs and executable graphs, plus `users`.
   int64_t liveObjects() const;
   /// Frees everything, as destroying a CUDA context does.
   void reset();
@@ -137,8 +139,9 @@ private:
   bool guardsAreIntact() const;
 
   std::map<uint64_t, Allocation> memory; ///< by address
-  /// What the previous kernel wrote, if the next one was launched as its
-  /// dependent (programmatic dependent launch) and may start before it ends.
+  /// What the latest kernel wrote, if the next kernel of its graph depends on
+  /// it by programmatic dependent launch, and so may start before it has ended.
+  /// Otherwise empty.
   std::vector<std::span<uint8_t>> written;
   bool reversed = false;
 };

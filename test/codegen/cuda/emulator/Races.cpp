@@ -22,7 +22,9 @@ void Races::beginBlock(uint32_t x, uint32_t y) {
   atomics.clear();
   acquired.clear();
   copies.clear();
-  // At the same addresses, this block has other shared memory.
+  // The shared memory of this block is not that of the previous block, although
+  // it has the same addresses. So earlier atomic operations at these addresses
+  // are forgotten.
   released.erase(released.lower_bound(sharedBegin),
                  released.lower_bound(sharedBegin + sharedCells.size()));
   blockBarrier();
@@ -84,7 +86,8 @@ bool Races::isOrdered(Place before, Place now) const {
   if (then.block != here.block) {
     return isOrderedByAtomics(before, now);
   }
-  // The intervals of a warp are in the order of their indices.
+  // A barrier of the block or of the warp ends every interval, so an earlier
+  // interval of the same warp is always ordered before this one.
   return then.epoch < here.epoch || then.warp == here.warp;
 }
 
@@ -146,17 +149,19 @@ uint32_t Races::distance(uint32_t a, uint32_t b) const {
   return one.block != other.block ? 3 : one.warp != other.warp ? 2 : 1;
 }
 
-/// Records a read or an atomic operation. Keeps those that say most about later
-/// accesses: users that are ordered before this one say nothing more, and of
-/// several that are not ordered, two that are far apart.
+/// Records a read or an atomic operation. Of reads, a cell can hold only two.
+/// Drops the reads that are ordered before the new one, because what is ordered
+/// after the new one is ordered after them, too. If three reads are left, drops
+/// one of them, so that the two that stay are far apart (see distance()).
 void Races::addUser(Cell &cell, Place now, bool isAtomic) const {
   const auto keep = [&](uint32_t i) {
     cell.users[i] = now.interval;
     cell.userLanes[i] = now.lane;
   };
   if ((cell.isAtomic != 0) != isAtomic) {
-    // All users are ordered before this one; otherwise there is a race. For
-    // later reads, an atomic operation is a write.
+    // All recorded users are ordered before this access, because check() has
+    // found no race, so they need not be kept. But for later reads, an atomic
+    // operation counts as a write.
     if (!isAtomic) {
       cell.writer = cell.users[0];
       cell.writerLane = cell.userLanes[0];
@@ -165,8 +170,8 @@ void Races::addUser(Cell &cell, Place now, bool isAtomic) const {
     cell.isAtomic = isAtomic ? 1 : 0;
   }
   if (isAtomic) {
-    // The memory makes atomic operations one after the other, so what is
-    // ordered after this one is ordered after all earlier ones, too.
+    // The memory performs the atomic operations on a byte one after the other,
+    // so what is ordered after this one is ordered after all earlier ones, too.
     keep(0);
     return;
   }
@@ -236,7 +241,9 @@ bool Races::check(const Cell &cell, uint64_t address, Place now, Access kind) {
   return true;
 }
 
-/// Checks and records an access at `now`. A write makes `becomes` the writer.
+/// Checks and records an access at `now`. A write is recorded as a write at
+/// `becomes`, which is the copy's own interval for a copy that begins, and
+/// `now` otherwise.
 void Races::record(Place now, uint64_t address, uint64_t bytes, Access kind,
                    Place becomes) {
   Cell before;
@@ -249,7 +256,8 @@ void Races::record(Place now, uint64_t address, uint64_t bytes, Access kind,
             ? std::min(bytes, sharedBegin + sharedCells.size() - address)
             : std::min(bytes, kPageBytes - address % kPageBytes);
     for (uint64_t i = 0; i < run; ++i) {
-      // The bytes of an access mostly have the same history.
+      // The bytes of an access mostly have equal records. If this byte has the
+      // same record as the one that was checked last, the result is the same.
       if (!isKnown || !(cells[i] == before)) {
         if (!check(cells[i], address + i, now, kind)) {
           return;
@@ -296,8 +304,9 @@ void Races::access(uint32_t thread, const void *at, uint64_t bytes,
     }
   };
   for (const Places &fence : fences) {
-    // Of the lanes of an interval, only this one is ordered before the atomic
-    // operation, unless the interval is over.
+    // If the fence and the atomic operation are in the same interval, they are
+    // ordered only if the same lane has run both. Otherwise, the intervals are
+    // ordered for all lanes or for none.
     Places ordered = fence;
     if (fence.interval == now.interval) {
       ordered.lanes &= 1U << now.lane;
@@ -334,7 +343,7 @@ uint32_t Races::beginCopy(uint32_t thread, const void *to, const void *from,
 }
 
 void Races::endCopy(uint32_t thread, uint32_t copy) {
-  // What the copy has written is from now on a write of this thread.
+  // From now on, what the copy has written counts as written by this thread.
   const Place now = placeOf(thread);
   Copy &done = copies[copy];
   done.waits = {now};

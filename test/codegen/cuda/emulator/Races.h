@@ -7,25 +7,28 @@
 //   - a barrier of the block, for all of its threads;
 //   - a warp barrier, for the threads of the warp. Other collectives of a warp
 //     (shuffles, mma) order nothing;
-//   - an atomic operation after a fence, and another one at the same address
-//     before a fence, even between blocks: what is ordered before the first
-//     fence is ordered before what the second fence is ordered before. Without
-//     that, accesses of two blocks are never ordered.
+//   - two atomic operations at the same address, even if they are in different
+//     blocks, provided that the earlier one follows a fence and the later one
+//     precedes a fence. What is ordered before the first of these fences is
+//     then ordered before what is ordered after the second fence. Nothing else
+//     orders accesses of different blocks.
 //
-// The target of an asynchronous copy is written from the issue of the copy
-// until somebody waits for it: for cp.async the thread that has issued it, for
-// a bulk copy any thread that waits for its mbarrier. Only those threads, and
-// the threads that a barrier orders after their wait, may then use the bytes.
+// An asynchronous copy counts as a write to its target from its issue until a
+// thread has waited for it: with cp.async, the thread that has issued it; with
+// a bulk copy, any thread that waits for its mbarrier. Only a thread that has
+// waited, or that a barrier orders after such a wait, may then use the bytes.
 // The source of a copy counts as read when the copy is issued and when it ends.
 // Atomic operations are no races with each other.
 //
-// The memory and the time that this takes are bounded: a byte has a record of
-// 16 bytes, which holds the last write and at most two reads, or the last
-// atomic operation, since. These two are taken from different blocks or warps
-// if there are several, so between two barriers of a block no race of a write
-// with a read is missed. A race with a third read can be missed if atomic
-// operations order the other two before the write. A write after a fence, but
-// before the next barrier of its warp, is taken for one before the fence.
+// The memory and the time that this takes are bounded, because each byte has a
+// record of only 16 bytes. It holds the last write and, of the accesses since
+// then, at most two reads or the last atomic operation. If reads of several
+// blocks or warps are not ordered, the record holds reads of two of these
+// blocks or warps, so between two barriers of a block no race of a write with a
+// read is missed. Races of two kinds can be missed: a race with a read that is
+// not in the record, if atomic operations order the two reads in the record
+// before the write; and a race with a write that follows a fence before the
+// next barrier of its warp, because this write counts as one before the fence.
 //
 // The emulator runs blocks one after the other, so one object sees all accesses
 // of a launch, in an order that the GPU might choose.
@@ -68,9 +71,10 @@ public:
   /// Begins a copy. Returns its index for the functions below.
   uint32_t beginCopy(uint32_t thread, const void *to, const void *from,
                      uint64_t bytes);
-  /// The thread that has issued a copy with cp.async has waited for it.
+  /// Records that `thread`, which has issued the copy with cp.async, has waited
+  /// for it.
   void endCopy(uint32_t thread, uint32_t copy);
-  /// A thread has waited for a bulk copy.
+  /// Records that `thread` has waited for a bulk copy.
   void waitForBulkCopy(uint32_t thread, uint32_t copy);
 
   /// The first race, if any.
@@ -82,8 +86,9 @@ private:
     uint32_t interval = 0; ///< 0 means "nobody"
     uint8_t lane = 0;
   };
-  /// What is known about a byte: the intervals of the last write, and of two
-  /// reads since or, if `isAtomic` is not 0, of the last atomic operation.
+  /// What is known about a byte: the interval and the lane of its last write,
+  /// and those of its users since then. If `isAtomic` is 0, the users are at
+  /// most two reads; otherwise, users[0] is the last atomic operation.
   struct Cell {
     uint32_t writer = 0;
     uint32_t users[2] = {0, 0};
@@ -113,8 +118,8 @@ private:
     uint32_t lanes = 0; ///< a bit for each
   };
   using PlaceList = std::vector<Places>;
-  /// An atomic operation, or a fence after one, and the fences that it has seen
-  /// of other blocks.
+  /// An atomic operation, or a fence after one. `fences` are the fences that
+  /// precede earlier atomic operations at the same address.
   struct Seen {
     Places at;
     std::shared_ptr<const PlaceList> fences;
@@ -154,8 +159,8 @@ private:
   uint32_t epoch = 0;
   /// The fences of the block that runs.
   PlaceList fences;
-  std::vector<Seen> atomics;  ///< of the block that runs
-  std::vector<Seen> acquired; ///< fences of the block that runs after those
+  std::vector<Seen> atomics;  ///< atomic operations of the block that runs
+  std::vector<Seen> acquired; ///< fences of that block after those operations
   /// The fences before the atomic operations at an address.
   struct Released {
     PlaceList fences;

@@ -251,11 +251,9 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   // whose kind is 0, and {1, 1, 1, 0} is the variable a.
   const std::pair<std::vector<uint32_t>, const char *> cases[] = {
       {{}, "word 0 of 0: the program is incomplete"},
-      {{1},
-       "the count is 1, but the 0 words that follow are enough for at "
-       "most 0"},
+      {{1}, "the count is 1, but the remaining 0 words can hold at most 0"},
       {{UINT32_MAX}, "the count is 4294967295"},
-      {{0, 0}, "word 0 of 2: the program ends here, but 1 words follow"},
+      {{0, 0}, "word 0 of 2: the program ends here, but is followed by 1 word"},
       {{1, 13, 1, 1}, "a statement's kind is 13; it must be below 13"},
       {{1, 0, 0, 1, 0}, "the place is line 0, column 1"},
       {{1, 0, 1, 0, 0}, "the place is line 1, column 0"},
@@ -301,8 +299,8 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   }
   EXPECT_EQ(Template::load({{0}, {"a", "\xff"}}).status().message(),
             "text 1 is not UTF-8");
-  // A template of 40,000 outputs, which have seven words each. The first word
-  // is their number.
+  // The program of this template consists of the number of outputs (one word)
+  // and 40,000 outputs of seven words each.
   std::string outputs;
   for (int i = 0; i < 40'000; ++i) {
     outputs += "{{a}}";

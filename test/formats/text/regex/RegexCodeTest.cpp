@@ -22,8 +22,8 @@ constexpr uint32_t kNone = UINT32_MAX;
 
 /// The words of a program with the instructions `code`, `memos` sets of
 /// remembered positions, and three rows, which are sets of characters: row 0
-/// contains the letter a, row 1 every character, and row 2 also the end of the
-/// text.
+/// contains only the letter a, row 1 contains every character, and row 2
+/// contains every character and the end of the text.
 Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   Words words = {static_cast<uint32_t>(code.size())};
   for (const Words &in : code) {
@@ -131,9 +131,9 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
       {with(last + 5, 0), "class 1 begins at the code point 0"},
       {with(last + 6, 0x110000U << 8),
        "class 2 begins at the code point 11141"},
-      {longer, "1 words follow the end of the program"},
+      {longer, "the end of the program is followed by 1 word"},
       {cut(good.size() - 1), "there are 3 classes"},
-      {cut(last), "are incomplete: 256 words follow"},
+      {cut(last), "are incomplete: only 256 of them follow"},
       {programOf(Many(20001, kAccept)),
        "there are 20001 instructions; at most 20000 are allowed"},
       {programOf({split(0, 1), kAccept}), "leads back to instruction 0"},
@@ -233,8 +233,8 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
        "is in a look-ahead, but its set 1 is a main set"},
       {programOf({look(2, 1), run(3), kAccept, kAccept}),
        "needs a set of positions, because it is in a look-ahead"},
-      // If what follows run() may fail to match, run() needs a set of
-      // positions. kAccept cannot fail, but letterTo3 can.
+      // An instruction that repeats characters needs a set of positions if the
+      // next instruction may fail: letterTo3 may, but kAccept cannot.
       {programOf({run(1), kAccept}), nullptr},
       {programOf({run(1), letterTo3, kAccept, kAccept}),
        "needs a set of positions, because it may be followed by no match"},
@@ -301,7 +301,8 @@ TEST(RegexCodeTest, DamagedWordsDoNoHarm) {
     const Result<Regex> compiled = Regex::compile(pattern);
     ASSERT_TRUE(compiled.isOk()) << pattern;
     const Words good = compiled->code();
-    // What follows the instructions and rows is mostly a table of classes.
+    // Most words after the instructions and rows belong to tables of classes
+    // of characters, so only the first 600 words are damaged.
     const size_t front = std::min<size_t>(good.size(), 600);
     for (int i = 0; i < 500; ++i) {
       Words words = good;

@@ -36,8 +36,8 @@ TEST(TileCount, OfAPartCountsOnlyItsRowTiles) {
   EXPECT_EQ(tileCount({5, 8, GridRows::Tokens, 3, 2}, batch), 6U);
 }
 
-// The kernels of this test are plain functions. Binding 0 is their input, and
-// binding 1 their output.
+// The kernels of this test are plain functions. Binding 0 is the input of
+// addOne() and sumAll(), and binding 1 is their output.
 
 /// out[tile] = in[tile] + 1
 void addOne(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
@@ -101,7 +101,8 @@ TEST_P(CpuDeviceOf, WalksAProgramInOrder) {
   }
 }
 
-/// Adds 1 to out[tile], for all tiles of the kernel.
+/// Adds 1 to out[tile] for each tile that runs. `out` has an element for every
+/// tile of the kernel, even if a dispatch runs only some of them.
 void countTiles(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                 void *) {
   auto *out = static_cast<std::atomic<uint64_t> *>(dispatch->bindings[0]);

@@ -223,7 +223,7 @@ TEST(ThreadPool, TheCallerDoesNotWorkOnTheCpuOfAPinnedThread) {
     cpu_set_t after;
     ASSERT_EQ(sched_getaffinity(0, sizeof after, &after), 0);
     EXPECT_TRUE(CPU_EQUAL(&after, &allowed));
-    // A caller that may run nowhere else stays where it is.
+    // If the caller may run only on the CPU of a pinned thread, it stays there.
     ASSERT_EQ(sched_setaffinity(0, sizeof taken, &taken), 0);
     (*made)->run([](void *, uint32_t) {}, nullptr);
     ASSERT_EQ(sched_getaffinity(0, sizeof after, &after), 0);

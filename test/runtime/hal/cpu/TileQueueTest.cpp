@@ -62,8 +62,8 @@ TEST(TileQueue, AnOwnerTakesItsRangeInOrder) {
     EXPECT_EQ(queue.finish(claim->end - claim->begin), next == 64);
   }
   EXPECT_EQ(next, 64U);
-  // A chunk is a fraction of the units that are left, so there are at most half
-  // as many chunks as units.
+  // A chunk is 1 / kChunkDivisor of the units that are left, rounded up. Most
+  // chunks have several units, so there are far fewer chunks than units.
   EXPECT_LE(chunks, 32U);
 }
 

@@ -239,14 +239,14 @@ TEST_P(TileSharingOf, RangesCoverEveryDispatchOfAPhaseOnce) {
   run(finish());
   for (size_t i = 0; i < std::size(sizes); ++i) {
     EXPECT_EQ(covers[i].sum, hashOf(sizes[i]) - hashOf(0)) << i;
-    // The kernel is called once per chunk, so there must be few chunks. The
-    // range of a thread has fewer than 2^31 units. Each time a part of it is
-    // stolen, the range is halved, so there are at most 31 stolen parts. A
-    // thread that runs a range or a part takes 1 / kChunkDivisor of what is
-    // left at a time, so it takes at most kChunkDivisor chunks until only half
-    // is left, and at most 31 * kChunkDivisor chunks in all. This is an
-    // estimate, because it leaves out parts that are divided again after they
-    // were stolen.
+    // The kernel is called once per chunk, so there must be few chunks. Their
+    // number is estimated as follows. The range of a thread has fewer than 2^31
+    // units, and each theft takes half of those that are left, so at most 31
+    // parts are stolen from the range. A part is run in chunks of
+    // 1 / kChunkDivisor of the units that are left of it. After kChunkDivisor
+    // chunks, at most half of the units are left, so a part has at most
+    // 31 * kChunkDivisor chunks. This is only an estimate, because other
+    // threads may in turn steal from a stolen part.
     constexpr uint64_t kHalvings = 31;
     constexpr uint64_t kMostCalls =
         kHalvings * kHalvings * TileQueue::kChunkDivisor;
@@ -286,9 +286,10 @@ TEST_P(TileSharingOf, TinyDispatchesSeeTheResultsOfEarlierOnes) {
   constexpr int kRounds = 50;
   AirKernelFn function = addUp;
   make(GetParam(), {&function, 1});
-  // The stages with even numbers form one chain, and those with odd numbers
-  // another. The chains are independent, so a stage with an even number needs
-  // no barrier after it.
+  // Stage i reads the values of stage i - 2, so the stages with even numbers
+  // form one chain, and those with odd numbers another. A barrier after each
+  // stage with an odd number suffices: one of them is always between stage
+  // i - 2 and stage i.
   std::vector<Stage> stages(2 * kStages);
   for (size_t i = 0; i < stages.size(); ++i) {
     stages[i].before = i < 2 ? nullptr : &stages[i - 2];

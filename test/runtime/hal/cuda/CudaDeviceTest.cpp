@@ -527,8 +527,9 @@ TEST_F(CudaDeviceTest, AFailureNamesNoProgramThatIsKnownToBeComplete) {
               HasSubstr("while it ran program 1 of the plan"));
 }
 
-/// Uploads numbers, runs the kernel addOne on them, and copies, downloads and
-/// returns one of its results.
+/// Uploads numbers to the GPU and runs the kernel addOne on them. Copies the
+/// first result over the second one, downloads and reads this copy, and returns
+/// it.
 Result<uint32_t> uploadAndAddOne() {
   AIR_ASSIGN_OR_RETURN(const std::unique_ptr<Device> device, makeDevice());
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());

@@ -87,8 +87,8 @@ TEST(DiskProbe, MeasuresEveryMethod) {
     std::set<IoMethod> methods;
     for (const DiskRate &rate : probed->curve) {
       methods.insert(rate.method);
-      // The bounds are the rates of the slowest hard disks and of the RAM of a
-      // large server.
+      // In bytes per second. Even a slow hard disk exceeds the lower bound, and
+      // not even the RAM of a large server reaches the upper one.
       EXPECT_GT(rate.bandwidth, 1e5);
       EXPECT_LT(rate.bandwidth, 1e13);
     }

@@ -75,7 +75,8 @@ TEST(AnswerTriggersTest, WithoutTriggersTheGrammarIsForTheFinalChannel) {
     EXPECT_FALSE(allows("harmony", "", {}, start + "x=2")) << header;
   }
   EXPECT_FALSE(allows("harmony", "", {}, analysis));
-  // Text of other channels would be part of the answer. A model can invent any.
+  // Messages in channels other than "analysis" and "final" are refused, because
+  // their text would be part of the answer. A model can invent channel names.
   for (const char *channel :
        {"commentary", "c", "notes", "finale", "final_2", "analysis2", ""}) {
     EXPECT_FALSE(allows("harmony", "", {},

@@ -250,7 +250,7 @@ TEST(CallGrammarTest, Choices) {
   EXPECT_EQ(refusedAt("g", g), none);
   EXPECT_EQ(refusedAt("none", "Hello."), none);
   EXPECT_EQ(refusedAt("none", f), f.find('>'));
-  // No token at all may follow a trigger.
+  // The grammar allows no token at all, not even one that begins a trigger.
   GrammarMatcher silent(
       grammarOf("hermes", tools, {ToolChoice::None, {}}).grammar, byteTrie(),
       {0});
@@ -418,8 +418,8 @@ TEST(CallGrammarTest, EveryWordOfAnEnumeration) {
 }
 
 // The answer parser reads a number without a point or an exponent as an
-// integer, and any other number as a fraction. If the schema does not allow the
-// one of these two types that a word looks like, the word is a string.
+// integer, and any other number as a fraction. If the schema allows strings,
+// but no numbers of this type, it reads the number as a string.
 TEST(CallGrammarTest, WordsThatLookLikeNumbers) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"required": ["i", "r", "b"],
@@ -498,8 +498,9 @@ TEST(CallGrammarTest, NoCallsOfToolsThatCannotBeCalled) {
     bool isWhole = false;
     EXPECT_EQ(follow(made, "Hello.", isWhole), 6U) << name;
     EXPECT_TRUE(isWhole) << name;
-    // If no tool may be called, the grammar refuses the same calls for a tool
-    // that cannot be called as for one that can.
+    // The triggers must be the same as for a tool that can be called. A text
+    // that begins with a trigger must be refused, at the latest at the byte
+    // after the trigger.
     const CallGrammar expected = grammarOf(name, others, none);
     EXPECT_FALSE(made.triggers.empty()) << name;
     EXPECT_EQ(made.triggers.texts, expected.triggers.texts) << name;

@@ -58,7 +58,8 @@ TEST(TurnEndTest, NothingElseEndsATurn) {
   EXPECT_EQ(endOf(turns("{{ m.content }}.<sep>")), "");
   EXPECT_EQ(endOf("{{ messages[0].content }}<sep>"), "");
   EXPECT_EQ(endOf("{{ raise_exception('no') }}"), "");
-  // Only the vocabulary says whether a known piece such as <|end|> ends a text.
+  // turnEnd() returns none of the pieces in KnownPieces.h, such as <|end|>.
+  // markEndPieces() decides whether such a piece ends generation.
   EXPECT_EQ(endOf(turns("{{ m.content }}<|end|>")), "");
   // A marker of the notation of answers, here the one that begins the response,
   // does not end a turn.

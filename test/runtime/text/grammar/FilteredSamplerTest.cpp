@@ -50,8 +50,8 @@ TEST(FilteredSamplerTest, AllowsEachOfTheTextsSometimes) {
     ASSERT_TRUE(id.isOk());
     ++counts[static_cast<size_t>(*id)];
   }
-  // Each of the three tokens has a probability of 1/3. By chance, a count of at
-  // most 50 occurs in only one of 5 * 10^9 runs.
+  // Each of the three tokens is drawn 100 times on average. The probability
+  // that one of them is drawn at most 50 times is 2 * 10^-10.
   EXPECT_GT(std::min({counts['x'], counts['y'], counts['z']}), 50);
   EXPECT_EQ(counts['x'] + counts['y'] + counts['z'], 300);
 }

@@ -27,9 +27,10 @@ GbnfVocabulary vocabulary() {
           }};
 }
 
-/// `text` is a string, or a list of strings and token ids. As in llama.cpp's
-/// tests, each byte of a string in the list also stands for token 0, so it also
-/// matches an element of the grammar that allows any token but one.
+/// Whether the grammar accepts `text`, which is a string, or a list of strings
+/// and token ids. As in llama.cpp's tests, each byte of a string in such a list
+/// may also be read as token 0. So each byte also matches an element such as
+/// !<think>, which allows all tokens but one.
 bool acceptsCase(const std::shared_ptr<const Grammar> &grammar,
                  const json &text) {
   if (text.is_string()) {
@@ -114,8 +115,8 @@ TEST(GbnfParserTest, ManyNestedGroupsAreRefused) {
 }
 
 TEST(GbnfParserTest, ManySetsOfCharactersAreRefused) {
-  // Each of the characters from U+4E00 on is a set and a class of its own, and
-  // all others are one more class. 8,000 sets would need 8,000 x 8,001 bits.
+  // A grammar with `count` sets of one character each. Each of these characters
+  // is a class of its own, and all other characters are one more class.
   const auto grammarOf = [](int count) {
     std::string text = "root ::= [\\u4E00]";
     for (int i = 1; i < count; ++i) {

@@ -173,7 +173,7 @@ int followCalls(const Tokenizer &tokenizer, const TokenTrie &trie,
       return fail(made.status());
     }
     const double builtGrammar = monotonicSeconds();
-    // The end token's bit of a mask says whether the text may end there.
+    // A mask contains the end token if and only if the text may end.
     const int32_t end = tokenizer.eos();
     const GrammarMatcher fresh(made->grammar, trie, {end});
     const double ready = monotonicSeconds();

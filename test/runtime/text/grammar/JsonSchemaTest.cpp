@@ -139,7 +139,7 @@ TEST(JsonSchemaTest, ManyCombinationsAreRefused) {
   EXPECT_TRUE(grammarOfSchema(choices(9)).isOk());
   EXPECT_TRUE(isUnsupported(grammarOfSchema(choices(10)),
                             "have more than 1000 combinations"));
-  // The two million combinations must not be made before they are counted.
+  // The 20,000 x 100 combinations must be refused before any of them is made.
   json both = {{"anyOf", json(20'000, true)}, {"oneOf", json::array()}};
   for (int i = 0; i < 100; ++i) {
     both["oneOf"].push_back({{"const", i}});
@@ -152,9 +152,11 @@ TEST(JsonSchemaTest, ManyRulesAreRefused) {
   if (std::getenv("AIR_TEST_ALL") == nullptr) {
     GTEST_SKIP() << "AIR_TEST_ALL is not set; the test takes seconds";
   }
-  // In a level of nested arrays, each of five circles of definitions has
-  // reached another one of its members. Their lengths are prime numbers, so
-  // there are 11 * 13 * 17 * 19 * 23 combinations.
+  // There are five cycles of definitions. Each definition is an array whose
+  // items match the next definition of its cycle. A value must match one
+  // definition of each cycle, so its items must match the next definition of
+  // each cycle, and so on. The lengths of the cycles are different prime
+  // numbers, so 11 * 13 * 17 * 19 * 23 combinations of definitions occur.
   json schema = {{"allOf", json::array()}, {"$defs", json::object()}};
   for (const int length : {11, 13, 17, 19, 23}) {
     const auto name = [&](int i) {

@@ -388,9 +388,10 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   // and a single token is too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
-  // Because of the long breaker "abcdef", the text that is searched still
-  // contains the '!' when later tokens arrive. It must not be found again, so
-  // the two tokens after the '!' count as a repetition.
+  // DRY keeps the last five bytes of the text, because "abcdef" may begin in
+  // them. When the two tokens after the '!' arrive, these bytes still contain
+  // the '!'. DRY must not find that breaker again, so the two tokens count as a
+  // repetition.
   options.dryBreakers = {"!", "abcdef"};
   const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
   EXPECT_LT(distribution(options, logits, after).at(3), 0.1);

@@ -46,8 +46,8 @@ TEST(Exponentials, TheEndsOfTheRange) {
   EXPECT_EQ(weights[4], 0);
 }
 
-// The weights of the draw are integers, which one by one and all at once are
-// the same.
+// The weights of the draw are integers. computeDrawWeights() computes the same
+// weights as drawWeight().
 TEST(DrawWeights, AreRoundedProbabilities) {
   std::vector<Candidate> candidates;
   for (int32_t i = 0; i < 1001; ++i) {

@@ -92,7 +92,8 @@ const Tokenizer &letterTokenizer() {
 std::map<int32_t, double> probabilitiesOf(CandidateSet &set,
                                           const SamplerOptions &options) {
   if (options.mirostat == 0 && options.adaptiveTarget < 0) {
-    // The draw has rounded the weights (DrawWeights.h).
+    // Drawing has rounded the weights (DrawWeights.h), so the exact ones are
+    // computed again.
     set.computeWeights();
   }
   double total = 0;

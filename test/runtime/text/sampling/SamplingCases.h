@@ -30,7 +30,9 @@ const Tokenizer &letterTokenizer();
 std::map<int32_t, double> probabilitiesOf(CandidateSet &set,
                                           const SamplerOptions &options);
 
-/// The probabilities of the token that a new sampler draws after `history`.
+/// The probability of each token, by id, to be drawn next by a new sampler that
+/// has accepted the tokens of `history`. Ids whose probability is 0 are left
+/// out.
 std::map<int32_t, double>
 distribution(const SamplerOptions &options, const std::vector<float> &logits,
              const std::vector<int32_t> &history = {});

@@ -54,7 +54,8 @@ TEST(CpuLoad, IsUnknownWithoutTheCounters) {
 TEST(CpuLoad, LeavesOutThisProcess) {
   // Two CPUs, 10 seconds: this process took 9 of the 14 busy seconds.
   EXPECT_DOUBLE_EQ(shareOfOthers({50, 100}, {64, 120}, 9), 0.25);
-  // The counters are rounded, and may have less than this process's own time.
+  // Linux counts whole ticks, so the busy time that it reports (2 seconds here)
+  // may be shorter than the CPU time of this process alone (2.5 seconds).
   EXPECT_EQ(shareOfOthers({50, 100}, {52, 120}, 2.5), 0);
   EXPECT_EQ(shareOfOthers({50, 100}, {50, 100}, 0), 0);
 }
@@ -68,7 +69,7 @@ TEST(CpuLoad, CountsOthersSinceItWasMade) {
   const std::string root = rootWith("since", counted(1000, 1000));
   const CpuLoad load(root);
   rootWith("since", counted(5000, 5000));
-  // Next to 8,000 seconds, the time that this test takes itself is nothing.
+  // Compared with 8,000 seconds, the CPU time of this test is negligible.
   EXPECT_NEAR(load.others(), 0.5, 0.01);
   std::filesystem::remove_all(root);
 }

@@ -18,8 +18,8 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
   Result<CpuProbeResult> probed = probeCpu(options);
   ASSERT_TRUE(probed) << probed.status().message();
   const CpuRates &rates = probed->rates;
-  // The bounds range from the rates of CPUs of the 1990s to ten times the rates
-  // of a current core.
+  // Rates are operations or bytes per second. CPUs of the 1990s reached 1e7,
+  // and 1e13 is about ten times the highest rate of a current core.
   const auto isRate = [](uint64_t rate) { return rate > 1e7 && rate < 1e13; };
   EXPECT_TRUE(isRate(rates.fmaF32)) << rates.fmaF32;
   EXPECT_TRUE(isRate(rates.byteDot)) << rates.byteDot;

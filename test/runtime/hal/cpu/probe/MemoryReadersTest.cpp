@@ -64,7 +64,8 @@ TEST(MemoryReaders, ReadMemoryThatExists) {
     usleep(100);
   }
   readers.stop();
-  // A part has 35 pages: two chunks, and the rest.
+  // Each thread reads 35 pages of the large range: two chunks of 16 pages each,
+  // and three more pages.
   EXPECT_EQ(readers.bytes() % kPage, 0u);
   EXPECT_EQ(MemoryReaders::over(2, std::span(ranges).last(1)).status().code(),
             ErrorCode::DoesNotFit);

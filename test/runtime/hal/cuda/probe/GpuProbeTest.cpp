@@ -120,10 +120,11 @@ GpuProfile profileFor(const char *name, uint32_t capability,
   return profileOf(result);
 }
 
-// NVIDIA's pages "CUDA GPUs" and "Binary Compatibility": Volta is 7.0, Jetson
-// AGX Orin is 8.7, B300 is 10.3, Jetson Thor is 11.0, and DGX Spark is 12.1.
-// There is no GPU of 13.0 yet. A B300 runs no code for sm_100a, and a GPU runs
-// no machine code for a GPU with another major number.
+// The compute capabilities are those of NVIDIA's page "CUDA GPUs": 7.0 is
+// Volta, 8.7 is Jetson AGX Orin, 10.3 is B300, 11.0 is Jetson Thor, and 12.1 is
+// DGX Spark. No GPU has 13.0 yet. A B300 runs no code for sm_100a. Machine code
+// runs only on GPUs with the same major number (NVIDIA's page "Binary
+// Compatibility").
 TEST(GpuProfileOf, TheArchIsTheNewestThatTheGpuRunsOrItsOwn) {
   const std::pair<uint32_t, const char *> cases[] = {
       {70, ""},        {75, "sm_75"},   {80, "sm_80"},   {86, "sm_86"},
