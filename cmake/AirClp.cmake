@@ -1,5 +1,5 @@
-# Finds COIN-OR CLP, the solver of linear programs that the planner uses. Debian's
-# package coinor-libclp-dev has no files for CMake.
+# Finds COIN-OR CLP, the solver of linear programs that the planner uses.
+# Debian's package coinor-libclp-dev has no files for CMake.
 find_path(AIR_CLP_INCLUDE_DIR coin/Clp_C_Interface.h)
 find_library(AIR_CLP_LIBRARY Clp)
 if(NOT AIR_CLP_INCLUDE_DIR OR NOT AIR_CLP_LIBRARY)

@@ -1,2 +1,2 @@
-// The one source file of the target that owns the precompiled headers of
-// libraries.
+// The only source file of AirLibraryPch, the CMake target that precompiles
+// LibraryPch.h.

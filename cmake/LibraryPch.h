@@ -1,5 +1,5 @@
-// The precompiled headers of the libraries that do not include MLIR's: the
-// headers of the standard library that most of their files include, and
+// Headers that are precompiled for the libraries that do not use MLIR: those of
+// the standard library that most files of these libraries include, and
 // nlohmann/json.hpp, which takes longest to compile.
 #ifndef AIRPACK_CMAKE_LIBRARYPCH_H
 #define AIRPACK_CMAKE_LIBRARYPCH_H

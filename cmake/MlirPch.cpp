@@ -1,1 +1,2 @@
-// The one source file of the target that owns the precompiled MLIR headers.
+// The only source file of AirMlirPch, the CMake target that precompiles
+// MlirPch.h.

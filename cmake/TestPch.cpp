@@ -1,1 +1,2 @@
-// The one source file of the target that owns the precompiled headers of tests.
+// The only source file of AirTestPch, the CMake target that precompiles
+// TestPch.h.

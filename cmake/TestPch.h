@@ -1,5 +1,6 @@
-// The precompiled headers of the tests that do not include MLIR's: GoogleTest,
-// GoogleMock, and those of the standard library that most tests need.
+// Headers that are precompiled for the tests that do not use MLIR: those of
+// GoogleTest and GoogleMock, and those of the standard library that most tests
+// need.
 #ifndef AIRPACK_CMAKE_TESTPCH_H
 #define AIRPACK_CMAKE_TESTPCH_H
 

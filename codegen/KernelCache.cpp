@@ -124,7 +124,9 @@ void KernelCache::removeOldest(const std::string &kept) const {
     std::error_code unknown;
     Entry entry = {at->last_write_time(unknown), at->file_size(unknown),
                    at->path()};
-    // Another process may have removed the file in the meantime.
+    // `unknown` is set if the file's time or size cannot be read, for example
+    // because another process has just removed the file. Such files are
+    // skipped.
     if (!unknown && entry.path.extension() == kEnding) {
       total += entry.bytes;
       if (entry.path.filename() != fs::path(kept).filename()) {

@@ -40,7 +40,7 @@ namespace air::codegen {
 
 class KernelCache {
 public:
-  /// The default for the number of bytes that all entries may have. The kernels
+  /// The default limit on the total size of all entries, in bytes. The kernels
   /// of a plan take about half a MiB for a CPU and a few MiB for a GPU.
   static constexpr uint64_t kUsualBytes = uint64_t{256} << 20;
 
@@ -51,7 +51,8 @@ public:
   /// added entry always stays.
   ///
   /// Errors: those of makePrivateFolder() (formats/support/PrivateFolder.h).
-  /// `advice` says in their messages what the user can do.
+  /// The messages of these errors contain `advice`, which says what the user
+  /// can do.
   static Result<KernelCache> open(std::string folder, const std::string &advice,
                                   std::string compiler,
                                   uint64_t mostBytes = kUsualBytes);

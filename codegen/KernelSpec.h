@@ -33,9 +33,9 @@
 //                  rowsFrom is Outputs, row r of x and y belongs to output r.
 //   GluMatMul    x, wGate, wUp, [gateScale, upScale,] h
 //                  h = silu(wGate x) * (wUp x). Both matrices are [n, k] and
-//                  have the same dtype and layout. gateScale and upScale scale
-//                  their rows, as rowScale does in MatMul. A row of h has n
-//                  floats.
+//                  have the same dtype and layout. gateScale and upScale hold
+//                  one factor per row of wGate and of wUp, like MatMul's
+//                  rowScale. A row of h has n floats.
 //   RopeAngles   inverseFrequency, angles
 //                  For each token, scale * cos(position * inverseFrequency[i])
 //                  for i in [0, ropeDim/2), followed by the same with sin.
@@ -46,34 +46,38 @@
 //                  A row of qkv holds heads*headDim floats of q, then
 //                  kvHeads*headDim of k, then as many of v. QK-norm (RMS norm
 //                  of each head, with weights [headDim]) and then RoPE are
-//                  applied to q, in place, and to k. k and v are appended to
-//                  the layer's KV cache; elements that overflow become NaN.
-//                  One tile per 4 tokens.
+//                  applied to q, in place, and to k. k and v are converted to
+//                  kvDtype and appended to the layer's KV cache; an element
+//                  that is infinite or too large for kvDtype becomes NaN. One
+//                  tile per 4 tokens.
 //   Attention    qkv, kv, out
-//                  Causal attention; out[m] has heads*headDim floats. Query
-//                  head h reads KV head h / (heads/kvHeads). A position's
-//                  weight in the softmax is exp(score - largest score) before
-//                  it is normalised; weights below 2^-126 count as 0. If
-//                  `ranges` is not 1, the positions that a token attends to
-//                  are divided into that many ranges of whole KV pages, some of
-//                  which may be empty, and out holds the state of each range:
-//                  first float32
-//                  [ranges][heads][headDim], the sums of weight * v, where a
-//                  position's weight is 2^(score * log2(e) - largest); then
-//                  float32 [ranges][heads][2]: `largest`, which is the largest
-//                  score * log2(e) in the range, and the sum of the weights. In
-//                  an empty range, both sums are 0 and `largest` is finite. A
-//                  tile covers one KV head, one range and, for MClass::Large,
-//                  8 tokens; otherwise, it covers a single token.
+//                  Causal attention. Query head h reads KV head
+//                  h / (heads/kvHeads). A position's weight in the softmax is
+//                  exp(score - largest score) before it is normalised; weights
+//                  below 2^-126 count as 0. If `ranges` is 1, out[m] has
+//                  heads*headDim floats. Otherwise, the KV pages of the token's
+//                  sequence are divided into `ranges` ranges, some of which may
+//                  be empty, and out[m] holds the state of each range: first
+//                  float32 [ranges][heads][headDim], the sums of weight * v,
+//                  where a position's weight is
+//                  2^(score * log2(e) - largest); then float32
+//                  [ranges][heads][2]: `largest`, which is the largest
+//                  score * log2(e) in the range, and the sum of the weights. If
+//                  the token attends to no position of a range, both of the
+//                  range's sums are 0 and `largest` is finite. A tile covers
+//                  one KV head, one range, and 8 tokens for MClass::Large or
+//                  one token for the other classes.
 //   AttentionMerge
 //                states, out
-//                  Merges the states of the `ranges` ranges, in the order of
-//                  the ranges, into the out[m] of Attention. One tile per token
-//                  and KV head.
+//                  states[m] has the form of Attention's out[m] for `ranges`
+//                  ranges. out[m], which has heads*headDim floats, is the
+//                  result of attention: the states of all ranges, merged in the
+//                  order of the ranges. One tile per token and KV head.
 //   Add          x, y
 //                  y += x, in rows of k floats. One tile per token.
 //   SiluMul      gate, up, y
-//                  y = silu(gate) * up, in rows of k floats.
+//                  y = silu(gate) * up, in rows of k floats. One tile per
+//                  token.
 //   PackActivations
 //                x, xp
 //                  xp = x in the format `activation`, which is not F32. A row
@@ -181,8 +185,8 @@ inline constexpr size_t kKernelOpCount =
 /// symbols, for example "matmul" or "rope_append".
 std::string_view opName(KernelOp op);
 
-/// The formats that MatMul and GluMatMul read x in, and that PackActivations
-/// produces.
+/// The formats in which MatMul and GluMatMul read x. PackActivations produces
+/// all of them except F32, which is not packed.
 enum class Activation : uint8_t { F32, F32x16, I8x2, I8, I8Grid, BF16x32 };
 inline constexpr size_t kActivationCount =
     static_cast<size_t>(Activation::BF16x32) + 1;
@@ -205,15 +209,17 @@ inline constexpr uint64_t kActivationTokens = 16;  ///< tokens per token tile
 /// The number of columns that one tile of PackActivations covers.
 inline constexpr uint64_t kPackColumns = 512;
 
-/// A row of activations is tiny if all its magnitudes are below kTinyRow.
-/// BF16x32 stores a tiny row divided by kTinyRowFactor.
+/// A row of activations is tiny if all its magnitudes are below kTinyRow. To
+/// avoid subnormal numbers, BF16x32 divides the elements of a tiny row by
+/// kTinyRowFactor, which makes them 2^88 times as large.
 inline constexpr float kTinyRow = 0x1p-60F;
 inline constexpr float kTinyRowFactor = 0x1p-88F;
 
 inline constexpr uint64_t kSectionBlocks = 8; ///< blocks per section in I8x2
 inline constexpr uint64_t kSectionColumns = kSectionBlocks * kActivationColumns;
 
-/// Eight blocks of columns of one token in I8x2, 64-byte aligned.
+/// In I8x2: the activations of one token in eight blocks of 32 columns. Aligned
+/// to 64 bytes.
 ///
 /// The weights of a row block often evict the activations from the L1 cache, so
 /// that every row block reads the activations from L2 again. The activations
@@ -225,11 +231,11 @@ struct ActivationSection {
     int8_t high[kActivationColumns];
     int8_t low[kActivationColumns];
   };
-  /// Block i is element kSectionBlocks - 1 - i. Kernels thus read the cache
-  /// lines of a section in descending order, but one section after another in
-  /// ascending order. On Zen 4 they read weights from memory faster than with
-  /// activations that ascend throughout, presumably because the CPU's
-  /// prefetcher does not take the activations for a stream.
+  /// Block i is element kSectionBlocks - 1 - i. Kernels process blocks and
+  /// sections in ascending order, so they read the cache lines of a section in
+  /// descending order. If blocks were stored in ascending order, Zen 4 would
+  /// read the weights from memory more slowly, presumably because its
+  /// prefetcher would take the activations for another stream.
   Bytes bytes[kSectionBlocks];
   float scale[kSectionBlocks];
   /// The negated sums of q over columns 0-31, 0-15 and 16-31 of each block. If
@@ -240,7 +246,8 @@ struct ActivationSection {
 static_assert(sizeof(ActivationSection) == 640);
 
 inline constexpr int64_t kGridSteps = 4; ///< I8Grid scales per power of two
-/// A scale of I8Grid is on the grid if its exponent lies in [kGridBaseExponent,
+/// Each scale of I8Grid has the form (1 + step / 4) * 2^exponent (see above). A
+/// scale is called "on the grid" if its exponent lies in [kGridBaseExponent,
 /// kGridBaseExponent + kGridExponents).
 inline constexpr int kGridBaseExponent = -64;
 inline constexpr int64_t kGridExponents = 108;
@@ -252,12 +259,12 @@ inline constexpr int32_t kConversionBits = 0x4B400000;
 /// 2^(23 - kConversionShift + e) for a scale with the exponent
 /// kGridBaseExponent + e.
 inline constexpr int kConversionShift = 40;
-/// In I8Grid, the element of ActivationTile::conversions for a scale with the
-/// exponent kGridBaseExponent: the bits of the float 1.5 * 2^(23 -
+/// In I8Grid, the value that ActivationTile::conversions holds for a scale with
+/// the exponent kGridBaseExponent: the bits of the float 1.5 * 2^(23 -
 /// kConversionShift).
 inline constexpr int32_t kGridConversionBits =
     kConversionBits - (kConversionShift << 23);
-/// In I8Grid, the element of ActivationTile::conversions for a NaN scale.
+/// In I8Grid, the value that ActivationTile::conversions holds for a NaN scale.
 inline constexpr int32_t kNanConversionBits = kGridConversionBits - (1 << 23);
 inline constexpr int64_t kGridVectorBytes =
     64; ///< the size of 16 float32 weight scales, one per row
@@ -270,9 +277,11 @@ inline constexpr float kScaledSumDivisor = 64.0F;
 struct ActivationTile {
   int8_t q[kActivationTokens][kActivationColumns];
   float scale[kActivationTokens];
-  /// -128 times the sums of q over columns 0-15, 16-31 and 0-31. This is what a
-  /// weight bias of -128 adds to the dot product of these columns. For a bias
-  /// of -2^n with n < 7, kernels shift these numbers right by 7 - n bits.
+  /// -128 times the sums of q over columns 0-15, 16-31 and 0-31. If every
+  /// stored weight is the true weight plus 128, kernels correct a dot product
+  /// by adding the number for its columns. If every stored weight is the true
+  /// weight plus 2^n with n < 7, they first shift this number right by 7 - n
+  /// bits.
   int32_t biasSums[3][kActivationTokens];
   /// The sums of q over columns 0-15, 16-31 and 0-31, times scale /
   /// kScaledSumDivisor.
@@ -298,7 +307,8 @@ struct ActivationTile {
 };
 static_assert(sizeof(ActivationTile) == 1088);
 
-/// One block of columns of 16 tokens in BF16x32, 64-byte aligned.
+/// In BF16x32: the activations of 16 tokens in one block of 32 columns. Aligned
+/// to 64 bytes.
 struct Bf16Tile {
   uint16_t value[kActivationTokens][kActivationColumns];
 };
@@ -329,7 +339,7 @@ constexpr uint64_t activationWords(Activation format, uint64_t k) {
   const uint64_t blocks = (k + kActivationColumns - 1) / kActivationColumns;
   switch (format) {
   case Activation::BF16x32:
-    // Each token also has a float32 factor.
+    // After its blocks, a token tile has one float32 factor for each token.
     return blocks * activationBlockWords(format) + 1;
   case Activation::I8x2:
     return (k + kSectionColumns - 1) / kSectionColumns *
@@ -360,12 +370,16 @@ enum class RowsFrom : uint8_t { Tokens, Outputs };
 /// or 8 significant bits.
 enum class Precision : uint8_t { Float, Int15, Int8 };
 
-/// The activation format that provides `precision` with weights of `dtype`. For
-/// BF16 weights, Int8 means BF16x32 if M is large, and float32 for up to eight
-/// tokens, where float32 is as fast because memory bandwidth is the limit.
-/// Dtypes with 256-column blocks use I8Grid. With these dtypes, the measured KL
-/// divergence from a float64 evaluation stays well below llama.cpp's in spite
-/// of the larger error of I8Grid (docs/cpu-kernels.md).
+/// The activation format that provides `precision` with weights of `dtype`.
+///
+/// For BF16 weights, Precision::Int8 means BF16x32 for nine and more tokens.
+/// For fewer tokens it means float32, which is as fast because memory bandwidth
+/// is the limit.
+///
+/// For other weights, Precision::Int8 means I8Grid if a block of the dtype has
+/// 256 columns, and otherwise I8. I8Grid has larger errors than I8, but for
+/// dtypes with such blocks the measured KL divergence from a float64 evaluation
+/// is still well below llama.cpp's (docs/cpu-kernels.md).
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
@@ -384,16 +398,19 @@ inline Activation activationFor(Precision precision, MClass mClass,
 }
 
 /// The tile sizes of MatMul and GluMatMul, and how their kernels prefetch
-/// weights. The cost model (codegen/cpu/matmul/MatMulTiling.h) chooses every
-/// size that is 0, and prefetchHint if it is not set. No choice ever changes a
-/// result.
+/// weights. The cost model (codegen/cpu/matmul/MatMulTiling.h) chooses each of
+/// rowBlocks, tokens and panelColumns that is 0. If prefetchHint is not set,
+/// prefetchBytes must be 0, and the cost model chooses both the hint and the
+/// distance. No choice ever changes a result.
 ///
-/// Only weights in layout x16 are prefetched. For other layouts, prefetchHint
-/// must not be set. Most large-M kernels decode weights into panels
-/// (codegen/cpu/matmul/WeightPanel.h), and prefetch the weights of the next
-/// panels while the current ones are multiplied. In these kernels,
-/// prefetchBytes must be 0. In other kernels, prefetchBytes must be positive if
-/// prefetchHint is set to anything but None, and 0 otherwise.
+/// Only weights in layout x16 are prefetched; for other layouts, prefetchHint
+/// must not be set.
+///
+/// Most large-M kernels decode weights into panels
+/// (codegen/cpu/matmul/WeightPanel.h). While such a kernel multiplies the
+/// current panels, it prefetches the weights of the next ones, so it has no
+/// prefetch distance, and prefetchBytes must be 0. In all other kernels,
+/// prefetchBytes must be 0 for the hint None, and positive for any other hint.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels
@@ -494,16 +511,16 @@ constexpr uint64_t attentionRanges(uint64_t kvHeads, uint64_t context) {
   return most < 1 ? 1 : most < wanted ? most : wanted;
 }
 
-/// The number of floats in a token's row of states, which the entry `Attention`
-/// at the top of this file describes. The row is padded to a multiple of 64
-/// bytes.
+/// The number of floats in a token's row of states (see Attention at the top of
+/// this file). The number includes padding, which makes the size of the row a
+/// multiple of 64 bytes.
 constexpr uint64_t attentionStateFloats(const KernelSpec &spec) {
   return (spec.ranges * spec.heads * (spec.headDim + 2) + 15) / 16 * 16;
 }
 
 /// The symbol name of the kernel that `spec` describes. It depends on the spec
 /// alone, and unequal specs have unequal names. Example:
-/// "matmul_q4_k_x16_m1_n4096_k4096_add".
+/// "matmul_q4_k_x16_m1_n4096_k4096_ys4096_add".
 std::string kernelName(const KernelSpec &spec);
 
 struct KernelEntry {
@@ -561,21 +578,28 @@ MatMulTiles usedTiles(const KernelSpec &spec, const MachineProfile &target);
 std::vector<std::vector<MatMulTiles>>
 tileVariants(const KernelSpec &spec, const MachineProfile &target);
 
-/// Determines the grid and resources of a kernel without compiling it. An
-/// Unsupported error names the op, dtype, layout or ISA feature that is
-/// missing.
+/// Determines the grid and resources of a kernel without compiling it.
+///
+/// Errors: Corrupt if a row of the matrix is not a whole number of the dtype's
+/// blocks, or if the size of the matrix overflows 64 bits. Internal if the spec
+/// is invalid otherwise, for example if the matrix has no rows. Unsupported if
+/// the spec is valid but the target's kernels do not support it; the message
+/// then names what is not supported, such as an op, a dtype, a layout or a
+/// size, or the ISA feature that the target lacks.
 Result<KernelEntry> describeKernel(const KernelSpec &spec,
                                    const MachineProfile &target);
 
-/// Does what describeKernel() does for each of `specs`, in which duplicates are
-/// allowed, and returns the entries that compileKernels() returns for them.
+/// Returns the entries that compileKernels() would return for `specs`, in which
+/// duplicates are allowed, but compiles nothing. Errors are those of
+/// describeKernel(); Internal, too, if different specs have the same name.
 Result<std::vector<KernelEntry>>
 describeKernels(std::span<const KernelSpec> specs,
                 const MachineProfile &target);
 
 /// Compiles `specs` (duplicates are allowed) for `target` into one object file,
-/// using up to `threads` threads. The bytes do not depend on `threads`. Never
-/// aborts; returns Unsupported if the target's ISA lacks a feature.
+/// using up to `threads` threads. The bytes of the file do not depend on
+/// `threads`. Errors are those of describeKernels(), and Internal if MLIR or
+/// LLVM fails. An error never ends the process.
 Result<KernelArtifact> compileKernels(std::span<const KernelSpec> specs,
                                       const MachineProfile &target,
                                       unsigned threads);

@@ -12,7 +12,8 @@
 
 namespace air::codegen {
 
-/// A matmul kernel of a plan, whose tile sizes are to be measured.
+/// A matmul kernel of a plan, for which the tuner is to find the fastest tile
+/// sizes.
 struct KernelUse {
   KernelSpec spec;
   /// The number of rows of the kernel's input x in a typical pass over the

@@ -30,7 +30,7 @@ cache = tempfile.mkdtemp(prefix="airpack-test-cache-")
 
 
 def remove_cache(owner=os.getpid()):
-    """Removes the cache when the process ends that runs the tests."""
+    """Removes the cache when this process ends, but not when a child does."""
     if os.getpid() == owner:
         shutil.rmtree(cache, ignore_errors=True)
 
@@ -80,7 +80,8 @@ def may_be_another_user():
             os.setuid(65533)
         except OSError:
             os._exit(1)
-        # The other user must be able to enter the folder of the build.
+        # A test that runs as such a user needs the programs in the build's
+        # folder, which may be closed to all users but root.
         os._exit(0 if os.access(config.air_build_dir, os.R_OK | os.X_OK) else 1)
     return os.waitpid(child, 0)[1] == 0
 

@@ -93,8 +93,9 @@ class Checker:
         end, count = time.monotonic() + self.seconds, 0
         while True:
             texts = [random_text(self.draw) for _ in range(2000)]
-            # The library's normal form C is of an older Unicode. It leaves
-            # marks that were added since in the order of the text.
+            # The library implements Form C of an older version of Unicode, so
+            # it does not put newer marks into canonical order. Texts in which
+            # that makes a difference are left out.
             texts = [text for text in texts
                      if normalizers.NFC().normalize_str(text) == unicodedata.normalize("NFC", text)]
             for text, got in zip(texts, self.ours(file, texts)):
@@ -184,7 +185,8 @@ class Checker:
             given += random_tokenizers.TEXTS
             wanted = [made.encode(text, add_special_tokens=False).ids for text in given]
             got = self.ours(file, given)
-            # airrun has scores in single precision, so the rounding of equal sums may choose other pieces.
+            # airrun stores scores in single precision. If two divisions of a text have almost the same sum of scores,
+            # it may choose another one than the library, so ids with the same rounded sum are accepted.
             vocabulary = json.loads(made.to_str())["model"]["vocab"]
 
             def total(ids):

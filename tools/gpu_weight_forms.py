@@ -6,14 +6,14 @@
     python3 tools/gpu_weight_forms.py --write docs/gpu-kernels.md
 
 For IQ1, IQ2 and IQ3, the model is that of codegen/cuda/WeightForm.h, with which
-airpack chooses between layouts t16 and t16i; its test compares the table that
-is printed here with what airpack does. The numbers come from WeightForm.cpp and
-from the layouts in formats/plan. The GPUs, with 85 % of the bandwidth of their
-data sheets, come from formats/machine/GpuTable.cpp, and the instructions of
-other kernels from test/codegen/cuda/CompileTest.cpp, whose limits are at most
-4 % above what is counted in machine code. Codes of 4 bits for IQ2_XXS and int8
-activations do not exist. Their instructions are those of the existing kernel
-without its decoding, plus those of their own.
+airpack chooses between layouts t16 and t16i. WeightFormTest.cpp compares the
+table in docs/gpu-kernels.md with what airpack does. The numbers come from
+WeightForm.cpp and from the layouts in formats/plan. The GPUs, with 85 % of the
+bandwidth of their data sheets, come from formats/machine/GpuTable.cpp, and the
+instructions of other kernels from test/codegen/cuda/CompileTest.cpp, whose
+limits are at most 4 % above what is counted in machine code. There are no
+kernels with codes of 4 bits for IQ2_XXS or with int8 activations; comments
+below say where the numbers of their instructions come from.
 """
 import argparse
 import pathlib
@@ -103,12 +103,12 @@ def forms_table(all_gpus, sizes, instructions):
              "|---" * (len(DTYPES) + 2) + "|"]
     indices = index_forms()
     size, count, shared = t16("IQ2_XXS", sizes, instructions)
-    # A lane has 148 instructions for the codes of a unit. Codes of 4 bits need no
-    # assembly. Eight codes take a shift, and each four codes take three
-    # instructions that look them up and separate them, so four codes take 3.5
-    # instructions.
+    # With codes of 4 bits, 256 weights of IQ2_XXS would take 134 bytes. Of the
+    # kernel's instructions, 148 per lane and unit decode codes of 3 bits. Codes
+    # of 4 bits would need 3.5 instructions for each four codes: one that looks
+    # them up, two that separate the results, and a shift for each eight codes.
     four = (134 / 256, count - 148 / LANE + 3.5 * 32 / LANE,
-            shared + 32 / 256 / 8)
+            shared + 32 / 256 / 128)
     for gpu in all_gpus:
         cells = []
         for dtype in DTYPES:

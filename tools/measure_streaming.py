@@ -10,29 +10,31 @@ airrun probe measures this machine first. For each ratio, airpack packs the mode
 with that profile for a memory of (size of the model file / ratio), and airrun
 bench runs the plan in a memory cgroup with exactly that limit. A plan that keeps
 everything in memory runs in the same rounds, without a limit. Before each run
-the files are dropped from the page cache. One line per ratio reports medians over
+the files are dropped from the page cache. Two lines per ratio report medians over
 the rounds, which are interleaved:
 
   tok/s     tokens per second, without the first token
-  bound     the most that is possible: a pass takes at least as long as reading
-            its bytes at the rate of the disk, which the same run measures with
-            code that is not the engine's, and as the pass of the plan that
-            keeps everything in memory
+  bound     the highest possible tokens per second: a pass takes at least as long
+            as its bytes take at the rate of the disk, and at least as long as a
+            pass of the plan that keeps everything in memory. The rate of the
+            disk is the best of many short samples, which the same run measures
+            with code that is not the engine's
   eta       tok/s / bound
-  plain     the same with what a program reaches that reads the bytes of a pass and
-            does nothing else, before and after each run: unlike the rate of the
-            disk, which is its best of many short samples, this is what the disk
-            sustains
-  dram      the same with what the rate of memory allows instead of that pass
-  together  the same with what disk and memory reach while both are read, by
-            their median rates and by the shares of these rates that they keep
-            then, all measured in the same run
+  plain     tok/s / a second bound, and this bound. It replaces the time of the disk
+            by that of a program which reads the bytes of a pass and does nothing
+            else, before and after each run. This shows what the disk sustains
+  dram      tok/s / a third bound, and this bound. It replaces the pass of the plan
+            that keeps everything in memory by the time in which memory, at the
+            best rate that the same run measures, delivers the bytes of a pass
+  together  tok/s / the tokens per second that disk and memory reach together, and
+            the latter. While both are read, each reaches only a share of its
+            median rate. The same run measures rates and shares
   beta      the bytes that a pass needs from the disk / the bytes that were read
-  predicted what the plan predicts at the median rates of disk, memory and
-            arithmetic that the same run measures, and by how much it is too high
-            or too low
-  plan      what it predicts at the rates of the profile; a line below has both
-            rates of each link, in GB/s
+  predicted the tokens per second that the plan predicts at the median rates of
+            disk, memory and arithmetic, which the same run measures; and by what
+            percentage of tok/s the prediction is too high (+) or too low (-)
+  plan      the tokens per second that the plan predicts at the rates of the
+            profile. The same line has both rates of each link, in GB/s
   peak      the most memory that the cgroup used, as a share of its limit
   first     seconds from the start of the process to the first token, from a
             file that is not in the page cache, and the least that is possible:
@@ -42,7 +44,8 @@ the rounds, which are interleaved:
 
 With --peer, llama-bench decodes as many tokens of the same file in the same
 cgroup in each round, with --repack 0, because it would otherwise copy the weights
-and be killed. The line then has its rate and how many times faster airrun is.
+and be killed. The first line then also has the rate of llama-bench, and how many
+times faster airrun is.
 
 With --sweep, the ratios go from 100 % of the file to 25 % in steps of 5 %, and
 the result is also drawn as an SVG file next to the bound.
@@ -158,9 +161,10 @@ def tokens_of(tools, plan, limit):
 
 
 def plain_load(path, kept, ring):
-    """Seconds in which threads read a whole file past the page cache.
+    """Returns the seconds in which eight threads read a whole file past the page cache.
 
-    The first `kept` bytes go to new memory, the others through `ring` bytes of it.
+    The first `kept` bytes go to new memory of that size. All others go to a ring of
+    `ring` bytes, which is used again and again. Both sizes are in whole MiB.
     """
     block = 1 << 20
     size = path.stat().st_size
@@ -185,9 +189,10 @@ def plain_load(path, kept, ring):
 
 
 def ranges_per_pass(tools, plan):
-    """The (offset, bytes) in the plan's file that each pass reads, in order.
+    """Returns the ranges (offset, bytes) of the plan's file that each pass reads, in order.
 
-    Empty if the plan has coded weights, of which fewer bytes are read than the plan's reads have.
+    If the plan has coded weights, the list is empty: the reads in the plan then count decoded bytes, which are not in
+    the file.
     """
     contents = json.loads(run([tools / "airpack", "inspect", plan, "--json"])[0].stdout)
     ranges = []
@@ -338,7 +343,7 @@ def kept_share(report):
 
 
 def best_pin(rows):
-    """The row of airpack's own choice, the fastest row, and the former's share of the latter's speed."""
+    """Returns the row of airpack's own choice, the fastest of the other rows, and own speed / best speed."""
     (own,) = [row for row in rows if row["pin"] is None]
     best = max((row for row in rows if row["pin"] is not None), key=lambda row: row["tok_s"])
     return own, best, own["tok_s"] / best["tok_s"]
@@ -367,7 +372,7 @@ def print_row(row, as_json):
 
 
 def draw(path, rows, title):
-    """One panel: tokens per second over the memory, measured and bound."""
+    """Draws a chart with one line for the measured tokens per second and one for their bound, by memory limit."""
     width, height, left, bottom, top, right = 720, 420, 64, 48, 34, 16
     points = [(row["limit_bytes"] / 2**30, row["tok_s"], row["bound_tok_s"]) for row in rows]
     most_x = max(p[0] for p in points) * 1.05
@@ -397,7 +402,10 @@ def draw(path, rows, title):
 
 
 def pack_cases(args, tools, model, profile, folder, expected):
-    """Packs a plan for each ratio, or for each share that may stay; leaves out what does not fit."""
+    """Packs a plan for each ratio or, with --pins, for each share of the weights that may stay in memory.
+
+    Plans that airpack refuses to make, such as those that do not fit, are left out.
+    """
     size = model.stat().st_size
     if args.sweep:
         ratios = [1 / (share / 100) for share in range(100, 20, -5)]

@@ -61,7 +61,7 @@ def run(command, enter=None):
 
 
 def model_bytes(args, folder):
-    """Returns the size of the model, which a file with a hole in place of the weights has, too."""
+    """Returns the size of the model's file, by writing a file of this size with a hole in place of the weights."""
     headers = folder / "headers.gguf"
     run([args.bin / "air-gen", *shape(args), "--headers-only", "-o", headers])
     size = headers.stat().st_size

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Does all that is needed to generate text on a fresh Debian 12: installs the
-# missing packages, builds the release preset, packs the model that ships with
-# the sources for this machine, and runs it. A second run takes seconds.
+# missing packages, builds the release preset, and packs and runs the model that
+# ships with the sources. A second run takes seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

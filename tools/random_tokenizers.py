@@ -13,7 +13,8 @@ TEXTS = ["", " ", "a", " a", "a ", "<s>a <s> <s>", "<x>", "a<x>b", " <x> ", WORD
 
 
 def agrees(c):
-    """Whether the library, whose tables are of several versions of Unicode, knows the same properties as Unicode 16."""
+    """Whether the library and Python agree on the properties of the character `c`. The library's tables are of several
+    versions of Unicode."""
     category = unicodedata.category(c)
     symbol = c.isascii() and c.isprintable() and not c.isalnum() and c != " "
     splits = len(pre_tokenizers.Punctuation().pre_tokenize_str("a" + c)) == 2
@@ -78,7 +79,8 @@ def model(draw, special):
 
 
 def with_bytes(draw, made):
-    """The same tokenizer with tokens for bytes, which stand for characters without a token. Some bytes may have none."""
+    """Returns a copy of the tokenizer `made` with tokens for bytes, which encode the characters that have no token.
+    In some copies, 20 of the 256 bytes have no token."""
     saved = json.loads(made.to_str())
     vocab = saved["model"]["vocab"]
     missing = draw.choice([0, 0, 20])
@@ -116,7 +118,8 @@ def tokenizer(draw, text, normalizing, splitting):
     if splitting:
         made.pre_tokenizer = splitting[0] if len(splitting) == 1 else pre_tokenizers.Sequence(splitting)
     try:
-        # No piece of a word has the text of a special token: airrun keeps these apart.
+        # In the library, a piece of a word may become a special token; in airrun, it never does. So no piece may have
+        # the text of a special token.
         made.train_from_iterator([text() for _ in range(300)] + [each for each in TEXTS if "<s>" not in each], trainer)
     except BaseException:  # the library panics if there is no text
         return None

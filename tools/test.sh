@@ -10,10 +10,10 @@ preset="${1:-dev}"
 echo "== dependencies"
 bash tools/install-deps.sh
 # formats, runtime and airrun must build without LLVM (docs/architecture.md). In
-# a new build folder, they are therefore built before CMake has looked for LLVM,
-# and the build of everything else uses the same object files. In an old folder,
-# this would remove what else has been built there, unless this build failed the
-# last time, after which nothing else has been built.
+# a new build folder, they are therefore built first, before CMake looks for
+# LLVM. The second build, of everything else, uses the same object files. Once a
+# folder has been configured for the second build, the first one is not repeated
+# in it, because it would remove what only the second one has built.
 cache="build/$preset/CMakeCache.txt"
 if [ ! -e "$cache" ] || grep -q '^AIR_BUILD_COMPILER:BOOL=OFF' "$cache"; then
   echo "== build $preset without LLVM"

@@ -55,14 +55,20 @@ Result<Job> describe(const KernelSpec &spec, const IsaTraits &isa) {
   return job;
 }
 
-/// Whether a matmul is faster with spec.activation, a packed format, than with
-/// float32 activations. This was measured with air-bench, or estimated from
-/// instruction counts for aarch64. MulAdd256 and MulAdd512 multiply bytes with
-/// vpmaddubsw, which takes twice as long for weights that have 8 bits or one
-/// scale per 16 columns. With these weights, I8x2 is mostly slower than
-/// float32, because it needs two dot products per activation. With I8x2,
-/// large-M kernels also decode the weights again for every four tokens, which
-/// takes too long for dtypes with codebooks.
+/// Whether a matmul is faster with the int8 activations that `spec` asks for
+/// than with float32 activations. True for all other formats. The answers for
+/// x86-64 were measured with air-bench; those for aarch64 were estimated from
+/// instruction counts.
+///
+/// MulAdd256 and MulAdd512 multiply bytes with vpmaddubsw. A dot product takes
+/// about twice as long with weights that have 8 bits, and for large M also with
+/// weights that have one scale per 16 columns. With these weights, I8x2 is
+/// mostly slower than float32, because it needs two dot products for each block
+/// of columns: one with the high bytes of the activations, and one with the low
+/// bytes.
+///
+/// With I8x2, large-M kernels decode the weights once for every four tokens.
+/// For dtypes with codebooks, this takes too long.
 bool isFaster(const KernelSpec &spec, const IsaTraits &isa) {
   if (!isInt8(spec.activation)) {
     return true;
@@ -116,7 +122,8 @@ void forEach(size_t count, unsigned threads, const Work &work) {
   }
 }
 
-/// Describes every kernel once. The jobs are sorted by name.
+/// Returns one job for each kernel that `specs` describes, even if its spec
+/// occurs several times. The jobs are sorted by the names of the kernels.
 Result<std::vector<Job>> describeAll(std::span<const KernelSpec> specs,
                                      const IsaTraits &isa) {
   std::vector<Job> jobs;

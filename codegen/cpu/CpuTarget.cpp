@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 3> kX86Required = {"avx2", "f16c",
 constexpr std::array<std::string_view, 5> kX86Avx512 = {
     "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"};
 // Features that are passed to LLVM if the profile lists them, because they
-// improve the instruction selection. sse4.1 and ssse3 have no effect: avx2,
-// which is required, implies both of them in LLVM.
+// improve the instruction selection. Of these, sse4.1 and ssse3 are redundant:
+// avx2, which is required, implies both of them in LLVM.
 constexpr std::array<std::string_view, 8> kX86Optional = {
     "bmi", "bmi2", "gfni", "lzcnt", "movbe", "popcnt", "sse4.1", "ssse3"};
 constexpr std::array<std::string_view, 1> kArmRequired = {"neon"};
@@ -91,9 +91,10 @@ Result<CpuTarget> makeX86(const MachineProfile &profile) {
       features.push_back("avx512bf16");
       target.isa.hasBf16Dot = true;
     }
-    // Matmuls that cannot use tile registers use vector dot products, so
-    // hasAmxBf16 also requires the vector instruction for bfloat16, and
-    // hasAmxInt8 the one for int8.
+    // hasAmxBf16 requires hasBf16Dot because only targets with hasBf16Dot have
+    // kernels for bfloat16 activations. hasAmxInt8 requires VNNI because the
+    // tile instruction takes unsigned weights, and panels hold 8-bit weights as
+    // unsigned bytes only for targets with VNNI (targetInt8Bias()).
     target.isa.hasAmxBf16 = has(profile, "amx-tile") &&
                             has(profile, "amx-bf16") && target.isa.hasBf16Dot;
     target.isa.hasAmxInt8 = has(profile, "amx-tile") &&

@@ -32,10 +32,10 @@ struct KernelRow {
   std::span<const DType> int8DTypes;
   /// Whether the code of the op's kernels depends on MClass.
   bool hasMClasses;
-  /// Checks the spec's shape and fills in the grid and the resources of the
-  /// entry; the caller sets its name. An error names the invalid field of the
-  /// spec. It is Internal if the shape is impossible, and otherwise
-  /// Unsupported.
+  /// Checks the spec's shape, and fills in the entry's grid and resources. The
+  /// caller sets the entry's name.
+  ///
+  /// Errors: those of describeKernel() (codegen/KernelSpec.h).
   Status (*describe)(const KernelSpec &, const IsaTraits &, KernelEntry &);
   /// Emits the body of a kernel whose spec `describe` accepted.
   void (*emit)(KernelBuilder &, const KernelSpec &);
@@ -45,12 +45,14 @@ struct KernelRow {
 std::span<const KernelRow> kernelRegistry();
 
 /// Considers those of `rows` whose ops read matrices of `dtype`. Returns the
-/// layouts that all of these rows list, in the order of the first of them.
-/// Empty if there are no such rows, or if they have no layout in common.
+/// layouts that every such row lists, in the order in which the first such row
+/// lists them. Empty if there are no such rows, or if they have no layout in
+/// common.
 std::vector<Layout> commonLayouts(DType dtype, std::span<const KernelRow> rows);
 
 /// Returns the row of the spec's op. The error is Unsupported if the table has
-/// no such row, or if the op does not read the spec's dtype or layout.
+/// no such row, if the op does not read the spec's dtype or layout, or if it
+/// cannot multiply such weights by int8 activations and the spec asks for them.
 Result<const KernelRow *> findKernelRow(const KernelSpec &spec);
 
 } // namespace air::codegen

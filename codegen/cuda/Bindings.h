@@ -17,8 +17,11 @@ struct Binding {
   bool used; ///< whether the kernel has the argument
 };
 
-/// Returns the text of struct More, whose members are `bindings`, and of macros
-/// for the kernel's parameters and for the initialiser of More.
+/// Returns CUDA source text that defines struct More, with one member for each
+/// of `bindings`, and two macros. AP_PARAMETERS declares a further parameter of
+/// the kernel for each binding whose `used` is true. AP_ARGUMENTS lists the
+/// initial values of More's members: the binding's parameter or, if `used` is
+/// false, nullptr.
 std::string bindingsText(const std::vector<Binding> &bindings);
 
 /// Appends the names of the bindings whose `used` is true to kernel.bindings.

@@ -8,7 +8,8 @@
 namespace air::codegen::cuda {
 namespace {
 
-/// Passes everything on to another compiler. Derived classes keep its results.
+/// Passes all calls except compile() on to another compiler. Derived classes
+/// implement compile(), and keep the code that the other compiler returns.
 class KeepingCompiler : public CudaCompiler {
 public:
   explicit KeepingCompiler(std::shared_ptr<const CudaCompiler> compiler)

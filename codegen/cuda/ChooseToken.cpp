@@ -9,8 +9,9 @@ namespace air::codegen::cuda {
 namespace {
 
 constexpr const char *kCommon = R"(
-// Maps finite floats to integers that have the same order; 0 and -0 are equal.
-// NaN and infinities are larger than all of them.
+// Maps finite floats to integers that have the same order, and 0 and -0 to the
+// same integer. NaN and both infinities become 2^32 - 1, which is larger than
+// all of these.
 AP_DEVICE u32 orderOf(float value) {
   const u32 bits = ap_bits_of_float(value);
   const u32 magnitude = bits & 0x7fffffff;
@@ -236,9 +237,9 @@ AP_DEVICE u64 sumOfWeights(const u64 *weights, u32 count, u32 lane) {
   return sumOfWarp(sum, before, lane);
 }
 
-// Returns, to all lanes of a warp, the index of the first of `count` weights
-// for which the sum of all weights up to it is at least `wanted`, or the last
-// index if there is none.
+// Returns, to all lanes of a warp, the smallest i for which weights[0] + ... +
+// weights[i] is at least `wanted`, or count - 1 if the sum of all `count`
+// weights is less than `wanted`.
 AP_DEVICE u32 placeOf(const u64 *weights, u32 count, u64 wanted, u32 lane) {
   u64 before, ignored;
 #pragma unroll 1
@@ -279,9 +280,9 @@ AP_DEVICE u32 drawToken(const Shared &shared, const float *logits, float best, c
       [](float, u32) { return true; }, [](float logit, u32) { return orderOf(logit); });
   u32 lastId = 0xffffffff;
   if (wanted < all) {
-    // Several tokens share the lowest logit that top-k keeps, and not all of
-    // them are kept. Those with the lowest ids are, so a lower id has a higher
-    // key in this search.
+    // Several tokens share the lowest logit that top-k keeps, but only some of
+    // these tokens are kept: those with the lowest ids. So this search gives a
+    // lower id a higher key.
     lastId -= lastKey(
         shared.counts, shared.found, logits, wanted, all, thread,
         [&](float logit, u32) { return orderOf(logit) == order; },
@@ -333,8 +334,9 @@ AP_DEVICE u32 drawToken(const Shared &shared, const float *logits, float best, c
   if (sum == 0) {
     return 0xffffffff;
   }
-  // SplitMix64 adds a constant to its state for each output, and mixes the
-  // state. The upper 53 bits of an output are a number in [0, 1).
+  // For each output, SplitMix64 adds a constant to its state, and mixes the
+  // bits of a copy of the state. The upper 53 bits of the output, divided by
+  // 2^53, are a number in [0, 1).
   u64 mixed = draw.seed + ((u64)draw.draws + 1) * 0x9e3779b97f4a7c15ull;
   mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9ull;
   mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebull;
@@ -435,9 +437,10 @@ Result<CudaKernel> generateChooseToken(const ChooseToken &spec,
   }
   if (!greedy && !spec.advance) {
     return unsupportedError(where +
-                            "cannot draw without advancing the positions: only "
-                            "a kernel that advances them has the argument "
-                            "'token_count', which holds the TokenDraw records");
+                            "cannot draw without advancing the positions: the "
+                            "TokenDraw records are in the buffer "
+                            "'token_count', which is an argument only of "
+                            "kernels that advance the positions");
   }
   if (spec.dependentLaunch && !target.hasDependentLaunch) {
     return unsupportedError(

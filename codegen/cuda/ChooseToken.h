@@ -1,8 +1,8 @@
 //===- ChooseToken.h - sampling as CUDA text --------------------*- C++ -*-===//
 //
-// Kernels that choose the next token of each sequence from its logits. They
-// write its id, and can also move the sequence to its next position, so that
-// the next decode step needs nothing from the host.
+// Kernels that choose the next token of each sequence from the sequence's
+// logits. They write the token's id, and can also move the sequence to its next
+// position, so that the next decode step needs nothing from the host.
 //
 // `Greedy` chooses the token with the largest logit or, if several tokens have
 // it, the one with the lowest id. `Draw` does what the TokenDraw record of each
@@ -11,8 +11,8 @@
 // min-p, then temperature, and draws one of the remaining tokens.
 //
 // A draw chooses the same token as the host's sampler (runtime/text/Sampler.h)
-// with the same logits, seed and number of draws. The weights of tokens are
-// integers that both compute with the same operations
+// with the same logits, seed and number of earlier draws. The weights of tokens
+// are integers that both compute with the same operations
 // (runtime/text/sampling/DrawWeights.h), so sums are exact in any order. A draw
 // needs a top-k of 1 to kMostKeptTokens: the kernel finds the lowest logit that
 // top-k keeps by counting, then lists the kept tokens in shared memory and
@@ -42,7 +42,8 @@ struct ChooseToken {
   uint32_t warps = 8; ///< 1 to 32, or 1 to 16 for Draw
   /// Whether to add 1 to each token's elements of "positions" and
   /// "rope_positions". The number of tokens is then read from device memory,
-  /// and the elements of padding tokens stay as they are. Draw requires it.
+  /// and the elements of padding tokens stay as they are. `advance` must be
+  /// true for Draw.
   bool advance = false;
   bool dependentLaunch = false;
 };

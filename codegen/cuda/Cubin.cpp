@@ -16,7 +16,8 @@ constexpr uint32_t kNop = 0x118;
 /// The format of a record in .nv.info that is followed by data: EIFMT_SVAL in
 /// the output of `cuobjdump --dump-elf`.
 constexpr uint8_t kSized = 4;
-/// The kind of a record that describes a parameter: EIATTR_KPARAM_INFO.
+/// The attribute of a record in .nv.info.NAME that describes one parameter:
+/// EIATTR_KPARAM_INFO.
 constexpr uint8_t kParameterInfo = 0x17;
 
 template <typename T>
@@ -162,7 +163,7 @@ Result<CubinFacts> cubinFacts(std::span<const uint8_t> cubin,
   facts.codeBytes = code.size();
   facts.registers = *registers;
   // For GPUs on which CUDA reserves shared memory, the size of the section
-  // includes the reserved memory.
+  // includes the reserved memory, which is subtracted here.
   if (const Elf64_Shdr *shared = sections.find(".nv.shared." + name)) {
     const bool hasReserved = sections.find(".nv.shared.reserved.0") != nullptr;
     facts.staticSharedBytes =

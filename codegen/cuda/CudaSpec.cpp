@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kFloat = sizeof(float);
 
 /// Fills in the kinds and sizes of the operands whose names mean the same in
-/// all kernels.
+/// all kernels. Each function skips the operands that the kernel does not have.
 class Bindings {
 public:
   explicit Bindings(const CudaKernel &kernel) {
@@ -50,11 +50,11 @@ public:
   void cache(BindingAccess access) {
     set("kv_cache", {"", BindingKind::Kv, access});
   }
-  /// An array of the batch that the kernel changes.
+  /// Fills in an array of the batch that the kernel changes.
   void changed(const char *name, BatchArray array) {
     set(name, {"", BindingKind::Batch, BindingAccess::ReadWrite, array});
   }
-  /// The operands of a kernel that multiplies by a matrix and stores y.
+  /// Fills in the operands that all matmul kernels share.
   void product(MatMulOutput output, uint64_t rows, uint64_t tokens, DType dtype,
                Layout layout, uint64_t weightBytes) {
     tensor("weights", weightBytes, dtype, layout);
@@ -66,13 +66,13 @@ public:
     tensor("bias", kFloat * rows * (isGlu(output) ? 2 : 1));
     tensor("row_scales", kFloat * rows * (isGlu(output) ? 2 : 1));
   }
-  /// The operands of a kernel that normalises its input.
+  /// Fills in the operands with which a kernel normalises its input.
   void norm(uint64_t columns) {
     tensor("norm_weight", kFloat * columns);
     tensor("norm_bias", kFloat * columns);
   }
-  /// The operands of a kernel that applies QK-norm and RoPE to heads of q and
-  /// k, and stores k and v in the KV cache.
+  /// Fills in the operands with which a kernel applies QK-norm and RoPE to
+  /// heads of q and k, and the KV cache, in which it stores k and v.
   void finishedHeads(const HeadRows &heads, uint64_t tokens) {
     tensor("q_norm", kFloat * heads.pages.headDim);
     tensor("k_norm", kFloat * heads.pages.headDim);

@@ -41,8 +41,8 @@ struct Softmax {
 
 AP_DEVICE u32 pairOfHalves(u32 first, u32 second) { return first | second << 16; }
 
-// Adds the scores and values of a page's first `inside` positions to the
-// softmax state.
+// Adds the scores and values of a page to the softmax state: those of all 64
+// positions if `whole` is true, or else those of the first `inside` positions.
 template <bool whole>
 AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 firstPosition,
                        const u32 (&last)[2], u32 inside, u32 lane) {
@@ -108,7 +108,7 @@ AP_DEVICE void addPage(Softmax &softmax, const u8 *shared, const u8 *page, u32 f
                                          ap_half_of_float(b - ap_float_of_half(hb))));
     }
     // Positions beyond the sequence's end have weight 0, but their values may
-    // be anything, even NaN.
+    // be NaN, and 0 * NaN is NaN. The mask replaces these values by 0.
     u32 mask[2] = {0xffffffff, 0xffffffff};
     if (!whole) {
 #pragma unroll
@@ -330,8 +330,10 @@ Result<CudaKernel> generateDecodeAttention(const DecodeAttention &spec,
   const uint32_t group = spec.queryHeads / pages.kvHeads;
   const uint32_t columns = group * spec.tokensPerSequence;
   const uint32_t columnGroups = (columns + 7) / 8;
-  // Rows of queries are an odd multiple of 32 bytes apart, so that 8 lanes that
-  // read 4 rows at once use different banks of shared memory.
+  // In addPage, a lane reads 8 bytes of a row of queries at a time. Shared
+  // memory serves 16 such lanes at once, which read 32 bytes from each of 4
+  // successive rows. The rows are an odd multiple of 32 bytes apart, so these 4
+  // pieces are in different banks, which together span 128 bytes.
   const uint32_t rowBytes = (dim * 2 + 127) / 128 * 128 + 32;
   const uint32_t stateFloats = 16 + 8 * pages.headDim;
   CudaKernel kernel;

@@ -26,13 +26,14 @@ AP_DEVICE float signedScale(u32 word, u32 byte) {
 //                           factor their sums need, because their codes are not
 //                           in the lowest bits of the operands
 //   kindFactor(kind)        returns this factor
-// In a decode step, scales may be broadcast (kHalvesDecode). For that, it also
-// defines:
+// If a dtype's scales are broadcast in a decode step (kHalvesDecode), its text
+// also defines:
 //   scaleOperands  the lane's scales as operands of an mma
-//   kPick          the float16 number by which that mma multiplies them
-//   kPicked        the factor by which the results must be multiplied
+//   kPick          the float16 number by which that mma multiplies the scales
+//   kPicked        the factor by which the mma's results must be multiplied
 constexpr const char *kQ6_K = R"(
-constexpr u32 kScaleOffset = 0xe480e480; // -1024 - 128, twice
+// Each half of this word is the float16 number -(1024 + kScaleZero).
+constexpr u32 kScaleOffset = 0xe480e480;
 constexpr float kZeroPoint = 32;
 struct Unit { Planes<6> codes; RowScales scales; Word2 own; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
@@ -40,11 +41,11 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   loadScales(unit.scales, unit.own, p + 3072, lane);
   unit.super = take4(p + 3328 + lane / 4 * 4);
 }
-// A lane's codes of 64 columns are in six words. Each half of a word has one
-// code in bits 4 to 9, one in bits 10 to 15, and in bits 0 to 3 a part of a
-// code that is put together from two words. The latter codes (kind 1) are in
-// bits 0 to 5 of the halves of an operand. All other codes (kind 0) are in bits
-// 4 to 9, which multiplies them by 16.
+// A unit stores a lane's codes of 64 columns in six words. Each half of a word
+// has one code in bits 4 to 9 and another code in bits 10 to 15. Bits 0 to 3
+// have parts of codes that are split between two words. codesOf puts one code
+// into each half of an operand: a split code (kind 1) into bits 0 to 5, and any
+// other code (kind 0) into bits 4 to 9, where its value is 16 times the code.
 AP_DEVICE u32 kindOf(u32 i, u32 f) { return i % 2 * f; }
 AP_DEVICE float kindFactor(u32 kind) { return kind == 0 ? 0.0625f : 1; }
 constexpr u32 kKinds = 2;
@@ -148,7 +149,8 @@ AP_DEVICE Block minimaOf(const Unit &unit) {
 )";
 
 constexpr const char *kQ3_K = R"(
-constexpr u32 kScaleOffset = 0xe420e420; // -1024 - 32, twice
+// Each half of this word is the float16 number -(1024 + kScaleZero).
+constexpr u32 kScaleOffset = 0xe420e420;
 constexpr float kZeroPoint = 4;
 struct Unit { Planes<2> codes; Planes<1> upper; RowScales scales; Word2 own; u32 super; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
@@ -192,8 +194,9 @@ AP_DEVICE float kindFactor(u32 kind) { return fieldFactor(kind); }
 )";
 
 constexpr const char *kRowScales = R"(
-// If scales are broadcast, a lane reads only those of the 16 scales of rows g
-// and g+8 that its operands need: scales 4t to 4t+3.
+// If scales are broadcast, NoWords stands in for the words with all 16 scales
+// of rows g and g+8. A lane then reads only scales 4t to 4t+3 of these rows,
+// which its operands need (`own`).
 struct NoWords {
   AP_MEMBER void load(const u8 *) {}
   AP_MEMBER u32 operator[](u32) const { return 0; }
@@ -334,7 +337,8 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u
     ap_mma_f16(scales[i], operands[0], operands[1], operands[2], operands[3],
                i % 2 == 0 ? own : 0, i % 2 == 0 ? 0 : own);
   }
-  // Sums are scaled by the small integers, and then once by d.
+  // `late` accumulates the sum of every 16 columns times their quantised scale.
+  // The factor d, which all columns of a row share, is applied once at the end.
   float late[kKinds][4] = {};
 #pragma unroll
   for (u32 i = 0; i < 8; ++i) {

@@ -213,13 +213,13 @@ AP_DEVICE u32 bfloatOfFloat(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-// The result of roundActivations() for 8 activations: `high` has them rounded
-// to float16 or, if kBfloat is set, to bfloat16. If activations are split into
-// two numbers, `low` has the rounded remainders. Activations that stay float32
-// have their upper 16 bits in `high` and their lower 16 bits in `low`. The
-// function returns the sum of the float16 numbers in `high`, and 0 for other
-// formats, which need no sums.
+// Holds 8 activations: `high` has them rounded to float16 or, if kBfloat is
+// set, to bfloat16. If activations are split into two numbers, `low` has the
+// rounded remainders. Activations that stay float32 have their upper 16 bits in
+// `high` and their lower 16 bits in `low`.
 struct Rounded { u32 high[4], low[4]; };
+// Converts the activations `f` to `rounded`. Returns the sum of the float16
+// numbers in rounded.high, or 0 for other formats, which need no sums.
 AP_DEVICE float roundActivations(Rounded &rounded, const float (&f)[8]) {
   rounded = {};
   float sum = 0;
@@ -303,9 +303,9 @@ AP_DEVICE u32 sumLaneOffset(u32 column, u32 token, u32 t) {
                        : column / kSumDivisor * kSumEntry + (kTokens == 1 ? 0 : t * 16);
 }
 
-// Copies the activations of this block's columns to shared memory, as
-// [token][column], and stores the sums of their groups. A lane handles 8
-// columns of a token at a time.
+// Stores the activations of this block's columns in shared memory, as
+// [token][column], and also, if kSumColumns is not 0, the sum of every
+// kSumColumns activations. A lane handles 8 columns of a token at a time.
 AP_DEVICE void stageActivations(u8 *shared, const Activation *x, const More &more, u32 part,
                                 u32 warp, u32 lane) {
   constexpr u32 kPieces = kPartColumns / 8;

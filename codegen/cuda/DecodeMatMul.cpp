@@ -292,9 +292,10 @@ DecodeTiling defaultDecodeTiling(const DecodeMatMul &spec,
     const Result<Sizes> sizes = sizesOf(trial, target);
     return sizes.isOk() && sizes->sharedBytes <= limit;
   };
-  // Most of a block's shared memory holds activations. The columns are split
-  // until a block needs at most half of the shared memory that it may have. If
-  // the weights go to registers, two blocks must fit in a multiprocessor.
+  // Most of a block's shared memory holds the activations of its columns. The
+  // columns are split into more and more parts, up to 64, until a block needs
+  // at most half of the shared memory that the target allows. If the weights go
+  // to registers, two blocks must also fit in a multiprocessor.
   const uint32_t limit = target.sharedBytesPerBlock;
   const bool inRegisters = tiling.fetch == WeightFetch::Registers;
   const uint32_t halfOfMultiprocessor =

@@ -99,9 +99,9 @@ enum class MatMulOutput : uint8_t {
   /// y = silu(gate) * up. Each tile of 16 rows of the matrix holds 8 rows of
   /// the gate and then the 8 rows of `up` that have the same indices (gluRow).
   SiluGlu,
-  /// Like SiluGlu, but the activation of the gate is x/2 * (1 + tanh(sqrt(2/pi)
-  /// * (x + 0.044715 x^3))) (Hendrycks and Gimpel, "Gaussian Error Linear
-  /// Units", 2016).
+  /// Like SiluGlu, but with gelu in place of silu: gelu(g) = g/2 * (1 +
+  /// tanh(sqrt(2/pi) * (g + 0.044715 g^3))) (Hendrycks and Gimpel, "Gaussian
+  /// Error Linear Units", 2016).
   GeluGlu,
   /// The matrix has the heads of q, then of k, then of v. The products are
   /// stored in y. Then q and k are normalised and rotated; q stays in y, and k

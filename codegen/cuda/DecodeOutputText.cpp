@@ -6,8 +6,9 @@ namespace air::codegen::cuda {
 
 std::string storeText(MatMulOutput output) {
   constexpr const char *scaled = R"(
-// Applies the scale and the bias of a row, both of which have index `at`, to
-// the row's product. Either of them may be absent.
+// Returns `sum`, the product of a row, times the row's scale plus the row's
+// bias. Both have index `at`. A kernel without scales or without a bias leaves
+// out that step.
 AP_DEVICE float finished(const More &more, float sum, u32 at) {
   if (kRowScales) {
     sum *= more.rowScales[at];

@@ -53,10 +53,10 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
   unit.scales.load(p + 1088 + lane / 4 * 16);
   unit.super = take4(p + 1216 + lane / 4 * 4);
 }
-// Returns the offset of the elements of row `row` that the lane has in half f
-// of block i: 1 for plus 1/8, and 0 for minus 1/8. It is bit 2 * (i % 4) of
-// both halves of the result, because codesOf puts an element into each half of
-// a word. codesOf ignores the other bits.
+// Returns a word whose bit 2 * (i % 4) is 1 if the lane's elements of row `row`
+// in half f of block i are digits plus 1/8, and 0 if they are digits minus 1/8.
+// Bit 16 + 2 * (i % 4) is the same, because codesOf puts one element into each
+// half of a word. codesOf ignores all other bits.
 AP_DEVICE u32 offsetOf(const Unit &unit, u32 row, u32 i, u32 f) {
   return ap_permute(unit.offsets, 0, f == 0 ? 0x1010 : 0x3232) >> (i / 4 * 8 + row);
 }
@@ -114,8 +114,8 @@ AP_DEVICE void codesOf(u32 (&a)[4], const Unit &unit, u32 i, u32 f) {
     if (i < 6) {
       selectors = wordOf(unit.codes[i / 2], row, f) & 0x77777777;
     } else {
-      // The codes of blocks 6 and 7 are in the top bits of the nibbles: the top
-      // bit of a nibble in plane n is bit n of a code.
+      // The lower three bits of a nibble in plane n are a code of block 2n or
+      // 2n+1. The nibble's top bit is bit n of a code of block 6 or 7.
       selectors = (wordOf(unit.codes[0], row, f) >> 3 & 0x11111111) |
                   (wordOf(unit.codes[1], row, f) >> 2 & 0x22222222) |
                   (wordOf(unit.codes[2], row, f) >> 1 & 0x44444444);
@@ -149,15 +149,19 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 )";
 
 constexpr const char *kNibbleOperands = R"(
-// The scales of blocks t and t+4 as operands, the latter times 16.
+// Returns the scales of blocks t and t+4 of both rows as operands. The scale of
+// block t+4 comes from an upper nibble, so it is 16 times too large. kPickOdd
+// is therefore 1/16 of kPickEven.
 AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
   const u32 selector = 0x4040 + t * 0x0101;
   return {ap_permute(unit.scales[0], 0, selector) & 0x00f0000f,
           ap_permute(unit.scales[1], 0, selector) & 0x00f0000f};
 }
 constexpr u32 kPickEven = 0x7800, kPickOdd = 0x68000000; // 2^15 and 2^11
-// A scale is s + 1/2, times a constant. In broadcastText(), s is multiplied by
-// 2^15, and each of the 8 ones by 1/2 * 2^15 / 8 = 2^11.
+// A scale is s + 1/2, times a constant. The left operands of the mma in
+// multiplyUnits are integers times 2^-24, so an mma computes 2^-24 * (s * 2^15
+// + 8 * b), where b = 1/2 * 2^15 / 8 = 2^11 is in both halves of kScaleBias.
+// The factor kPicked = 2^24 / 2^15 turns this into s + 1/2.
 constexpr u32 kScaleBias = 0x68006800;
 constexpr float kPicked = 512;
 )";
@@ -183,7 +187,8 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u
     ap_mma_f16(scales[i], operands.x, operands.y, 0x00010001, 0x00010001, t == i ? pick : 0,
                kScaleBias);
   }
-  // Sums are scaled by the small integers, and then once by d.
+  // `late` accumulates the sum of each block times its quantised scale. The
+  // factor d, which all blocks of a row share, is applied once at the end.
   float late[kParities][4] = {};
 #pragma unroll
   for (u32 i = 0; i < 8; ++i) {

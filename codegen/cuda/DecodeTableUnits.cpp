@@ -5,15 +5,17 @@ namespace air::codegen::cuda {
 namespace {
 
 constexpr const char *kIQ4Table = R"(
-// IQ4_NL's 16 table entries: -127, -104, -83, -65, -49, -35, -22, -10, of which
-// the absolute values are listed here, and 1, 13, 25, 38, 53, 69, 89, 113.
+// The table of IQ4_NL has the negative entries -127, -104, -83, -65, -49, -35,
+// -22 and -10, whose absolute values are in kNegative0 and kNegative1, and the
+// positive entries 1, 13, 25, 38, 53, 69, 89 and 113.
 constexpr u32 kNegative0 = 0x4153687f, kNegative1 = 0x0a162331;
 constexpr u32 kPositive0 = 0x26190d01, kPositive1 = 0x71594535;
 )";
 
 constexpr const char *kIQ3Table = R"(
 // The 16 possible elements of IQ3_XXS, each divided by 2: -31, -26, -22, -18,
-// -14, -10, -6, -2, and their absolute values in ascending order.
+// -14, -10, -6 and -2, whose absolute values are in kNegative0 and kNegative1,
+// and 2, 6, 10, 14, 18, 22, 26 and 31.
 constexpr u32 kNegative0 = 0x12161a1f, kNegative1 = 0x02060a0e;
 constexpr u32 kPositive0 = 0x0e0a0602, kPositive1 = 0x1f1a1612;
 )";
@@ -85,16 +87,20 @@ AP_DEVICE Block blockOf(const Unit &unit, u32 i) {
 )";
 
 constexpr const char *kIQ4_XSOperands = R"(
-// The scales of blocks t and t+4 as operands. The bytes of scales are below
-// 128, so ap_permute returns 0 for nibbles of the selector that are 8 or more.
+// Returns the scales of blocks t and t+4 of both rows as operands. For a nibble
+// of the selector that is 8 or more, ap_permute fills the byte of the result
+// with copies of the top bit of a scale, which is 0 because scales are below
+// 128.
 AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
   const u32 selector = 0x8480 + t * 0x1111;
   return {ap_permute(unit.scales[0], unit.scales[1], selector),
           ap_permute(unit.scales[2], unit.scales[3], selector)};
 }
 constexpr u32 kPickEven = 0x6c00, kPickOdd = 0x6c000000; // 2^12
-// A scale is d * (s - 32). In broadcastText(), s is multiplied by 2^12, and
-// each of the 8 ones by -32 * 2^12 / 8 = -2^14.
+// A scale is d * (s - 32). The left operands of the mma in multiplyUnits are
+// integers times 2^-24, so an mma computes 2^-24 * (s * 2^12 + 8 * b), where
+// b = -32 * 2^12 / 8 = -2^14 is in both halves of kScaleBias. The factor
+// kPicked = 2^24 / 2^12 turns this into s - 32.
 constexpr u32 kScaleBias = 0xf400f400;
 constexpr float kPicked = 4096;
 )";

@@ -157,8 +157,8 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
     }
   }
 }
-// With one token, only column 0 of the mma's result is used, so the sums of odd
-// columns are not computed.
+// A lane has one even and one odd column of the mma's result. With one token,
+// only column 0 is used, so the sums of the odd column are not computed.
 AP_DEVICE void addScaled(float (&sum)[4], const float (&c)[4], float first, float second) {
   sum[0] = ap_fma(first, c[0], sum[0]);
   sum[2] = ap_fma(second, c[2], sum[2]);

@@ -167,10 +167,10 @@ AP_DEVICE float elementOf(const u8 *block, u32 i) {
 )";
 
 constexpr const char *kTQ1_0 = R"(
-// A byte holds five base-3 digits, or four in the last 4 of these bytes. They
-// are the first digits of the fraction byte / 256, written in base 3.
-// Multiplying the byte by 3 moves the first digit to bits 8 and 9, and leaves
-// the rest of the fraction in bits 0 to 7.
+// A block has 48 bytes that hold five base-3 digits each, and then 4 bytes that
+// hold four digits each. Written in base 3, the fraction byte / 256 begins with
+// the digits of the byte. Multiplying the byte by 3 moves the first digit to
+// bits 8 and 9, and leaves the rest of the fraction in bits 0 to 7.
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
   const u32 at = i < 160 ? i % 32 : i < 240 ? 32 + i % 16 : 48 + i % 4;
   const u32 digit = i < 160 ? i / 32 : i < 240 ? (i - 160) / 16 : (i - 240) / 4;
@@ -215,7 +215,8 @@ AP_DEVICE float twiceE2m1(u32 code) {
 
 constexpr const char *kMXFP4 = R"(
 AP_DEVICE float elementOf(const u8 *block, u32 i) {
-  // `half` is half of the block's scale 2^(e - 127). It is subnormal if e < 2.
+  // `half` is half of the block's scale 2^(e - 127), that is, 2^(e - 128). This
+  // is a subnormal number if e < 2.
   const u32 e = block[0];
   const float half = ap_float_of_bits(e < 2 ? 0x00200000u << e : (e - 1) << 23);
   return twiceE2m1(block[1 + i % 16] >> i / 16 * 4 & 15) * half;

@@ -69,16 +69,16 @@ AP_DEVICE u32 ap_permute(u32 low, u32 high, u32 selector) {
   asm("prmt.b32 %0, %1, %2, %3;" : "=r"(bytes) : "r"(low), "r"(high), "r"(selector));
   return bytes;
 }
-// Returns `value`. The compiler does not know that, so it computes the value
-// once instead of deriving each use from the operands.
+// Returns `value`, but hides from the compiler how it was computed. The
+// compiler therefore computes the value once, instead of again for each use.
 AP_DEVICE u32 ap_opaque(u32 value) {
   asm("" : "+r"(value));
   return value;
 }
 // Returns `value`, which is a literal, in a general-purpose register. Otherwise
-// the compiler would keep it in a uniform register, of which a warp has one for
-// all its threads, and copy it for each instruction that cannot read uniform
-// registers. Blocks have one dimension, so threadIdx.y is 0.
+// the compiler would keep it in a uniform register, which all threads of a warp
+// share, and copy it for each instruction that cannot read uniform registers.
+// Blocks have one dimension, so threadIdx.y is 0.
 AP_DEVICE u32 ap_in_register(u32 value) { return value + threadIdx.y; }
 
 // Adds two pairs of float16.

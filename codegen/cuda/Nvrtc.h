@@ -30,8 +30,8 @@ struct CompiledKernel {
   std::string log; ///< the compiler's warnings and the assembler's report
 };
 
-/// Parses the report of `ptxas -v` for a text with one kernel. Returns Corrupt
-/// when a figure is missing.
+/// Parses the report that `ptxas -v` prints about a program with one kernel.
+/// Returns Corrupt if the report lacks one of the numbers.
 Result<KernelResources> parseAssemblerReport(const std::string &log);
 
 /// An open NVRTC library. It is closed when the last copy of the object is
@@ -50,15 +50,17 @@ public:
   const std::string &version() const { return versionText; }
   const std::string &path() const { return openedPath; }
 
-  /// Compiles a text with one kernel. Returns Internal, with the compiler's
-  /// log, when the text does not compile.
+  /// Compiles `text`, which is CUDA C++ with one kernel, to machine code.
+  /// `name` is the kernel's name in error messages. Returns Internal, with the
+  /// compiler's log, if the text does not compile. Other errors are those of
+  /// parseAssemblerReport().
   Result<CompiledKernel> compile(const std::string &text,
                                  const std::string &name,
                                  const CudaTarget &target) const;
 
-  /// Compiles a text with one kernel to PTX for the architecture
-  /// ptxArch(target). The result ends with a zero byte. Errors are those of
-  /// compile().
+  /// Like compile(), but generates PTX for the architecture ptxArch(target).
+  /// The result ends with a zero byte. Returns Internal, with the compiler's
+  /// log, if the text does not compile.
   Result<std::vector<uint8_t>> compilePtx(const std::string &text,
                                           const std::string &name,
                                           const CudaTarget &target) const;

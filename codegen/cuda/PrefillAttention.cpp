@@ -134,8 +134,8 @@ AP_DEVICE void addPositions(Softmax &softmax, const u8 *queries, const u8 *slot,
       const float (&pair)[4] = s[2 * i + j / 2];
       roundPair(pair[j % 2 * 2], pair[j % 2 * 2 + 1], high[j], low[j]);
     }
-    // Positions from `length` on have weight 0, but their values may be
-    // anything, even NaN.
+    // Positions from `length` on have weight 0, but their values may be NaN,
+    // and 0 * NaN is NaN. The mask therefore sets these values to 0.
     u32 mask[2] = {0xffffffff, 0xffffffff};
     if (!whole) {
 #pragma unroll
@@ -330,7 +330,9 @@ AttentionTiling defaultAttentionTiling(const PrefillAttention &spec,
   if (pages.kvHeads == 0 || pages.headDim == 0) {
     return tiling;
   }
-  // About 64 queries fill the four warps that can multiply at the same time.
+  // For each KV head, a token has `group` queries. A tile has about 64 of them,
+  // which is 16 for each of four warps: a multiprocessor has four schedulers,
+  // so four warps can multiply at the same time.
   const uint32_t group = std::max(1U, spec.queryHeads / pages.kvHeads);
   tiling.tileTokens = std::max(1U, 64 / group);
   const auto fits = [&] {

@@ -13,8 +13,10 @@ namespace air::codegen::cuda {
 namespace {
 
 constexpr const char *kText = R"(
-// Copies one unit of columns of this block's weights and activations to a slot.
-// In place of tiles and groups beyond the last one, copies the last one again.
+// Copies one unit of columns to a slot: the weights of the thread block's tiles
+// of rows, and the activations of its groups of 8 tokens. For a tile beyond the
+// matrix, copies the last tile of the matrix. For a group beyond the batch,
+// copies the last group of the batch.
 AP_DEVICE void fetchUnit(u8 *slot, const u8 *weights, const u8 *operands, u32 firstTile,
                          u32 firstGroup, u32 groups, u32 unit, u32 warp, u32 lane) {
   for (u32 i = warp; i < kBlockTiles; i += kWarps) {
@@ -252,9 +254,10 @@ PrefillTiling defaultPrefillTiling(const PrefillMatMul &spec,
     mostGroups = operands.isOk() && operands->form.halves ? 8 : 16;
     leastWarps = 4;
   } else if (operands.isOk() && operands->form.floats) {
-    // Activations in float32 are multiplied without tensor cores. A lane then
-    // needs 16 accumulators for each tile of rows and group of tokens by which
-    // the tile is multiplied, so a warp may have only a few of both.
+    // Activations in float32 are multiplied without tensor cores. To multiply
+    // one tile of rows by one group of tokens, each lane then needs 16
+    // accumulators (2 rows by 8 tokens). A warp therefore gets only one tile
+    // and at most four groups.
     tiling.rowTiles = 1;
     mostGroups = 4;
   }

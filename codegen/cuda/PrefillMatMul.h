@@ -105,8 +105,8 @@ struct PrefillMatMul {
   /// warp has one tile of rows, rowWarps is a multiple of 4, and tokenGroups is
   /// a power of two.
   bool wgmma = false;
-  /// Whether only the rows that the batch requests are computed. `maxTokens` is
-  /// then the largest number of such rows.
+  /// Whether the results are computed only for the tokens for which the batch
+  /// requests outputs. `maxTokens` is then the largest number of such tokens.
   bool outputs = false;
   MatMulOutput output = MatMulOutput::Store; ///< any but Heads
   bool hasBias = false;                      ///< as in DecodeMatMul
@@ -132,11 +132,11 @@ std::string prefillMatMulName(const PrefillMatMul &spec,
 
 /// Generates the kernel. Its bindings are, in order: "weights", "operands" and
 /// "scales" (of a PrefillInput with the same dtype, columns, splitActivations,
-/// wgmma and outputs), "y" (float32 [M][rows]), "token_count" (uint32 M; with
-/// `outputs`, "output_count") and, if the kernel has them, "bias" and
-/// "row_scales". Thread blocks without any of the M tokens do nothing. They
-/// have the highest indices in gridX, so a launch may leave them out. Errors
-/// are those of generateDecodeMatMul.
+/// wgmma and outputs), "y" (float32 [M][rows]), "token_count" (uint32 M; this
+/// binding is named "output_count" if `outputs` is set) and, if the kernel has
+/// them, "bias" and "row_scales". Thread blocks without any of the M tokens do
+/// nothing. They have the highest indices in gridX, so a launch may leave them
+/// out. Errors are those of generateDecodeMatMul.
 Result<CudaKernel> generatePrefillMatMul(const PrefillMatMul &spec,
                                          const CudaTarget &target,
                                          std::string_view intrinsics);

@@ -17,16 +17,18 @@ struct PrefillOperands {
   ActivationForm form;
   bool wgmma;
   uint32_t units; ///< T16 units that the columns of a matrix take
-  /// Used only if form.split is true, so that each activation is stored as two
-  /// 16-bit numbers: the byte offset at which the second numbers of all
-  /// activations begin in a chunk.
+  /// If form.split is true, each activation is stored as two 16-bit numbers.
+  /// The second numbers of all activations then begin at this byte offset in a
+  /// chunk. Otherwise, this offset is not used.
   uint32_t lowOffset;
   uint32_t sumOffset;  ///< offset of the sums in a chunk
   uint32_t chunkBytes; ///< size of a chunk, a multiple of 16
 };
 
-/// Checks a PrefillInput (whose `input` and `epsilon` may be anything) for
-/// `target`. A message begins with `where`.
+/// Returns the layout of the operands that the kernel of `spec` writes on
+/// `target`. Does not check spec.input and spec.epsilon. Returns Unsupported if
+/// anything else in `spec` is not supported. The message begins with `where`,
+/// which names the kernel, unless the dtype has no layout t16.
 Result<PrefillOperands> prefillOperands(const PrefillInput &spec,
                                         const CudaTarget &target,
                                         const std::string &where);

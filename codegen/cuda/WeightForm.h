@@ -42,7 +42,8 @@ struct WeightWork {
 /// dtype does not have both layouts.
 Result<WeightWork> weightWork(DType dtype, Layout layout);
 
-/// How long a weight takes, in cycles of a multiprocessor.
+/// The three times that the model predicts for a decode step with one token, in
+/// clock cycles of a multiprocessor per weight (see the top of this file).
 struct WeightTime {
   double memory, issue, shared;
   double longest() const;

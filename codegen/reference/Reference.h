@@ -106,8 +106,8 @@ Doubles siluMul(View gate, View up);
 // compute in float32 where KernelSpec.h says so. Except for BF16x32, rows must
 // consist of whole blocks of kActivationColumns columns.
 
-/// Quantises rows of k columns to I8x2. If the last section of a row has more
-/// blocks than the row needs, the others are zero.
+/// Quantises rows of k columns to I8x2. In the last section of a row, blocks
+/// beyond the end of the row are zero.
 std::vector<ActivationSection> quantizeToSections(std::span<const float> x,
                                                   uint64_t k);
 /// Quantises rows of k columns to `format`, which must be I8 or I8Grid. The

@@ -90,9 +90,9 @@ Result<BestCpuLayers> bestCpuLayers(const Compiler &loaded,
                        one->gpu->weightLayers, one->layers, passOf(*one->gpu)},
                       machine);
   if (!choice) {
-    // No number of layers on the CPU makes the plan fit. If it does not fit
-    // with all layers on the GPU either, no note is needed: the caller compiles
-    // that plan, and the error says what is missing.
+    // By the estimates, no plan with layers on the CPU fits. If the plan with
+    // all layers on the GPU does not fit either, no note is needed: the caller
+    // compiles that plan, and the error says what is missing.
     return onGpu ? allOnGpu("with no number of layers on the CPU does the plan "
                             "fit into VRAM and RAM")
                  : BestCpuLayers();

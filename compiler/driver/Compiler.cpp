@@ -299,8 +299,10 @@ Result<Compiler> Compiler::import(CompileOptions options,
   state->model = std::move(model);
   state->notes = state->model->notes;
   if (state->options.ptx) {
-    // PTX is stored for later GPUs. They do not run instructions that only one
-    // architecture has, so the kernels must not use such instructions.
+    // PTX is stored for GPUs that are newer than the target. They do not run
+    // instructions that only one architecture has. All kernels are therefore
+    // compiled for the variant of the target's architecture without such
+    // instructions: sm_90 instead of sm_90a, for example.
     std::optional<MachineProfile> &machine = state->options.machine;
     if (!machine) {
       AIR_ASSIGN_OR_RETURN(machine, resolveProfile(state->options.target));
@@ -535,7 +537,8 @@ cudaKernelFiles(ModuleOp module, const MachineProfile &profile,
     file.name = fileNameOf(steps[kernel.name], kernel.name);
     file.cuda = kernel.text;
     file.cubin.assign(codes[i].cubin.begin(), codes[i].cubin.end());
-    // In a plan, PTX ends with a zero byte, which a file does not need.
+    // `codes` has the PTX as the plan stores it, with a zero byte at the end.
+    // file.ptx does not include this byte.
     const auto ptx = codes[i].ptx.first(codes[i].ptx.size() -
                                         (codes[i].ptx.empty() ? 0 : 1));
     file.ptx.assign(ptx.begin(), ptx.end());
@@ -555,8 +558,8 @@ Result<std::vector<KernelFile>> Compiler::kernelFiles() {
                                                 *state->kernels,
                                                 state->options.threads));
   }
-  // The kernels of the CPU are appended to those of the GPU. `steps` maps the
-  // name of each kernel to the kinds of the steps that use it.
+  // Appends the kernels of the CPU to `files`. `steps` maps the name of each of
+  // these kernels to the kinds of the steps that use it.
   std::map<std::string, std::set<std::string>> steps;
   std::vector<codegen::KernelSpec> specs;
   Status status = Status::ok();
@@ -675,7 +678,7 @@ Result<uint64_t> Compiler::writeTogether(std::span<Compiler> compilers,
     AIR_ASSIGN_OR_RETURN(parts.packed,
                          compiler.packedPlaces(parts.plan, parts.contents));
     AIR_ASSIGN_OR_RETURN(parts.kernels, compiler.state->kernels->images());
-    // It is enough if segments can be copied for one of the targets.
+    // --from is an error only if no segment can be copied for any target.
     copies = compiler.checkCopies(parts.packed, parts.plan.segments.size());
     isCopied = isCopied || copies.isOk();
     all.push_back(std::move(parts));

@@ -57,7 +57,9 @@ struct CompileOptions {
   /// The number of layers, from the first one on, that the CPU computes
   /// although the target has a GPU.
   uint64_t cpuLayers = 0;
-  /// Whether bestCpuLayers() has chosen cpuLayers, or is to choose it.
+  /// If true, the user leaves the choice of cpuLayers to bestCpuLayers(), whose
+  /// result must be stored in cpuLayers before the passes run. If false,
+  /// cpuLayers is the number that the user asked for.
   bool choosesCpuLayers = false;
   /// Compiles the kernels of a GPU; null means NVRTC.
   std::shared_ptr<const codegen::cuda::CudaCompiler> cuda;
@@ -123,9 +125,9 @@ struct KernelFile {
   /// Example: "attn_out+ffn_out.matmul_q4_k_x16_m1_n4096_k4096".
   std::string name;
   codegen::KernelListing listing; ///< only for kernels of the CPU
-  /// The text, the machine code and the PTX of a kernel of a GPU. The machine
-  /// code and the PTX are empty if the plan does not have them. For a kernel of
-  /// the CPU, all three are empty.
+  /// The CUDA C++ source, the machine code and the PTX of a kernel of a GPU.
+  /// The machine code or the PTX is empty if the plan does not store it. For a
+  /// kernel of the CPU, all three are empty.
   std::string cuda;
   std::vector<uint8_t> cubin;
   std::vector<uint8_t> ptx;

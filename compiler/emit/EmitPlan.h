@@ -25,8 +25,8 @@ Result<plan::PlanT> emitPlan(mlir::ModuleOp module, const ModelSource &source,
                              const TokenizerData &tokenizer,
                              const SamplingDefaults &sampling);
 
-/// Returns how the bytes of each Weights segment are produced, in the order of
-/// the plan's segments.
+/// Returns how the bytes of each segment of weights or of a table are produced,
+/// in the order of the plan's segments. Errors: also those of checkContent().
 Result<std::vector<SegmentContent>> emitContents(mlir::ModuleOp module,
                                                  const ModelSource &source);
 

@@ -14,8 +14,8 @@ namespace air::compiler {
 
 namespace {
 
-/// The revision of layouts t16 and t16i in a plan with this
-/// codegen_fingerprint, as a text. It is empty if the plan does not state it.
+/// Returns the revision of the layouts t16 and t16i that `fingerprint`, the
+/// codegen_fingerprint of a plan, states, or "" if it states none.
 std::string t16RevisionOf(const std::string &fingerprint) {
   const std::string before = ", t16 ";
   const size_t at = fingerprint.find(before);

@@ -49,9 +49,9 @@ uint64_t bytesOf(std::span<const PackedPlace> places);
 
 /// Must be raised whenever packT16() (formats/plan/T16.h) or packT16Indices()
 /// (formats/plan/T16Indices.h) writes other bytes for the same matrix. The
-/// codegen_fingerprint of plans for GPUs contains it, so that no matrices of
-/// another revision are copied. Plans that do not state it are older than
-/// revision 2.
+/// codegen_fingerprint of each plan for a GPU states this revision, so that a
+/// matrix of another revision is never copied. A plan for a GPU whose
+/// fingerprint states no revision was made before revision 2.
 inline constexpr uint32_t kT16Revision = 3;
 
 /// For each segment of `plan`, looks for an equal segment in the plans `from`,

@@ -38,14 +38,14 @@ struct YarnShape {
   double factor = 1;          ///< extended context / original context
   double originalContext = 1; ///< context of the original training, in tokens
   /// Pairs that make more rotations than this over the original context keep
-  /// their frequency.
+  /// their frequency if `mix` is 1.
   double betaFast = 32;
   /// The frequency of pairs that make fewer rotations than this over the
   /// original context is divided by `factor`.
   double betaSlow = 1;
-  /// Multiplies `keep`, the weight of the unscaled frequency in the formula for
-  /// YaRN at the top of this file. If `mix` is 0, the frequency of every pair
-  /// is divided by `factor`.
+  /// In the formula for YaRN at the top of this file, the weight of the
+  /// unscaled frequency is proportional to `mix`. If `mix` is 0, the frequency
+  /// of every pair is divided by `factor`.
   double mix = 1;
 
   bool operator==(const YarnShape &) const = default;

@@ -169,8 +169,8 @@ Result<DecoderShape> readShape(SourceReader &reader) {
     return corruptError("key '" + reader.fullKey("attention.key_length") +
                         "' is 0; it must be 1 or more");
   }
-  // This check ensures that (heads + 2 * kvHeads) * headDim cannot overflow in
-  // the code that follows.
+  // The product is at most kMaxCount, and kvHeads is at most heads. Code that
+  // computes (heads + 2 * kvHeads) * headDim therefore cannot overflow.
   if (std::optional<uint64_t> row = checkedMul(shape.heads, shape.headDim);
       !row || *row > kMaxCount) {
     return corruptError(countOf(shape.heads, "attention head") + " of " +
@@ -260,8 +260,8 @@ public:
       reader.note(std::to_string(inputScales) +
                   (inputScales == 1 ? " tensor '*.input_scale' is"
                                     : " tensors '*.input_scale' are") +
-                  " ignored: input scales are for 4-bit activations, which are "
-                  "not used here");
+                  " ignored: input scales are for 4-bit activations, which no "
+                  "kernel uses");
     }
     return Status::ok();
   }

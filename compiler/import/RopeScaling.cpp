@@ -99,9 +99,10 @@ Status readYarn(SourceReader &reader, uint64_t trainedContext,
   return Status::ok();
 }
 
-/// Checks a model that does not use YaRN. Two keys of YaRN ask for other angles
-/// or magnitudes even then, so they must have their neutral values. The other
-/// keys of YaRN have no effect.
+/// Checks the keys for YaRN of a model that does not use YaRN. Even then,
+/// yarn_ext_factor would change angles and yarn_attn_factor would change
+/// magnitudes, so only the values with which they change nothing are accepted.
+/// The other keys for YaRN have no effect.
 Status refuseYarn(SourceReader &reader, const std::string &type) {
   for (const char *key :
        {"rope.scaling.original_context_length", "rope.scaling.yarn_beta_fast",

@@ -31,9 +31,9 @@ std::string withoutLayer(const std::string &name) {
   return "blk.N" + name.substr(end);
 }
 
-/// Returns the value that all elements of a list share, or nullopt if it is
-/// negative. Errors: Corrupt if the list is empty, Unsupported if the elements
-/// differ. `key` is for messages.
+/// Returns the value that all elements of `list` have, or nullopt if that value
+/// is negative. Errors: Corrupt if the list is empty, Unsupported if the
+/// elements differ. The messages name the metadata key `key`.
 template <typename T>
 Result<std::optional<uint64_t>> uniform(const std::vector<T> &list,
                                         const std::string &key) {

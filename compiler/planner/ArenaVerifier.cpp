@@ -32,8 +32,8 @@ Status verifyPlacement(const ArenaBuffer &buffer, uint64_t offset,
   if (!rangeFits(offset, buffer.bytes, arenaBytes)) {
     return verificationError(
         "buffer '" + buffer.name + "' of " + std::to_string(buffer.bytes) +
-        " bytes at " + std::to_string(offset) + " ends outside the arena of " +
-        std::to_string(arenaBytes) + " bytes");
+        " bytes at offset " + std::to_string(offset) +
+        " ends outside the arena of " + std::to_string(arenaBytes) + " bytes");
   }
   return Status::ok();
 }
@@ -72,8 +72,9 @@ lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
 }
 
 /// The ranges of the arena that hold live values, sorted by offset. They are
-/// disjoint, so a new range that overlaps any of them overlaps at least one of
-/// its two neighbours.
+/// disjoint, so a new range can overlap one of them only if it overlaps the
+/// last range that begins at or before its offset, or the first range that
+/// begins after its offset.
 class Occupancy {
 public:
   Occupancy(const MemoryProblem &memoryProblem, const ArenaPlan &arenaPlan)

@@ -50,7 +50,7 @@ std::string advice(const RamDemand &demand, uint64_t fixed, uint64_t capacity,
   return "choose --slots 1 and --ctx " + contextOf(1) + " or less";
 }
 
-/// What a plan needs in RAM besides weights and the ring, in bytes.
+/// What a plan needs in RAM besides weights and their ring buffer, in bytes.
 struct Ledger {
   uint64_t kv = 0;
   std::vector<LedgerItem> items; ///< including the KV cache

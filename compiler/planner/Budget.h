@@ -78,10 +78,12 @@ std::optional<uint64_t> kvPages(uint64_t context, uint64_t slots,
 /// the plan, because the tokenizer adds hash tables.
 uint64_t processBytes(uint64_t vocabularyBytes);
 
-/// Returns the placements of a plan: one for the limit itself, and one each for
-/// 90, 75 and 50 % of it. A placement that does not fit or that is equal to the
-/// one before it is left out. When the limit is not known, everything stays in
-/// RAM. If limit.pinned is set, there is only one placement.
+/// Returns the placements of a plan for budgets of 100, 90, 75 and 50 % of
+/// limit.bytes, in this order. A budget below 100 % is left out if the plan
+/// does not fit in it, and so is a placement that equals the previous one. If
+/// limit.pinned is set, returns only the placement for limit.bytes. Otherwise,
+/// if the limit is not known, returns one placement, in which everything stays
+/// in RAM.
 Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);

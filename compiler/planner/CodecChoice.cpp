@@ -9,7 +9,8 @@ bool codecsPay(const CodecQuestion &question) {
     return false;
   }
   auto diskBytes = static_cast<double>(question.streamedBytes);
-  double decodeSeconds = 0; // the time to decode on all cores
+  // The time in which all cores together decode the coded weights of a pass.
+  double decodeSeconds = 0;
   for (const CodedPart &part : question.coded) {
     if (part.decodeRate == 0 || part.bytes == 0 ||
         part.ratio > kWorthwhileRatio) {

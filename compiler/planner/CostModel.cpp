@@ -10,12 +10,14 @@ PassPrediction predictPass(std::vector<LinkLoad> links,
                            const KeptShares &kept) {
   PassPrediction prediction;
   bool known = true;
-  // The times of the links, in nanoseconds.
-  uint64_t memory = 0;       // of the link to RAM or VRAM
-  std::string name = "dram"; // the name of that link
+  // The times that the pass needs on each link, in nanoseconds. `memory` is the
+  // time of the link "dram" or "vram", `name` is the name of that link, and
+  // `copies` is the time of the link "pcie".
+  uint64_t memory = 0;
+  std::string name = "dram";
   uint64_t cpu = 0;
   uint64_t disk = 0;
-  uint64_t copies = 0; // of the link "pcie"
+  uint64_t copies = 0;
   for (const LinkLoad &load : links) {
     if (load.bytesPerPass == 0) {
       continue;

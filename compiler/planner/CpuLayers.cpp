@@ -14,9 +14,9 @@ struct Candidate {
   GpuPassBytes pass;
 };
 
-/// Given the demand and the pass with 1 layer on the CPU, derives the demand
-/// and the pass with `layers` layers there. Leaves out how much the pass copies
-/// and reads.
+/// Returns the demand and the pass of a plan with `layers` layers on the CPU,
+/// derived from those in `problem`, which are for 1 layer on the CPU. The
+/// caller must then call setPlacement() on the returned pass.
 Candidate candidateWith(const CpuLayerProblem &problem, uint64_t layers) {
   Candidate made = {problem.demand, problem.pass};
   VramDemand &vram = made.demand.vram;

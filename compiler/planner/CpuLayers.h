@@ -4,10 +4,12 @@
 // CPU computes the first layers, whose weights stay in RAM. This file chooses
 // the number of these layers by the predicted time of a decode pass.
 //
-// Decoding one token reads every weight once. The CPU reads it from RAM, and a
-// copy brings it over PCIe, which is slower on most computers. All numbers of
-// layers are tried, because the time of a pass may have several minima: the CPU
-// and the GPU work in turn, but some copies are made while the CPU works.
+// Decoding one token reads every weight once. The CPU reads the weights of its
+// layers from RAM. Weights that are copied to the GPU pass over PCIe, which is
+// slower than RAM on most computers. The CPU and the GPU work in turn, so their
+// times add up, but copies that are made while the CPU works take no additional
+// time. As a function of the number of layers, the time of a pass may therefore
+// have several local minima, so all numbers are tried.
 //
 // Thread-safety: pure functions. Errors: none.
 //
@@ -28,28 +30,29 @@ namespace air::compiler {
 struct CpuLayerProblem {
   GpuDemand demand;
   GpuLimits limits;
-  /// The layer of each segment of weights in demand.vram.segments; -1 for those
-  /// outside the layers.
+  /// The layer of each segment of weights in demand.vram.segments; -1 for a
+  /// segment that belongs to no layer.
   std::vector<int64_t> layerOf;
-  uint64_t layers = 0; ///< of the model
-  /// A decode pass. The members that setPlacement() sets are ignored.
+  uint64_t layers = 0; ///< number of layers of the model
+  /// What a decode pass of this plan moves. The members that setPlacement()
+  /// sets are ignored.
   GpuPassBytes pass;
 };
 
 struct CpuLayerChoice {
-  uint64_t layers = 0; ///< at least 1
-  /// Of a decode pass with `layers` layers on the CPU. The time is known
-  /// (nanoseconds is not 0) if it is known for at least one number of layers
-  /// that fits.
+  uint64_t layers = 0; ///< number of layers on the CPU; at least 1
+  /// The prediction for a decode pass with `layers` layers on the CPU. Its time
+  /// is known (nanoseconds is not 0) if the time is known for at least one
+  /// number of layers that fits.
   PassPrediction prediction;
 };
 
 /// Returns the number of layers on the CPU with which a decode pass is
 /// predicted to be fastest. If several numbers are equally good, returns the
-/// smallest. The weights of further layers are assumed to take as many bytes on
-/// the CPU as on the GPU. If no time is known, because the machine does not
-/// state a rate, returns the smallest number of layers that fits. Returns
-/// nothing if none fits into VRAM and RAM.
+/// smallest. A layer that moves from the GPU to the CPU is assumed to take as
+/// many bytes of weights there as on the GPU. If no time is known, because
+/// `machine` does not state a rate, returns the smallest number of layers that
+/// fits. Returns nothing if no number of layers fits into VRAM and RAM.
 std::optional<CpuLayerChoice> chooseCpuLayers(const CpuLayerProblem &problem,
                                               const MachineProfile &machine);
 

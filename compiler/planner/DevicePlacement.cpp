@@ -18,13 +18,14 @@ namespace {
 constexpr uint64_t kShares = 1024;
 /// A ring is larger than the smallest possible one by at most 1 / kLinkRatio of
 /// the bytes that a pass copies. A larger ring lets copies run ahead of the
-/// kernels, but then fewer weights fit on the GPU, and a pass copies more. A
-/// GPU reads its memory some 13 to 80 times as fast as copies fill it, so the
-/// kernels read the copied weights in about 1 / kLinkRatio of the time of the
-/// copies. Running ahead saves at most this time. The limit ensures that
-/// copying the weights that no longer fit does not cost more than that. The
-/// same holds for a ring in RAM, since copies to a GPU are some 5 to 20 times
-/// as fast as reads from a disk.
+/// kernels, but it takes memory from weights that could stay on the GPU, and a
+/// pass must copy these, too. With this limit, the additional copies take at
+/// most about 1 / kLinkRatio of the time of all copies. What running ahead
+/// saves is at most the time in which the kernels read the copied weights. This
+/// time is 1/13 to 1/80 of the time of the copies, because a GPU reads its
+/// memory some 13 to 80 times as fast as copies fill it. kLinkRatio is a
+/// compromise within this range. It is also used for a ring in RAM, where
+/// copies to a GPU are some 5 to 20 times as fast as reads from a disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -65,7 +66,10 @@ public:
            segment.firstStep == segment.lastStep;
   }
 
-  /// The placement that copies the fewest bytes; nothing if none fits.
+  /// Returns the placement that copies the fewest bytes among those that fit in
+  /// `room` bytes and whose ring lets copies run ahead of the kernels. If there
+  /// is none, returns the one that copies the fewest bytes with a ring as large
+  /// as the largest unit, or nothing if that does not fit either.
   std::optional<DevicePlacement> best(uint64_t room) const {
     std::optional<Choice> found;
     for (const bool runsAhead : {true, false}) {

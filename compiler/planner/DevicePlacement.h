@@ -68,13 +68,14 @@ inline constexpr uint64_t kDeviceAlignment = 256;
 /// The least memory for which placeOnDevice() finds a placement.
 uint64_t leastDeviceBytes(const WeightProblem &problem);
 
-/// Chooses the segments that are copied so that a pass copies as few bytes as
-/// possible and everything fits in `room` bytes. All tables stay in the memory
+/// Chooses which segments each pass copies to the GPU. If everything fits in
+/// `room` bytes, no segment is copied. Otherwise, all tables stay in the memory
 /// of the GPU, and so do segments that several steps need and segments smaller
 /// than kSmallestStreamed. The ring has room for at least all segments that are
-/// copied for any one step. If there is room, the ring is larger by up to a
-/// sixteenth of the bytes that a pass copies, so that copies run ahead of the
-/// kernels. Returns DoesNotFit, with both sizes in the message, if room <
+/// copied for any one step. If possible, it is larger by up to a sixteenth of
+/// the bytes that a pass copies, so that copies run ahead of the kernels. Of
+/// the placements with such a ring, the one that copies the fewest bytes is
+/// chosen. Returns DoesNotFit, with both sizes in the message, if room <
 /// leastDeviceBytes().
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                                       uint64_t room);
@@ -84,9 +85,10 @@ uint64_t leastRamBytes(const WeightProblem &problem,
                        const DevicePlacement &device);
 
 /// Chooses which of the segments that `device` copies to the GPU stay in RAM,
-/// and which each pass reads from the disk, so that a pass reads as few bytes
-/// as possible. All that is in RAM fits in `room` bytes. The ring is chosen as
-/// in placeOnDevice(). Returns nothing if room < leastRamBytes().
+/// and which ones each pass reads from the disk to a ring in RAM. The segments
+/// that stay in RAM and the ring together fit in `room` bytes. The ring and
+/// the segments are chosen as in placeOnDevice(). Returns nothing if room <
+/// leastRamBytes().
 std::optional<HostPlacement> placeInRam(const WeightProblem &problem,
                                         const DevicePlacement &device,
                                         uint64_t room);

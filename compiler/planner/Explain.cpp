@@ -48,8 +48,9 @@ public:
     }
     AIR_RETURN_IF_ERROR(addGains(result, problem));
     AIR_ASSIGN_OR_RETURN(result.maxContext, largestContext(problem));
-    // leastRam() leaves room for rounding, so largestContext() may return less
-    // than the requested context, for which a placement was found above.
+    // largestContext() relies on leastRam(), which adds some bytes for
+    // rounding. It may therefore return less than the requested context,
+    // although that context fits: a placement for it was found above.
     result.maxContext = std::max(result.maxContext, needs.ram.context);
     AIR_ASSIGN_OR_RETURN(result.maxResidentContext,
                          largestContext(withoutStreams(problem)));
@@ -209,8 +210,8 @@ private:
     if (!isKnown(problem, load) || load.seconds <= 0) {
       return std::nullopt;
     }
-    // There are measurements of how much a disk slows down a CPU, but none for
-    // a GPU.
+    // How much reads from the disk slow down the computation has been measured
+    // for CPUs, but not for GPUs. So this effect is left out if there is a GPU.
     const bool isSlowed = gpu == nullptr && load.diskBytes > 0;
     return 1 / (isSlowed
                     ? std::max(load.seconds,
@@ -281,8 +282,8 @@ private:
       if (!speed) {
         return std::optional<double>();
       }
-      // A gain of less than a thousandth may come from rounding and counts as
-      // 0.
+      // A loss, or a gain of less than 0.1 % of the speed, may come from
+      // rounding, so it counts as 0.
       const double more = *speed - *result.decode;
       return std::optional(more < *result.decode * 1e-3 ? 0 : more);
     };

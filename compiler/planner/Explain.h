@@ -90,12 +90,13 @@ struct Explanation {
   /// What limits decoding: see PhaseLoad::limit.
   std::string limitedBy;
 
-  // Seconds until the first token after a prompt of `promptTokens` tokens;
-  // nullopt if a bandwidth is not known. Cold: all weights must first be read
-  // from the disk, and some of them copied to VRAM. Warm: the weights that stay
-  // in RAM and VRAM are already there.
+  /// The length of the prompt for the next two fields.
   uint64_t promptTokens = 0;
+  /// The seconds until the first token after the prompt if no weights are in
+  /// RAM or VRAM yet, so that the weights are read from the disk, and those
+  /// that belong in VRAM are copied there; nullopt if not known.
   std::optional<double> firstTokenCold;
+  /// The same if the weights that stay in RAM and VRAM are already there.
   std::optional<double> firstTokenWarm;
 
   /// The gain, in tokens per second, from one more GiB of VRAM or of RAM;

@@ -194,7 +194,8 @@ private:
     const Result<GpuPlacement> placement = planGpu(plan.demand, larger);
     const std::optional<double> speed =
         placement ? speedOf(predict(*placement, 0)) : std::nullopt;
-    // A gain of less than a thousandth may come from rounding and counts as 0.
+    // A loss, or a gain of less than 0.1 % of the speed, may come from
+    // rounding, so it counts as 0.
     return speed ? std::optional(*speed < *result.decode * 1.001
                                      ? 0
                                      : *speed - *result.decode)

@@ -46,7 +46,8 @@ Result<std::vector<GpuPlacement>> planGpuPlacements(const GpuDemand &demand,
           return placement.status();
         }
         if (ram == 100) {
-          // With even less VRAM, there is no placement either.
+          // This VRAM is too small even with all of the RAM, so the smaller
+          // sizes of VRAM are too small as well.
           return placements;
         }
         break;

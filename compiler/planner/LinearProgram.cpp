@@ -69,8 +69,9 @@ Result<std::optional<std::vector<double>>> LinearProgram::minimise() const {
                   static_cast<int>(rows.size()), starts.data(), indices.data(),
                   factors.data(), zeros.data(), unlimited.data(), costs.data(),
                   lows.data(), highs.data());
-  // If no cost is negative, the dual simplex method can start at the slack
-  // basis, and reliably detects that there is no solution.
+  // The dual simplex method reliably detects that there is no solution. If no
+  // cost is negative, as in the programs of ResidencySolver.cpp, the slack
+  // basis is dual feasible, so the method can start at this basis.
   Clp_dual(model.get(), 0);
   constexpr int kOptimal = 0;
   constexpr int kInfeasible = 1;

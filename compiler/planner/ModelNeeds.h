@@ -2,9 +2,9 @@
 //
 // The sizes, and the numbers of arithmetic operations, that decide where a
 // model's weights should lie and how fast the model can run. measureNeeds()
-// determines them after the pass schedule-reads
-// (compiler/transforms/MeasureNeeds.h), so they match the plan that airpack
-// would write.
+// (compiler/transforms/MeasureNeeds.h) takes them from the module that the
+// compiler pass schedule-reads produces, so they match the plan that airpack
+// would write. Only the size of the kernels may be an estimate.
 //
 // Thread-safety: plain data.
 //
@@ -43,7 +43,8 @@ struct ClassNeeds {
   uint64_t largestStep = 0;
   TokenOps ops; ///< per token of a prompt
   /// The CPU's arithmetic for one token, in bytes of vector operands (see
-  /// kMixedOperandBytes in CpuRates.h); 0 if the machine's rate is not known.
+  /// kMixedOperandBytes in CpuRates.h); 0 if the machine profile does not state
+  /// the rates of the CPU's cores.
   double operandBytes = 0;
 };
 

@@ -321,8 +321,9 @@ private:
       const uint64_t size = position - start;
       const uint64_t count = ceilDiv(size, block);
       const uint64_t unit = units[first.segment];
-      // These `size` pages are read in `count` parts, which begin at multiples
-      // of `unit`. Returns how many of the pages precede part `part`.
+      // The last `size` pages before page `end` of the segment are read in
+      // `count` parts, each of which begins at a multiple of `unit`. Returns
+      // how many of these pages precede part `part`.
       const auto startOf = [&](uint64_t part) {
         const uint64_t cut = end - size + size * part / count;
         return part == count

@@ -124,12 +124,12 @@ uint64_t residentBytes(const WeightProblem &problem);
 /// The least RAM for which placeWeights() finds a placement.
 uint64_t leastBytes(const WeightProblem &problem);
 
-/// Divides the weights between at most `room` bytes of RAM and the disk, so
-/// that as many bytes as possible stay in RAM. If everything fits, all of it
-/// stays there. If only the weights fit, the rows of the tables are gathered
-/// from the file. A segment that several steps need stays in RAM unless it is
-/// divided into pieces. Fails with DoesNotFit, and states both numbers, if room
-/// < leastBytes().
+/// Divides the segments between at most `room` bytes of RAM and the disk, so
+/// that as many of their bytes as possible stay in RAM. If all segments fit,
+/// they stay in RAM as a whole, and so do the tables if they fit as well.
+/// Otherwise, the rows of the tables are read from the file. A segment that
+/// several steps need stays in RAM unless it is divided into pieces. Fails with
+/// DoesNotFit if room < leastBytes(); the message states both numbers.
 Result<WeightPlacement> placeWeights(const WeightProblem &problem,
                                      uint64_t room);
 

@@ -199,8 +199,10 @@ Status verifyKeeps(const WeightProblem &problem,
   for (size_t ahead = 1; ahead <= reads.size(); ++ahead) {
     const size_t other = (index + ahead) % reads.size();
     const int64_t pass = index + ahead < reads.size() ? 0 : steps;
+    // This read begins only after step lastUse, and no later read begins before
+    // this one. So none of them can overwrite the part too early.
     if (pass + reads[other].afterStep >= lastUse) {
-      return Status::ok(); // all later reads wait for step lastUse, too
+      return Status::ok();
     }
     if (touches(part, reads[other], placement.ringBytes)) {
       return refuse(name(other) + " may overwrite bytes that " + name(index) +

@@ -102,7 +102,7 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
                                ? std::max(load.cpuSeconds, load.gpuSeconds)
                                : load.cpuSeconds + load.gpuSeconds;
     // The device that works longer may limit the pass: a CPU by its memory if
-    // reading takes longer than its arithmetic, and otherwise by its
+    // reading takes at least as long as its arithmetic, and otherwise by its
     // arithmetic; a GPU by its memory if reading takes at least half of its
     // time, and otherwise by its arithmetic.
     const bool isCpu = load.cpuSeconds >= load.gpuSeconds;

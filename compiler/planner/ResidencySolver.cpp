@@ -83,7 +83,8 @@ public:
     }
     total = std::max(total, 1.0);
     // The linear program's unit of time is the time to read all weights from
-    // RAM once. If the rate of the RAM is not known, kSomeRate takes its place.
+    // RAM once. If the rate of the RAM is not known, this time is computed as
+    // if the rate were kSomeRate bytes per second.
     constexpr double kSomeRate = 1e10;
     unit =
         total / (problem.links.memory > 0 ? problem.links.memory : kSomeRate);
@@ -218,8 +219,8 @@ private:
     for (const Phase &phase : problem.phases) {
       addPhase(phase);
     }
-    // Shares of a class are rounded to pages only where a class may be divided
-    // between tiers.
+    // Shares are rounded to pages only if classes may be divided between tiers.
+    // Otherwise, no bytes need to stay free for rounding.
     const uint64_t room = cutsClasses(combination) ? kRoundingRoom : 0;
     const bool hasWholeTables =
         problem.isForPlan && combination.streams == Streams::Rows;
@@ -230,8 +231,11 @@ private:
            limit(disk, problem.disk, 0, diskRoom);
   }
 
-  /// Limits `terms`, a sum of shares, to capacity - taken - room bytes. Returns
-  /// false if `taken` exceeds `capacity`.
+  /// `terms` add up to the bytes in a memory, divided by `total`. Limits these
+  /// bytes to `capacity` less the `taken` bytes, which are used for other
+  /// purposes, and less the `room` bytes, which stay free for rounding.
+  /// Subtracting `room` never makes the limit less than 0. Returns false if
+  /// `taken` exceeds `capacity`.
   bool limit(const Terms &terms, std::optional<uint64_t> capacity,
              uint64_t taken, uint64_t room) {
     if (!capacity) {

@@ -23,14 +23,15 @@
 //   disk      bytes of SC + SG, divided by the rate of the disk
 //   transfer  bytes of RG + SG, divided by the rate of copies to the GPU
 //   dram      bytes that cross the memory bus of the CPU, divided by its rate
-//   devices   what CPU and GPU compute. In the *serial* schedule, the devices
-//             take turns, so this is the sum of both; in the *fluid* schedule,
-//             every layer is split so that both always work, so it is the
-//             larger of them. For each class, a device takes the longer of
-//             two times: the time to read the class, and the time of its
-//             arithmetic. In a pass of one token, if cpuSecondsAlone is set,
-//             the CPU takes longer than either of the two times, because
-//             reading and arithmetic do not overlap entirely.
+//   devices   the time in which CPU and GPU compute. In the *serial* schedule,
+//             the devices take turns, so their times are added; in the *fluid*
+//             schedule, every layer is split so that both always work, so the
+//             longer of their times counts. For each class, a device takes the
+//             longer of two times: the time to read the class, and the time of
+//             the arithmetic with it. In a pass of one token, if
+//             cpuSecondsAlone is set, the CPU takes longer than either of the
+//             two times, because reading and arithmetic do not overlap
+//             entirely.
 //
 // Bytes that are read from the disk cross the memory bus twice: the disk writes
 // them to the ring, and a device reads them there. If countsRingWrites is
@@ -81,13 +82,14 @@ struct WeightClass {
   /// Whether a pass computes with the class only for the tokens whose logits
   /// are requested.
   bool isForOutputs = false;
-  /// Seconds of arithmetic for one token on all cores. gpuSecondsPerToken is
-  /// the same for the GPU.
+  /// The seconds that all cores of the CPU need for the arithmetic of one token
+  /// with this class. gpuSecondsPerToken is the same for the GPU.
   double cpuSecondsPerToken = 0;
-  /// The seconds of the CPU's arithmetic in a pass of a single token. If it is
-  /// not 0, this arithmetic overlaps with reading as overlappedTime()
-  /// (CpuRates.h) describes. If it is 0, such a pass takes cpuSecondsPerToken
-  /// or the time for reading, whichever is longer.
+  /// The seconds that all cores of the CPU need for the arithmetic with this
+  /// class in a pass of a single token. If this is not 0, overlappedTime()
+  /// (CpuRates.h) computes from it, and from the time to read the class, how
+  /// long the CPU takes for the class in such a pass. If it is 0, the CPU takes
+  /// cpuSecondsPerToken or the time to read the class, whichever is longer.
   double cpuSecondsAlone = 0;
   double gpuSecondsPerToken = 0;
   /// The most bytes of the class that a single step needs.
@@ -105,8 +107,9 @@ struct Phase {
   uint64_t kvBytesRead = 0;
 };
 
-/// Rates in bytes per second. 0 means that the rate is not known; the resource
-/// then counts as infinitely fast.
+/// Rates in bytes per second. 0 means that the rate is not known; what moves at
+/// such a rate counts as taking no time. If `transfer` is 0, however, the
+/// solver plans no copies to the GPU.
 struct LinkRates {
   double disk = 0;
   double transfer = 0; ///< from RAM to the GPU
@@ -181,7 +184,9 @@ struct Residency {
   double seconds = 0;           ///< sum over all passes of all phases
 };
 
-/// Returns the best placement for a schedule.
+/// Returns the placement that takes the fewest seconds in all passes if the
+/// devices work as `schedule` says. If the difference is small, a simpler
+/// placement is preferred (see kWorthUneven).
 Result<Residency> solveResidency(const ResidencyProblem &problem,
                                  Schedule schedule);
 

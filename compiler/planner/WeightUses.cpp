@@ -18,8 +18,8 @@ struct Active {
   std::multiset<uint32_t> pages;  ///< the steps that read bytes of this page
 };
 
-/// The steps that the sweep adds to Active, and those that it removes, at one
-/// offset of the segment.
+/// The changes of Active at one offset of the segment: the steps that are added
+/// when the sweep reaches the offset, and those that are removed.
 struct Changes {
   std::vector<uint32_t> chunksBegin, chunksEnd;
   std::vector<uint32_t> pagesBegin, pagesEnd;

@@ -37,7 +37,8 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     // exact size.
     KernelBuild own(false, 0);
     KernelBuild &used = build != nullptr ? *build : own;
-    SmallVector<StringRef> entries; // in their order in the object
+    // The names of the kernels, in their order in the object file.
+    SmallVector<StringRef> entries;
     for (const auto &[name, spec] : specs) {
       entries.push_back(name);
     }
@@ -82,7 +83,7 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
   /// the order of the dispatches.
   using CpuSpecs = std::map<std::string, CpuSpec>;
 
-  /// The kernels of the CPU that dispatches name.
+  /// Returns the kernels of all dispatches that run on the CPU.
   Result<CpuSpecs> cpuSpecs() {
     CpuSpecs specs;
     Status status = Status::ok();
@@ -115,8 +116,9 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     return kernels;
   }
 
-  /// Starts to compile the kernels of the layers that the CPU computes, if
-  /// there are any, and sets the size of their segment.
+  /// Starts to compile the kernels of the CPU for a plan in which the CPU
+  /// computes some layers, and sets the size of the segment for these kernels.
+  /// Does nothing if the GPU computes all layers.
   Status compileCpuPart(const MachineProfile &profile, KernelBuild &used) {
     AIR_ASSIGN_OR_RETURN(const CpuSpecs specs, cpuSpecs());
     if (specs.empty()) {

@@ -319,8 +319,9 @@ Status CudaLowering::lowerHead(HeadOp op) {
   ChooseToken choose;
   choose.vocabulary = narrow(static_cast<uint64_t>(op.getWeight().getRows()));
   if (choose.vocabulary <= kMostDrawnTokens) {
-    // For each token, only the last thread block to finish samples from the
-    // logits, so this block has as many threads as the kernel allows.
+    // If the token is drawn at random, a single thread block samples from all
+    // logits of the sequence. All blocks therefore have 16 warps, the most that
+    // Draw allows.
     choose.choice = Choice::Draw;
     choose.warps = 16;
   }
@@ -409,8 +410,8 @@ static void setTokens(CudaSpec &spec, uint32_t tokens, const CudaTarget &target,
         std::min({wanted, kMaxRanges, uint64_t{pages.tablePages}}));
   } else if (auto *choose = std::get_if<ChooseToken>(&spec)) {
     choose->tokens = tokens;
-    // There is one thread block per multiprocessor, or fewer if the threads
-    // would otherwise look at fewer than four logits each.
+    // The tokens together have about one thread block per multiprocessor, or
+    // fewer if each thread would otherwise look at fewer than four logits.
     constexpr uint64_t kLogitsPerThread = 4;
     const uint64_t least = uint64_t{choose->warps} * 32 * kLogitsPerThread;
     choose->blocks = static_cast<uint32_t>(

@@ -14,11 +14,11 @@
 // batch may belong to any sequences.
 //
 // Programs for up to 8 tokens have the kernels of a decode step. These always
-// compute as many tokens as the program has at most, so the runtime pads
-// smaller batches. Every token has a row of its own in the block tables. The
-// other programs have the kernels of a prefill (CudaPrefill.h), which compute
-// only the tokens of the batch and, in the step `head`, only the requested
-// rows.
+// compute the largest number of tokens for which the program is made, so the
+// runtime pads smaller batches. Every token has a row of its own in the block
+// tables. The other programs have the kernels of a prefill (CudaPrefill.h),
+// which compute only the tokens of the batch and, in the step `head`, only the
+// requested rows.
 //
 // In programs for up to 8 tokens, each fused step is a single dispatch, with
 // three exceptions:
@@ -60,9 +60,10 @@ public:
                const codegen::cuda::CudaTarget &target, uint32_t maxTokens,
                uint32_t maxOutputs, GraphPart part = {});
 
-  /// States that the first step takes `value`, which the CPU has computed in
-  /// the buffer `from`. Must be called before run() if the part of the graph
-  /// does not begin with the first op.
+  /// States that the CPU computes `value` and stores it in the buffer `from`,
+  /// from which the first step of the GPU copies it. Must be called before
+  /// run() if the `part` that the constructor was given begins after the first
+  /// op of the graph.
   void takeFromCpu(mlir::Value value, llvm::StringRef from) {
     taken = value;
     takenFrom = from.str();

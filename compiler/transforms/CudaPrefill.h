@@ -1,9 +1,10 @@
 //===- CudaPrefill.h - kernels of a prefill ---------------------*- C++ -*-===//
 //
 // Chooses the kernels of a prefill that replace a kernel of a decode step.
-// Their operands are those of the replaced kernel, under the same names, except
-// for the arrays of the batch, and for "operands" and "scales", in which the
-// first kernel of a matmul stores the activations for the second
+// An operand that has the name of an operand of the replaced kernel is bound to
+// the same tensor or buffer. Apart from arrays of the batch, only the operands
+// "operands" and "scales" are new: the first kernel of a matmul stores the
+// activations in them, and the second kernel reads them
 // (codegen/cuda/PrefillMatMul.h).
 //
 //===----------------------------------------------------------------------===//

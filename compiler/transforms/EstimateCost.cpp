@@ -36,8 +36,8 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     return Status::ok();
   }
 
-  /// The arithmetic of the CPU's matmuls in a decode pass; 0 if the rate of the
-  /// CPU is not known.
+  /// The arithmetic of the CPU's matmuls in a decode pass. Both fields are 0 if
+  /// the rate of the CPU is not known.
   struct CpuArithmetic {
     uint64_t operands = 0; ///< bytes of vector operands
     uint64_t rate = 0;     ///< bytes/s of all cores

@@ -26,11 +26,13 @@ inline constexpr uint64_t kGpuKernelBytes = uint64_t{64} << 10;
 /// plan for a GPU, they belong to the layers that the CPU computes.
 llvm::DenseSet<mlir::StringAttr> cpuSegmentsOf(mlir::ModuleOp module);
 
-/// Returns the VRAM and the RAM that the module needs. The result lists only
-/// those segments that the CPU does not use. `threads` is the number of threads
-/// that compute the CPU's layers, if there are any. If the kernels have been
-/// compiled and are larger than the VRAM reserved for them, their actual size
-/// counts. `vocabularyBytes` is the size of the vocabulary in the plan.
+/// Returns the VRAM and the RAM that the module needs. The member `cpu` of the
+/// result counts the segments that the CPU uses, and `vram` counts all others.
+/// Kernels count with the size of their segments or, if it is larger, with the
+/// size that is reserved for them (kGpuKernelBytes or
+/// KernelBuild::kReservedBytes each). `vocabularyBytes` is the size of the
+/// vocabulary in the plan, in bytes. `threads` is the number of threads that
+/// compute the CPU's layers, if there are any.
 GpuDemand gpuDemandOf(mlir::ModuleOp module, uint64_t vocabularyBytes,
                       uint64_t threads);
 

@@ -1,14 +1,15 @@
 //===- KernelBuild.h - kernels that compile while the plan is written -----===//
 //
-// The pass compile-kernels starts a KernelBuild. The passes after it need the
-// size of the kernels, because weights can only stay in the RAM that the
-// kernels leave free. So that these passes need not wait for the compiler, the
-// plan's budgets reserve a number of bytes for each kernel. The number does not
+// The pass compile-kernels starts a KernelBuild. Later passes need the size of
+// the kernels, because weights can only stay in the RAM that the kernels leave
+// free. So that these passes need not wait for the compiler, the plan's budgets
+// reserve a number of bytes for each kernel of the CPU. The number does not
 // depend on the compiled code, so the plan does not depend on when the kernels
 // are compiled.
 //
-// Kernels of a GPU are never compiled in the background, so their sizes are
-// exact.
+// Kernels of a GPU are never compiled in the background, so later passes know
+// the sizes of their compiled code. GpuDemand.h states how many bytes the VRAM
+// budget reserves for them.
 //
 // Ownership: the destructor waits until nothing is being compiled.
 // Thread-safety: one thread. Errors: those of codegen::compileKernels().
@@ -83,7 +84,8 @@ public:
     std::span<const uint8_t> cubin;
     std::span<const uint8_t> ptx;
   };
-  /// What compileCuda() has compiled, in the order of its kernels.
+  /// The code that compileCuda() has compiled: one element for each of its
+  /// `specs`, in the same order.
   std::vector<CudaCode> cudaCodes() const;
 
   /// The name of the architecture of the PTX; "" if there is none.
@@ -150,7 +152,8 @@ private:
   std::vector<uint64_t> cubinBytes; ///< size of the machine code in `codes`
   std::string ptxName;
   double cudaEnd = 0; ///< when compileCuda() ended
-  // The background thread writes the members below, and sets `done` last.
+  // compile() writes the members from `status` to `done`, perhaps in the
+  // background thread, and sets `done` last.
   Status status;
   codegen::KernelArtifact artifact;
   double end = 0;

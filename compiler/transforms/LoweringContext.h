@@ -3,10 +3,11 @@
 // Creates the plan.buffer and plan.tensor ops that the kernels of a CPU or of a
 // GPU bind.
 //
-// Layers share buffers. A buffer becomes free after the last step that uses its
-// value, and the next value of the same name and shape is stored in it. Only
-// values whose lifetimes overlap need separate buffers. All buffers are on the
-// device of the KV cache.
+// Layers share buffers. A lowering requests a buffer by a name, such as "x",
+// and a shape. The buffer becomes free after the last step that uses its value,
+// and is then returned for the next request with the same name and shape. Only
+// values whose lifetimes overlap need separate buffers. All buffers that a
+// LoweringContext creates are on the device of its KV cache.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_LOWERINGCONTEXT_H
@@ -39,8 +40,9 @@ protected:
   static uint64_t columnsOf(mlir::Value activation);
   static std::string nameOf(DType dtype);
 
-  /// Fails with Unsupported if the heads differ from those of the KV cache, or
-  /// q and k have no rotary positions.
+  /// Fails with Unsupported if the number of KV heads, or the number of
+  /// elements of a head, differs from that of the KV cache, or if q and k have
+  /// no rotary positions.
   Status checkCache(ir::plan::AttnInOp op);
 
   // The functions below manage buffers.

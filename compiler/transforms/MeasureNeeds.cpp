@@ -86,8 +86,9 @@ uint64_t layersOnCpu(ProgramOp program) {
   return layers.size();
 }
 
-/// Calls visit(segment, step) for each segment of each tensor that a step of
-/// the program binds, in the order of the steps.
+/// Calls visit(segment, step) for each tensor that a dispatch of the program
+/// binds, in the order of the dispatches. `segment` is the name of the tensor's
+/// segment, and `step` is the step to which the dispatch belongs.
 template <typename Visit>
 void visitSegments(ModuleOp module, ProgramOp program, Visit visit) {
   llvm::DenseMap<StringAttr, StringAttr> segmentOf;

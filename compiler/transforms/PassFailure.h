@@ -1,8 +1,9 @@
 //===- PassFailure.h - passes a Status through diagnostics ------*- C++ -*-===//
 //
-// A pass that fails with a Status emits its message as an error on the op, and
-// records its code on the module (`plan.error_code`), so that the driver
-// returns this code instead of Internal.
+// A pass that fails with a Status emits the message of the Status as an error
+// on the op, and records the code of the Status on the module
+// (`plan.error_code`), so that the driver returns this code instead of
+// Internal.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_PASSFAILURE_H

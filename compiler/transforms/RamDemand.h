@@ -14,9 +14,10 @@
 
 namespace air::compiler {
 
-/// Returns the demand without weights. The kernels are counted with the size of
-/// their segment. `vocabularyBytes` is the size of the vocabulary in the plan's
-/// metadata. `reference` says whether the plan is a reference plan.
+/// Returns what the plan needs in RAM besides its weights. Kernels count with
+/// the size of their segment. `vocabularyBytes` is the size of the vocabulary
+/// in the plan's metadata, in bytes. `reference` says whether the plan is a
+/// reference plan.
 RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
                       uint64_t vocabularyBytes, bool reference);
 
@@ -24,8 +25,11 @@ RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
 /// the digests of its segments.
 uint64_t processBytesOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
 
-/// Returns the segments of weights and those of tables, each in the order in
-/// which the module lists them, and which steps of any program need them.
+/// Returns the segments of weights and the sizes of the tables, both in the
+/// order in which the module lists them. For each segment of weights, the
+/// result states which steps need which of its bytes. Steps are numbered from 0
+/// in each program. If step i of any program needs some bytes, step i counts as
+/// needing them.
 WeightProblem weightProblemOf(mlir::ModuleOp module);
 
 /// The options of the passes place-weights and compile-kernels that concern

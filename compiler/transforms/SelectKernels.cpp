@@ -469,7 +469,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return addSteps(builder, loc, batch, steps, profile);
   }
 
-  /// Writes out the steps for a class of batches.
+  /// Creates the plan.step ops of a program for `batch`, with those dispatches
+  /// that batches of this class need.
   Status addSteps(OpBuilder &builder, Location loc, const BatchClass &batch,
                   const std::vector<LoweredStep> &steps,
                   const MachineProfile &profile) {

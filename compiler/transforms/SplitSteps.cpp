@@ -176,7 +176,8 @@ struct SplitSteps : StatusPass<impl::SplitStepsBase<SplitSteps>> {
     return Status::ok();
   }
 
-  /// Moves what lies after the first cut to new steps. A dispatch that is not a
+  /// Divides a step at its cuts. The first part stays in the step itself, and
+  /// each other part is moved to a new step after it. A dispatch that is not a
   /// matmul goes into the part in which the next matmul begins. If no matmul
   /// follows, it goes into the last part.
   static Status divide(ProgramStep &program) {

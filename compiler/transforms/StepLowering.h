@@ -100,9 +100,9 @@ private:
            llvm::ArrayRef<mlir::Attribute> operands, bool overlap = false,
            unsigned mClasses = kAllMClasses);
   /// Adds a dispatch of MatMul or GluMatMul for each activation format that an
-  /// M class uses. If the format is a packed one and the current step does not
-  /// have the activations `x` in it yet, a dispatch that packs them precedes
-  /// the matmul. The activations are the first binding of the matmul, and
+  /// M class uses. If the format is a packed one, and the current step has not
+  /// packed `x` into this format yet, a dispatch that does so precedes the
+  /// matmul. The first binding of the matmul is `x` or its packed form, and
   /// `others` are the bindings that follow.
   void addMatMulDispatches(codegen::KernelSpec spec, llvm::StringRef x,
                            llvm::ArrayRef<mlir::Attribute> others,

@@ -14,8 +14,8 @@
 namespace air::compiler {
 
 /// Records `profile` as `plan.target`. If the profile has a GPU, canPlanFor()
-/// (formats/machine/GpuTable.h) must be true for it. The backend of this GPU,
-/// which is then CUDA, and its `f16Ops` are not recorded.
+/// (formats/machine/GpuTable.h) must be true for this GPU, so its backend is
+/// CUDA. The backend and the `f16Ops` of the GPU are not recorded.
 void setTarget(mlir::ModuleOp module, const MachineProfile &profile);
 
 /// Returns `plan.target` as it stands in the module; null if it is missing.

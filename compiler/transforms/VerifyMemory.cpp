@@ -44,8 +44,9 @@ struct VerifyMemory : StatusPass<impl::VerifyMemoryBase<VerifyMemory>> {
     // For each buffer with the attribute most_rows: the largest number of
     // tokens for which the buffer has rows.
     std::map<std::string, uint64_t> most;
-    // Buffers that are zeroed only once, and therefore hold a live value at
-    // every step.
+    // Buffers that are zeroed once, before the first pass. They hold a live
+    // value at every step of every program, so no other buffer may overlap
+    // them.
     std::vector<uint32_t> zeroed;
     uint64_t programTokens = 0;
     uint64_t tokens = 0;

@@ -236,10 +236,11 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     return segments;
   }
 
-  /// Checks a placement of a plan with a GPU. What the kernels of the CPU use
-  /// must be in RAM. Everything else is in the memory of the GPU, except for
-  /// weights that each pass copies there from RAM. These stay in RAM, or each
-  /// pass reads them from the disk.
+  /// Checks a placement of a plan with a GPU. A segment that kernels of the CPU
+  /// use must be in RAM. Any other segment must be in the memory of the GPU,
+  /// except that a segment of weights may also be in RAM, or only on the disk.
+  /// In these two cases, each pass copies the segment to the GPU, and first
+  /// reads it into RAM if it is only on the disk.
   Status verifyGpuPlacement(PlacementOp op, const WeightProblem &problem,
                             const std::map<std::string, uint32_t> &indexOf) {
     WeightPlacement copied;
@@ -247,7 +248,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
     copied.ringBytes =
         static_cast<uint64_t>(op.getDeviceRingBytes().value_or(0));
     uint64_t needed = copied.ringBytes;
-    WeightPlacement read; // what is not read counts as being in RAM
+    // In `read`, a segment of weights counts as being in RAM unless each pass
+    // reads it from the disk.
+    WeightPlacement read;
     read.tables = problem.tables;
     read.ringBytes = op.getRingBytes();
     uint64_t neededRam = read.ringBytes;
@@ -407,7 +410,9 @@ struct VerifyPlan : StatusPass<impl::VerifyPlanBase<VerifyPlan>> {
   /// row tile once.
   Status verifyParts() {
     for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      DispatchOp last; // set if another part of the matmul must follow
+      // The previous dispatch if it ends before the last row tile of its
+      // matmul, otherwise null.
+      DispatchOp last;
       Status status = Status::ok();
       program.walk([&](DispatchOp dispatch) {
         const uint64_t first = dispatch.getFirstTile().value_or(0);

@@ -83,8 +83,11 @@ private:
     return success();
   }
 
-  /// Checks that the rows of the requested outputs are selected only once, and
-  /// that afterwards only matmul steps work on them.
+  /// Some values have rows only for the requested outputs: the results of
+  /// `norm` steps with `select`, of `head` steps, and of `matmul` steps whose
+  /// `rows` is Outputs. Checks that only such `matmul` steps read these values,
+  /// and that they read no other values, so rows that have been selected are
+  /// never selected again.
   LogicalResult verifyRows(plan::StepOpInterface step) {
     auto matmul = dyn_cast<plan::MatMulOp>(step.getOperation());
     bool wantsOutputs = matmul && matmul.getRows() == plan::RowsFrom::Outputs;

@@ -1,9 +1,10 @@
 //===- TokenDraw.h - how a GPU draws the next token -------------*- C++ -*-===//
 //
 // The runtime writes a TokenDraw for each token of a batch, and the kernel that
-// chooses the next tokens reads it (BatchArray in plan.fbs). The record
-// describes those stages of the host's sampler that a GPU has, in the order
-// top-k, top-p, min-p, temperature, draw (docs/sampling.md).
+// chooses the next tokens reads it (BatchArray in plan.fbs). The kernel
+// supports some of the stages of the host's sampler, and applies them in this
+// order: top-k, top-p, min-p, temperature, draw (docs/sampling.md). The record
+// contains the parameters of these stages.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_ABI_TOKENDRAW_H
@@ -35,12 +36,13 @@ static_assert(sizeof(TokenDraw) == 48);
 /// The offset in bytes of the first TokenDraw in BatchArray::TokenCount, an
 /// array that begins with the number of tokens.
 inline constexpr uint32_t kTokenDrawOffset = 64;
-/// The largest vocabulary from which a GPU can draw tokens. Up to this size,
-/// the sum of all weights is an integer that a double represents exactly.
+/// The largest vocabulary from which a GPU can draw tokens. In the draw, the
+/// weight of a token is an integer of at most 2^32 (docs/sampling.md), so the
+/// sum of 2^21 weights is at most 2^53, and a double represents it exactly.
 inline constexpr uint32_t kMostDrawnTokens = uint32_t{1} << 21;
-/// The largest top-k with which a GPU can draw. The kernel has a list of the
-/// tokens that top-k keeps, and this list must fit in the memory that a thread
-/// block shares.
+/// The largest top-k with which a GPU can draw. The kernel lists the tokens
+/// that top-k keeps in the shared memory of a thread block, which limits the
+/// length of the list. Each token in the list takes 16 bytes.
 inline constexpr uint32_t kMostKeptTokens = 1024;
 
 } // namespace air

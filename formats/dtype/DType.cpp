@@ -22,8 +22,8 @@ using Decoder = void (*)(const uint8_t *blocks, float *values, uint64_t count);
 
 // The fields of each block: {name, offset, bytes per unit, number of units}. A
 // field of fewer than four bytes is one unit, and so is the value of a 64-bit
-// dtype. All other fields are divided into 32-bit units, because kernels load
-// whole words.
+// dtype. The sizes of all other fields are multiples of four bytes, and these
+// fields are divided into 32-bit units, because kernels load whole words.
 constexpr BlockField kByte[] = {{"value", 0, 1, 1}};
 constexpr BlockField kWord16[] = {{"value", 0, 2, 1}};
 constexpr BlockField kWord32[] = {{"value", 0, 4, 1}};

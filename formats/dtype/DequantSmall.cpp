@@ -24,10 +24,10 @@ void q2x0(const uint8_t *blocks, float *values, uint64_t count) {
 }
 
 void tq1x0(const uint8_t *blocks, float *values, uint64_t count) {
-  // A byte b stands for the fraction b / 256, whose first five (in qh: four)
-  // base-3 digits are the elements. Multiplying b by 3^n modulo 256 removes the
-  // digits before digit n. Multiplying the result by 3 moves digit n into the
-  // bits above the byte.
+  // A byte b stands for the fraction b / 256. Each of the first five (in qh:
+  // four) base-3 digits of this fraction is an element plus 1. The first digit
+  // is digit 0. Multiplying b by 3^n modulo 256 removes the digits before digit
+  // n. Multiplying the result by 3 moves digit n into the bits above the byte.
   static constexpr uint8_t kPowers[] = {1, 3, 9, 27, 81};
   for (; count > 0; --count, blocks += 54, values += 256) {
     const float d = loadHalf(blocks + 52);

@@ -24,7 +24,7 @@ inline constexpr std::array<int8_t, 16> kIq4Values = {
 inline constexpr std::array<int8_t, 16> kE2m1Doubled = {
     0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-/// Returns half of the E8M0 scale `e`, which is 2^(e - 128). For `e` of 0 and 1
+/// Returns 2^(e - 128), which is half of the E8M0 scale `e`. For `e` of 0 and 1
 /// the result is a subnormal float. 255, which is NaN in the OCP standard,
 /// results in 2^127, as in ggml.
 constexpr float halfOfE8m0(uint8_t e) {
@@ -33,8 +33,8 @@ constexpr float halfOfE8m0(uint8_t e) {
 
 /// Returns half of the scale `bits`, an unsigned E4M3 number with an exponent
 /// bias of 7. As in ggml, 0x7f, which is NaN in the OCP standard, results in
-/// zero. Bit 7 of every other byte is ignored, so 0xff stands for a scale of
-/// 480 and results in 240.
+/// zero. If `bits` is not 0x7f, its bit 7 is ignored, so 0xff stands for a
+/// scale of 480 and results in 240.
 constexpr float halfOfUe4m3(uint8_t bits) {
   uint32_t exponent = (bits >> 3) & 15;
   uint32_t fraction = bits & 7;

@@ -21,8 +21,10 @@ namespace {
 
 constexpr uint32_t kMagic = 0x46554747; // "GGUF"
 constexpr uint64_t kDefaultAlignment = 32;
-constexpr uint64_t kMaxNameBytes = 65535; // the specification's limit for keys
-constexpr uint32_t kMaxDimensions = 4;    // GGML_MAX_DIMS of ggml
+// The specification's limit for keys. The parser also applies it to the names
+// of tensors.
+constexpr uint64_t kMaxNameBytes = 65535;
+constexpr uint32_t kMaxDimensions = 4; // GGML_MAX_DIMS of ggml
 // The limit is generous: the largest known vocabularies lead to headers of
 // about 20 MB.
 constexpr uint64_t kMaxHeaderBytes = uint64_t{64} << 20;

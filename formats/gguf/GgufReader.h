@@ -2,14 +2,14 @@
 //
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. A split
 // model (NAME-00001-of-000NN.gguf, split.* keys) is opened by the name of its
-// first file. Big-endian files and the type ids of forks are refused; the
-// message names them.
+// first file. Big-endian files and the type ids of forks are refused, with a
+// message that states which of these is the cause.
 //
 // Errors: Io if a file or a part cannot be opened; Corrupt, with a message that
-// states what is wrong, at which byte, and which two numbers disagree;
-// Unsupported for a version, byte order or type id that is not supported, and
-// for arrays of arrays; Usage if `path` is a later part of a split model.
-// Messages start with the file's name.
+// states what is wrong (where possible, the byte at which it is, and the two
+// numbers that disagree); Unsupported for a version, byte order or type id that
+// is not supported, and for arrays of arrays; Usage if `path` is a later part
+// of a split model. Messages start with the file's name.
 //
 // A header (metadata and tensor index) may be at most 64 MiB long. Memory use
 // is proportional to its size; the time for n entries is O(n log n). Tensor

@@ -22,14 +22,14 @@ struct Builtin {
 };
 
 /// The x86-64 profiles are levels 3 and 4 of the psABI (only the features that
-/// kernels use), variants of both with dot products of bytes, and variants of
-/// level 4 with dot products of bfloat16 and with tile registers. The aarch64
-/// profiles are Armv8.0, Armv8.2 with dot products of bytes, and Armv8.6 with
-/// matrix multiplication of bytes. They stand for no particular CPU, so they
-/// have no rates. All built-in profiles, including those of CPUs
-/// (Microarchitecture.h), describe a machine of nominal size: eight cores, 16
-/// GiB and an NVMe disk. The profiles in this list also assume two channels of
-/// DDR4-3200.
+/// kernels use), a variant of each with dot products of bytes, a variant of
+/// level 4 with dot products of bytes and of bfloat16, and a variant of level 4
+/// that has tile registers as well. The aarch64 profiles are Armv8.0, Armv8.2
+/// with dot products of bytes, and Armv8.6 with matrix multiplication of bytes.
+/// The profiles in this list stand for no particular CPU, so they have no
+/// CpuRates, and they assume two channels of DDR4-3200. All built-in profiles,
+/// including those of CPUs (Microarchitecture.h), describe a machine of nominal
+/// size: eight cores, 16 GiB of RAM and an NVMe disk.
 const std::vector<Builtin> &builtins() {
   static const std::vector<Builtin> kBuiltins = {
       {"aarch64-dotprod", "aarch64", {"dotprod", "neon"}},

@@ -132,9 +132,10 @@ inline constexpr double kLeastKeptShare = 0.1;
 double keptShare(uint64_t beside, uint64_t alone);
 
 /// The time of a pass in which the cores alone would take the time `cores`, and
-/// the disk alone would take `disk`. All times are in the same unit. Cores and
-/// disk start together at the reduced rates in `kept`. Once one of them has
-/// finished, the other continues at its full rate.
+/// the disk alone would take `disk`. All times are in the same unit. The cores
+/// and the disk start together, and each reaches only the share of its full
+/// rate that `kept` states. Once one of them has finished, the other continues
+/// at its full rate.
 double passTime(double cores, double disk, const KeptShares &kept);
 
 /// A profile and a plan have at most this many streams. airrun probe writes

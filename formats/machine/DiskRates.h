@@ -1,8 +1,10 @@
 //===- DiskRates.h - how a disk is read, and how fast -----------*- C++ -*-===//
 //
 // The ways of reading blocks of a file, and the rates that `airrun probe` has
-// measured for them. The names are those of the command line and of the JSON of
-// a machine profile, where the rates are the object "disk":
+// measured for them. The comments on the fields and on the methods begin with
+// their names in the JSON of a machine profile; the option --io of airrun uses
+// the same names of methods. In the JSON, the rates are the object "disk",
+// which has these keys:
 //   cached  always "unknown", because a program cannot see whether some of the
 //           bytes came from a cache below the operating system, such as the
 //           cache of the drive or the cache of a virtual machine's host
@@ -17,10 +19,11 @@
 //           the bytes per second that all cores read from memory while the disk
 //           is read in this way: 0..2^63-1
 // `airrun probe` measures which fractions of disk_bandwidth and of
-// memory_bandwidth are left while both are read (DiskProbe.h). The rates
-// bandwidth_beside and memory_beside are disk_bandwidth and memory_bandwidth
-// times these fractions. Each of the two is only written if it is known.
-// `cached` and `curve` are only written if there is a curve or a ring.
+// memory_bandwidth are left while the disk and memory are read at the same time
+// (DiskProbe.h). The rates bandwidth_beside and memory_beside are
+// disk_bandwidth and memory_bandwidth times these fractions. Each of the two is
+// only written if it is known. `rings` is only written if there is a ring, and
+// `cached` and `curve` only if there is a curve or a ring.
 //
 // Thread-safety: plain data and pure functions.
 //

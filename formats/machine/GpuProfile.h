@@ -1,7 +1,7 @@
 //===- GpuProfile.h - a GPU as data -----------------------------*- C++ -*-===//
 //
 // What airpack needs to know about a GPU to make a plan for it, or to predict
-// what a model would do on it.
+// how fast a model would run on it.
 //
 // In the JSON of a profile, the GPUs are the list "gpus". It has at most one
 // entry, and is only written if there is a GPU. An entry is an object with the

@@ -45,8 +45,9 @@ constexpr uint64_t kMemoryPercent = 85;
 constexpr uint64_t kTransferPercent = 80;
 constexpr uint64_t kMatrixPercent = 50;
 
-/// Returns the kilobytes per second of one lane: 8, 16 or 32 GT/s with
-/// 128b/130b encoding (PCI Express Base Specification).
+/// Returns the bandwidth of one PCIe lane in kB/s. A lane of generation 3, 4 or
+/// 5 transfers 8, 16 or 32 Gbit/s, of which 128 in 130 bits are data (PCI
+/// Express Base Specification).
 constexpr uint64_t laneRate(unsigned generation) {
   return generation == 3 ? 984'600 : generation == 4 ? 1'969'200 : 3'938'500;
 }
@@ -73,8 +74,8 @@ constexpr auto kServer = HostClass::Server;
 /// nvidia-smi lists: 81,559 MiB (H100), 81,920 MiB (A100), 143,771 MiB (H200)
 /// and 183,359 MiB (B200).
 constexpr GpuRow kGpuRows[] = {
-    // name, backend, host, memory in MiB, GB/s, PCIe, lanes, 0.1 TFLOPS, arch,
-    // multiprocessors
+    // name, backend, host, memory in MiB, GB/s, PCIe generation, PCIe lanes,
+    // TFLOPS times 10, arch, multiprocessors
     {"a10", kCuda, kServer, 24576, 600, 4, 16, 1250, "sm_86", 72},
     {"a100", kCuda, kServer, 81920, 1935, 4, 16, 3120, "sm_80", 108},
     {"arc-a770", kVulkan, kDesktop, 16384, 560, 4, 16, 1310, "", 0},

@@ -27,9 +27,9 @@ bool canPlanFor(const GpuProfile &gpu);
 /// nullopt for any other name.
 std::optional<MachineProfile> hostClass(std::string_view name);
 
-/// Returns a machine with the GPU called `name`, whose CPU, RAM and disk are
-/// those of the hostClass() that the table states for this GPU. The machine has
-/// the name of the GPU. Returns nullopt for an unknown name.
+/// Returns a machine that has the GPU called `name` and the CPU, RAM and disk
+/// of the hostClass() that the table states for this GPU. The machine has the
+/// same name as the GPU. Returns nullopt if the table has no GPU of this name.
 std::optional<MachineProfile> machineWithGpu(std::string_view name);
 
 } // namespace air

@@ -24,8 +24,8 @@ struct GroupFolder {
   bool isUnified = false; ///< whether it is a cgroup of version 2
 };
 
-/// Appends the folders of the cgroup `group` and of its ancestors. `mount` is
-/// where the cgroup file system is mounted.
+/// Appends the folders of the cgroup `group` and of its ancestors to `folders`.
+/// `mount` is where the cgroup file system is mounted.
 void appendFolders(const std::string &mount, std::string group, bool isUnified,
                    std::vector<GroupFolder> &folders) {
   while (true) {

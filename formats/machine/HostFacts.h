@@ -1,9 +1,9 @@
 //===- HostFacts.h - what Linux reports about this machine ------*- C++ -*-===//
 //
-// These functions read the memory of this machine and the limits of this
-// process's cgroups from the files in which Linux reports them. The root
-// directory is a parameter, so that a test can imitate a machine with files in
-// a folder. Sources: the Linux kernel's documentation of cgroups,
+// These functions find out how much memory this machine has and which limits
+// this process's cgroups have, from the files in which Linux reports them. The
+// root directory is a parameter, so that a test can imitate a machine with
+// files in a folder. Sources: the Linux kernel's documentation of cgroups,
 // admin-guide/cgroup-v1/memory.rst, admin-guide/cgroup-v2.rst and
 // scheduler/sched-bwc.rst, and man 5 proc.
 //
@@ -35,9 +35,10 @@ struct MemoryGroup {
   /// The file that states how many bytes of memory the group uses, including
   /// the page cache.
   std::string usage;
+  /// The file memory.stat, whose lines consist of a key and a number.
   std::string statistics;
-  /// The key in `statistics` whose value is the number of bytes of the page
-  /// cache that Linux reclaims first.
+  /// The key in the file `statistics` whose number is the size, in bytes, of
+  /// the inactive part of the page cache, which Linux reclaims first.
   std::string_view inactiveFile;
 };
 
@@ -55,9 +56,9 @@ uint64_t memoryCapacity(const std::string &root);
 
 /// Returns how many CPUs this process can use without pause: the smallest CPU
 /// quota of its cgroups and their ancestors, rounded down, but at least 1.
-/// Returns UINT32_MAX if there is no quota. Linux suspends all threads of a
-/// cgroup that has used its quota until the next period begins, so more threads
-/// than the quota pays for gain little.
+/// Returns UINT32_MAX if there is no quota. Once a cgroup has used its quota,
+/// Linux suspends all of its threads until the next period begins, so a process
+/// gains little by running more threads than this number.
 uint32_t cpuQuota(const std::string &root);
 
 /// Returns the decimal number at the start of `text`, or UINT64_MAX if it

@@ -99,7 +99,8 @@ std::vector<std::string> hostFeatures() {
 
 constexpr const char *kHostArch = "x86_64";
 
-/// Appends the characters that cpuid returned in `registers`, four in each.
+/// Appends the characters that cpuid returned in `registers`, four in each, to
+/// `text`.
 void appendText(std::initializer_list<uint32_t> registers, std::string &text) {
   for (uint32_t value : registers) {
     for (int byte = 0; byte < 4; ++byte) {

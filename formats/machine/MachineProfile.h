@@ -1,19 +1,19 @@
 //===- MachineProfile.h - what a target is, as data -------------*- C++ -*-===//
 //
-// A target is a JSON file, a built-in profile, or this machine. Capacities are
-// in bytes, bandwidths in bytes per second; 0 means "not known". `measured`
-// says whether the bandwidths came from `airrun probe` on that machine or are
-// nominal.
+// A target is a JSON file, a built-in profile, a machine with a GPU from
+// GpuTable.cpp, or this machine. Capacities are in bytes, bandwidths in bytes
+// per second; 0 means "not known". `measured` says whether the bandwidths were
+// measured by `airrun probe` on that machine or are nominal.
 //
 // hostProfile() contains fixed properties of the machine but no measurements,
 // so that two plans made on one machine are identical. withMeasurements()
 // (ProbeCache.h) adds what `airrun probe --save` has measured.
 //
-// The JSON is one object with the following keys. The keys from memory_limit to
-// disk have no fields in the table Machine of plan.fbs, because they matter
-// only on the machine itself; of the keys in disk, Machine has only
-// bandwidth_beside (as disk_beside) and memory_beside. Machine has gpus as a
-// list of tables Device.
+// The JSON is one object with the following keys. A plan contains its machine
+// as the table Machine of plan.fbs. This table has no fields for memory_limit,
+// memlock_limit and memory_curve, because they matter only on the machine
+// itself. Of the object disk, it has only bandwidth_beside (as disk_beside) and
+// memory_beside. Its field `devices` holds the list gpus.
 //   name              1 to 1024 bytes without '/' or control characters; the
 //                     file's name when absent
 //   arch              "x86_64" or "aarch64" (required)
@@ -34,7 +34,8 @@
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
 //                     StreamRate. It is only written if a rate is known.
-//                     planes_decode and zstd_decode are left out if not known
+//                     planes_decode and zstd_decode are left out if they are
+//                     not known
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice.
 //
@@ -72,8 +73,9 @@ struct MachineProfile {
   uint64_t memoryBandwidth = 0; ///< reads by all cores, in bytes/s
   uint64_t diskBandwidth = 0;   ///< sequential reads, in bytes/s
   bool measured = false;
-  /// memory_limit: the smallest limit of a cgroup, in bytes; 0 if there is
-  /// none. memoryBytes never exceeds it.
+  /// memory_limit: the smallest memory limit of the cgroups in which `airrun
+  /// probe` ran, in bytes; 0 if there is none. If there is a limit,
+  /// memoryBytes, as `airrun probe` writes it, is at most this limit.
   uint64_t memoryLimit = 0;
   /// memlock_limit: the bytes that a process may lock in RAM (RLIMIT_MEMLOCK);
   /// 0 if it is not known.
@@ -107,8 +109,8 @@ inline constexpr uint64_t kNominalHostBandwidth = 50'000'000'000;
 /// smaller; it does not depend on how much memory is free.
 MachineProfile hostProfile();
 
-/// The shares of the machine's full disk and memory rates that are reached
-/// while both are read.
+/// Returns the shares of their full rates that the machine's disk and memory
+/// reach while the disk and memory are read at the same time.
 KeptShares keptShares(const MachineProfile &machine);
 
 /// Returns the machine that `spec` names: "host", a built-in name, the name of

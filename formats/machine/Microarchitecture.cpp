@@ -110,7 +110,8 @@ Microarchitecture zen3() {
 /// of bfloat16 or of bytes per cycle. In a loop with an AND for each byte dot
 /// product and a shift for every two, a byte dot product takes 1.28 cycles. The
 /// core's two FMA units are 256 bits wide, so together they execute one 512-bit
-/// FMA per cycle. The peak bandwidth is that of two channels of DDR5-5200.
+/// FMA per cycle. The peak bandwidth is that of a desktop CPU with these cores,
+/// such as the Ryzen 7 7700: two channels of DDR5-5200.
 Microarchitecture zen4() {
   constexpr uint64_t kAll = 83'200'000'000;
   Microarchitecture row = {
@@ -149,8 +150,8 @@ Microarchitecture zen4() {
 /// products (two per cycle) were measured on such a CPU. FMAs and bfloat16 dot
 /// products are assumed to be as fast: two of 512 bits per cycle. A core
 /// executes four vector instructions per cycle in all, so two dot products, two
-/// ANDs and a shift take 5 / 4 cycles. The peak bandwidth is that of two
-/// channels of DDR5-5600.
+/// ANDs and a shift take 5 / 4 cycles. The peak bandwidth is that of a desktop
+/// CPU with these cores, such as the Ryzen 7 9700X: two channels of DDR5-5600.
 Microarchitecture zen5() {
   constexpr uint64_t kAll = 89'600'000'000;
   Microarchitecture row = {
@@ -172,10 +173,10 @@ Microarchitecture zen5() {
 /// Xeon Gold 6148 at its all-core turbo with AVX-512. 512-bit instructions use
 /// two ports. For 1024 operations, the loop for byte_dot has 18 instructions,
 /// which take 9 cycles, and the loop for byte_dot_mixed has 30, which take 15.
-/// Twelve cache lines in flight at a latency of 80 ns result in 10 GB/s for a
-/// core. The peak bandwidth is that of six channels of DDR4-2666. l3Bytes
-/// counts the L3 slices of eight cores, because the machines of built-in
-/// profiles have eight cores.
+/// Twelve cache lines of 64 bytes in flight at a latency of 80 ns result in
+/// some 10 GB/s for a core. The peak bandwidth is that of six channels of
+/// DDR4-2666. l3Bytes counts the L3 slices of eight cores, because the machines
+/// of built-in profiles have eight cores.
 Microarchitecture skylakeX() {
   Microarchitecture row = {"skylake-x", "x86_64", avx512(),
                            ratesOf({2200, 6400, 11'378, 6'827, 0}),

@@ -3,8 +3,9 @@
 // The CPUs for which there is a built-in profile, and the identification of the
 // host's CPU among them. The rates are nominal: most are the instructions per
 // cycle of published tables times a clock frequency that such CPUs sustain on
-// all cores, and some were measured on one machine. They rank variants of
-// kernels; `airrun probe` measures what a machine really does.
+// all cores, and some were measured, each on a single machine. They rank
+// variants of kernels; `airrun probe` measures the rates of a particular
+// machine.
 //
 // Thread-safety: callable from any thread.
 //

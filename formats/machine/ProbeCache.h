@@ -44,10 +44,12 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
 ///
 /// If the number of cores differs, because the affinity mask or the CPU quota
 /// has changed, the rates that depend on how many cores work at the same time
-/// stay those of `host`, and differentCores() says so. These rates are the
-/// streams, diskBeside, memoryBeside, barrierNs, planesDecode, zstdDecode and
-/// memoryBandwidth. If the memoryCurve of the cache has an entry for
-/// `host.cores` threads, memoryBandwidth becomes the bandwidth of this entry.
+/// stay those of `host`, and differentCores() says so. These rates are
+/// diskBeside, memoryBeside, memoryBandwidth and, in `cpu`, the list `streams`,
+/// barrierNs, planesDecode and zstdDecode. There is one exception: if the
+/// memoryCurve of the cache has an entry for `host.cores` threads,
+/// memoryBandwidth is the bandwidth of this entry. `measured` comes from the
+/// same profile as memoryBandwidth.
 Result<MachineProfile> withMeasurements(const MachineProfile &host,
                                         const std::string &cpuModel,
                                         const ProbeCache &cache);

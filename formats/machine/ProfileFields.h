@@ -20,8 +20,9 @@ namespace air {
 
 using ProfileJson = nlohmann::ordered_json;
 
-/// The largest number in a profile. Many of the numbers are byte counts, which
-/// are signed 64-bit numbers in file offsets and in the compiler's IR.
+/// The largest number that a profile may contain. Many of the numbers count
+/// bytes, and file offsets and the compiler's IR can hold such counts only as
+/// signed 64-bit numbers.
 inline constexpr uint64_t kMaxProfileNumber = INT64_MAX;
 
 /// Reads and checks the fields of a JSON object.
@@ -85,7 +86,8 @@ ProfileJson cpuRatesJson(const CpuRates &rates);
 Status readDiskRates(const ProfileJson &object, const std::string &where,
                      MachineProfile &profile);
 
-/// The object "disk", or null if the profile has none of its rates.
+/// The object "disk", or null if the profile has no rate that belongs in this
+/// object.
 ProfileJson diskRatesJson(const MachineProfile &profile);
 
 /// Reads the list "gpus" of the profile `object`, if there is one.

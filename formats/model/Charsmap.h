@@ -7,9 +7,13 @@
 // The bytes are: the number of bytes of a trie (32 bits); the trie; the
 // replacements, each ended by a zero byte. The trie is a double array of the
 // library Darts-clone (https://github.com/s-yata/darts-clone): an array of
-// units of 32 bits. From unit i, byte c leads to unit j = i ^ offset(i) ^ c if
-// the label of j is c. If bit 8 of unit i is set, unit i ^ offset(i) has the
-// position of a replacement. All numbers are little-endian.
+// units of 32 bits. Matching begins at unit 0. A unit in which bit 31 is clear
+// has a label, which is bits 0 to 7, and an offset, which is bits 10 to 30,
+// shifted left by 8 if bit 9 is set. From unit i, byte c leads to unit
+// j = i ^ offset(i) ^ c if the label of j is c. If bit 8 of unit i is set, the
+// string of a rule ends at this unit, and bits 0 to 30 of unit i ^ offset(i)
+// are the byte position of its replacement among the replacements. All numbers
+// are little-endian.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_CHARSMAP_H
@@ -40,10 +44,11 @@ public:
   /// it, or if a replacement has no end.
   static Result<Charsmap> parse(std::string_view bytes);
 
-  /// The rule with the longest string that `text` begins with.
+  /// Returns the rule that applies at the beginning of `text`: of all rules
+  /// whose string `text` begins with, the one with the longest string.
   Rule find(std::string_view text) const;
 
-  /// An upper bound of the bytes that one rule puts in place of a string.
+  /// An upper bound on the size of a rule's replacement in bytes.
   size_t longestReplacement() const { return longest; }
 
 private:

@@ -35,7 +35,8 @@ uint64_t growthOf(const TextStep &step, uint64_t replacement) {
   const uint64_t content = step.content.size();
   switch (step.kind) {
   case TextStepKind::Replace: {
-    // An expression may match the empty text at each place.
+    // An expression may match the empty text before each character, and then
+    // `content` is inserted there.
     const bool isLiteral = (step.flags & step_flags::kLiteral) != 0;
     const uint64_t pattern = step.pattern.size();
     return isLiteral ? std::max<uint64_t>(1, (content + pattern - 1) / pattern)
@@ -100,7 +101,8 @@ uint64_t growthOf(std::span<const TextStep> steps, uint64_t replacement) {
 
 uint64_t wordGrowth(const TokenizerData &data) {
   const TextPipeline &pipeline = data.rules.pipeline;
-  // At worst, BPE spells each character with the prefix and the suffix.
+  // At worst, BPE makes each character a piece of its own, and adds the prefix
+  // and the suffix to it.
   const uint64_t spelled =
       data.kind == TokenizerKind::Bpe
           ? 1 + std::min<uint64_t>(pipeline.wordPrefix.size() +

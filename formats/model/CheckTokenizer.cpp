@@ -18,7 +18,8 @@ namespace air {
 
 namespace {
 
-// Ids of tokens and indices of merges are int32_t.
+// The largest number of tokens, and also of merges. Token ids and indices of
+// merges are int32_t.
 constexpr size_t kMostTokens = size_t{1} << 30;
 
 Status checkSizes(const TokenizerData &data) {
@@ -93,7 +94,8 @@ Status checkIds(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// Checks that byte tokens are named like <0x0A>. Says which bytes have one.
+/// Checks that byte tokens are named like <0x0A>. Element b of the result says
+/// whether byte b has a byte token.
 Result<std::array<bool, 256>> checkByteNames(const TokenizerData &data) {
   std::array<bool, 256> present{};
   for (size_t id = 0; id < data.tokens.size(); ++id) {
@@ -196,12 +198,13 @@ Status checkRwkv(const TokenizerData &data) {
   return Status::ok();
 }
 
-/// Whether ordinary text can contain the byte. Three kinds of bytes do not
-/// occur in it: bytes that well-formed UTF-8 never has; control characters
-/// other than tab and line ends; and bytes with which UTF-8 begins only code
-/// points of Unicode planes that have no characters (4 to 11) or only
-/// private-use characters (16). Vocabularies such as Falcon's and StarCoder's
-/// lack tokens for some of these bytes.
+/// Whether ordinary text in UTF-8 can contain the byte. Such text has no bytes
+/// that UTF-8 never uses, and no control characters other than tab and line
+/// ends. It has none of the lead bytes 0xf1, 0xf2 and 0xf4 either: the first
+/// two are those of Unicode planes 4 to 11, which have no characters, and the
+/// third is that of plane 16, which has only private-use characters.
+/// Vocabularies such as Falcon's and StarCoder's lack tokens for some of these
+/// bytes.
 bool occursInText(size_t byte) {
   if (byte < 0x20) {
     return byte == '\t' || byte == '\n' || byte == '\r';
@@ -212,8 +215,9 @@ bool occursInText(size_t byte) {
 
 TokenSpelling spellingOf(const TokenizerData &data) {
   if (const TextPipeline &pipeline = data.rules.pipeline; pipeline.isSet) {
-    // If words are spelled with a prefix or a suffix, the place of a byte in
-    // its word decides which token the byte needs.
+    // If pieces of words have a prefix or a suffix, a byte needs different
+    // tokens at different places in a word. Such a vocabulary therefore does
+    // not count as byte-level.
     const bool spellsBytes =
         pipeline.wordPrefix.empty() && pipeline.wordSuffix.empty() &&
         std::ranges::any_of(pipeline.steps, [](const TextStep &step) {

@@ -22,12 +22,13 @@ namespace air {
 /// sounds.
 constexpr size_t kMostSpecialBytes = size_t{1} << 23;
 
-/// Returns Ok for kind None. Fails with Corrupt if arrays differ in length, the
-/// id of BOS, EOS, the unknown token or a token that ends generation lies
-/// outside the vocabulary, BOS or EOS must be added but does not exist, a score
-/// is not a number (or, for Unigram, not finite), a byte token is not named
-/// like <0x0A>, a token of an RWKV vocabulary has an invalid escape, or a
-/// Charsmap is malformed.
+/// Returns Ok for kind None. Fails with Corrupt if there are no tokens, if
+/// there are more than 2^30 tokens or merges, if arrays differ in length, if
+/// the id of BOS, EOS, the unknown token or a token that ends generation lies
+/// outside the vocabulary, if BOS or EOS must be added but does not exist, if a
+/// score is not a number (or, for Unigram, not finite), if a byte token is not
+/// named like <0x0A>, if a token of an RWKV vocabulary has an invalid escape,
+/// or if a Charsmap is malformed.
 ///
 /// Also fails with Corrupt if there is no unknown token, but one is needed:
 /// because the vocabulary is WordPiece or WordLevel, or because some byte has
@@ -42,8 +43,8 @@ constexpr size_t kMostSpecialBytes = size_t{1} << 23;
 Status checkTokenizer(const TokenizerData &data);
 
 /// Says of each byte whether the vocabulary has a token for it alone. `data`
-/// must be a BPE vocabulary in which every token has a type. Its rules must be
-/// set, or `pre` must name a known pre-tokenizer.
+/// must be a BPE vocabulary in which every token has a type. If
+/// `data.rules.isSet` is false, `data.pre` must name a known pre-tokenizer.
 std::array<bool, 256> bytesWithTokens(const TokenizerData &data);
 
 /// Whether bytesWithTokens() is true for each of the 256 bytes.

@@ -28,7 +28,8 @@ constexpr std::string_view kEndPieces[] = {
     "<\xef\xbd\x9c"
     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
     "<end_of_utterance>",
-    // This piece ends a message.
+    // This piece ends a message after which the model waits for the result of a
+    // tool.
     "<|eom_id|>",
     // Generation also stops at these pieces: most of them end a text, an answer
     // or a tool call.
@@ -167,8 +168,9 @@ void markBytePieces(TokenizerData &data) {
   }
 }
 
-/// Makes token `id` a control token, with a note if it is none yet. `ends` says
-/// what the token is known to end, and `effect` what the new type means.
+/// Makes token `id` a control token and adds a note, unless it is a control
+/// token already. In the note, `ends` says what the token is known to end, and
+/// `effect` follows the words "a control token".
 static void makeControl(TokenizerData &data, size_t id, const char *ends,
                         const char *effect) {
   const TokenType type = data.types[id];

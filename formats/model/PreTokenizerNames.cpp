@@ -1,7 +1,7 @@
 //===- PreTokenizerNames.cpp - names of pre-tokenizers --------------------===//
 //
-// Source of the names: llama.cpp, src/llama-vocab.cpp. Two names are synonyms
-// only if their rules all agree (PreTokenizerRules.cpp).
+// Source of the names: llama.cpp, src/llama-vocab.cpp. Names are synonyms only
+// if they agree in all fields of PreTokenizerRules.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/PreTokenizerNames.h"

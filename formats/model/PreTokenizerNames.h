@@ -1,8 +1,8 @@
 //===- PreTokenizerNames.h - how text is split before merging ---*- C++ -*-===//
 //
-// tokenizer.ggml.pre names the regular expressions that split text before
-// byte-pair merging. Names with the same expressions are synonyms; one of them
-// is the canonical one.
+// tokenizer.ggml.pre names the rules by which text is split before byte-pair
+// merging (PreTokenizerRules). Names that stand for the same rules are
+// synonyms, and one of the synonyms is the canonical name of the rules.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_PRETOKENIZERNAMES_H

@@ -143,9 +143,11 @@ constexpr Expressions kMiniCpm5 = {R"(\p{N}{1,3})",
 constexpr Expressions kLaguna = {R"([^\n]+|\n+)", QWEN2};
 constexpr Expressions kLines = {R"([^\n]+|\n+)"};
 // The published expression, \w+|[^\w\s]+, is written for the Rust crate regex.
-// There, the joiners U+200C and U+200D are word characters, but superscript
-// digits and fractions are not. Here it is the other way round, so the sets
-// below move these characters.
+// There, \w contains the joiners U+200C and U+200D, but not the superscript
+// digits and fractions of Latin-1. In formats/text/regex, \w contains the
+// digits and fractions, but not the joiners. Therefore, the first set below
+// is \w with the joiners and without the digits and fractions, and the second
+// set contains all other characters except white space.
 constexpr Expressions kWhitespace = {
     R"([\w\u200C\u200D&&[^\u00B2\u00B3\u00B9\u00BC-\u00BE]]+)"
     R"(|[[^\w\s\u200C\u200D]\u00B2\u00B3\u00B9\u00BC-\u00BE]+)"};

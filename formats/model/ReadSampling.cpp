@@ -111,8 +111,9 @@ private:
     return static_cast<int32_t>(*value);
   }
 
-  /// The names of samplers, separated by semicolons, as in the option
-  /// --samplers of llama.cpp.
+  /// Returns the samplers that the setting "sequence" names, in the format of
+  /// llama.cpp's option --samplers. Returns an empty list if the setting is
+  /// absent or ignored.
   std::vector<SamplerKind> sequence() {
     const SamplingSetting *setting = find("sequence");
     if (setting == nullptr) {

@@ -100,7 +100,7 @@ enum class TokenRendering : uint8_t {
   /// A token that begins with TextPipeline::wordPrefix loses this prefix; every
   /// other token gets a space before it.
   Words = 3,
-  /// With a space in place of TextPipeline::wordSuffix.
+  /// TextPipeline::wordSuffix becomes a space wherever a token contains it.
   Suffixed = 4,
 };
 

@@ -1,6 +1,7 @@
 //===- TokenizerData.h - a vocabulary as data -------------------*- C++ -*-===//
 //
-// The content of GGUF's tokenizer.ggml.* keys, as far as a plan stores it. The
+// A vocabulary and the rules for its use, as read from GGUF's tokenizer.ggml.*
+// keys, from the files of a tokenizer (formats/tokenizer), or from a plan. The
 // algorithms are in runtime/text/.
 //
 //===----------------------------------------------------------------------===//
@@ -114,8 +115,9 @@ struct TokenizerData {
   std::vector<int32_t> afterBos;
   /// Further tokens that precede EOS wherever EOS is added to a text.
   std::vector<int32_t> beforeEos;
-  /// Whether the data comes from a tokenizer.json. If so, what other files say
-  /// about addBos and addEos is ignored. Not part of a plan.
+  /// Whether the data comes from a tokenizer.json. If so, addBos and addEos
+  /// follow from its post-processor (usually a template, hence the name), and
+  /// what other files say about them is ignored. Not part of a plan.
   bool hasTemplate = false;
   bool addSpacePrefix = true; ///< SPM, Unigram: put a space before a text
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces

@@ -1,8 +1,9 @@
 //===- Choice.h - the dispatch that chooses next tokens ---------*- C++ -*-===//
 //
-// A choice is a dispatch that replaces each token of a batch by the token that
-// the model predicts to follow it, and advances the token's positions. Tokens
-// and positions are arrays of the batch (BatchArray in plan.fbs).
+// A choice is a dispatch that prepares the next pass on the GPU. It replaces
+// each token of the batch by the token that the model predicts to follow it,
+// and adds 1 to the token's position in the KV cache and to its position for
+// RoPE. Tokens and positions are arrays of the batch (BatchArray in plan.fbs).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_CHOICE_H
@@ -12,8 +13,7 @@
 
 namespace air {
 
-/// Whether a dispatch is a choice, which chooses the next token of each
-/// sequence of the batch on the GPU. The dispatch need not have been verified.
+/// Whether a dispatch is a choice. The dispatch need not have been verified.
 inline bool isChoice(const plan::Dispatch &dispatch) {
   if (dispatch.bindings() != nullptr) {
     for (const plan::Binding *binding : *dispatch.bindings()) {

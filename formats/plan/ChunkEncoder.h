@@ -1,10 +1,11 @@
 //===- ChunkEncoder.h - codes chunks on several threads ---------*- C++ -*-===//
 //
-// Codes the chunks of a segment (CodedSegments.h) on threads, and passes the
-// results to `use` in the order of the chunks, so the output does not depend on
-// the number of threads. At most two chunks per thread are held at a time. If
-// the system refuses to start some of the threads, fewer threads are used; if
-// it starts none, the calling thread codes the chunks.
+// Codes the chunks of a segment (CodedSegments.h) on `threads` threads, and
+// passes the results to `use` in the order of the chunks, so the results do not
+// depend on the number of threads. At most 2 * `threads` chunks are held at a
+// time. If the system refuses to start some of the threads, fewer threads are
+// used. If it starts none, or if `threads` is 1, the calling thread codes the
+// chunks.
 //
 // Ownership: owns the chunks that it is given. The destructor ends the threads,
 // and drops chunks whose results have not been used. Thread-safety: an encoder
@@ -42,9 +43,9 @@ public:
   ChunkEncoder(const ChunkEncoder &) = delete;
   ChunkEncoder &operator=(const ChunkEncoder &) = delete;
 
-  /// Hands over the next chunk. Errors: those of encodedChunk() and of `use`
-  /// for this chunk or an earlier one. After an error, add() and finish() must
-  /// not be called again.
+  /// Hands over the next chunk, padded to whole pages. Errors: those of
+  /// encodedChunk() and of `use` for this chunk or an earlier one. After an
+  /// error, add() and finish() must not be called again.
   Status add(std::vector<uint8_t> raw);
 
   /// Waits until all chunks have been coded and passed to `use`. Fails as add()

@@ -35,9 +35,10 @@ inline bool isCoded(const plan::Segment &segment) {
 bool hasCodedSegments(const plan::Plan &plan);
 
 /// Returns where the file stores the `bytes` raw bytes of the segment that
-/// begin at `offset`. With a codec, the range covers all chunks that contain
-/// any of these bytes. Without a codec, it covers whole pages, and `offset`
-/// must be a multiple of the page size.
+/// begin at `offset`. With a codec, the range consists of all chunks that
+/// contain any of these bytes, and `bytes` must be at least 1. Without a codec,
+/// the range consists of all pages that contain any of these bytes, and
+/// `offset` must be a multiple of the page size.
 StoredRange storedRange(const plan::Segment &segment, uint64_t offset,
                         uint64_t bytes);
 
@@ -48,8 +49,9 @@ Status decodeStoredChunk(const plan::Segment &segment,
                          std::span<const uint8_t> stored,
                          std::span<uint8_t> raw, ChunkScratch &scratch);
 
-/// Returns what a plan stores for the chunk `raw`, padded to whole pages: the
-/// coded bytes, or `raw` itself if coding would not save a page.
+/// Codes the chunk `raw`, which must consist of whole pages. Returns what a
+/// plan stores for it: the coded bytes, padded to whole pages, or `raw` itself
+/// if coding would not save a page. Errors: those of encodeChunk().
 Result<std::vector<uint8_t>> encodedChunk(plan::Codec codec,
                                           std::span<const uint8_t> raw);
 
@@ -63,8 +65,8 @@ uint64_t storedBytesPerPass(const plan::Plan &plan,
 inline constexpr uint32_t kCodedReads = 6;
 inline constexpr uint64_t kCodedBlockBytes = uint64_t{512} << 10;
 
-/// Returns the size of the memory in which airrun reads and decodes chunks of
-/// at most `chunkBytes` bytes.
+/// Returns the size in bytes of the memory in which all kCodedReads threads
+/// together read and decode chunks of at most `chunkBytes` raw bytes.
 constexpr uint64_t codedStagingBytes(uint64_t chunkBytes) {
   return kCodedReads *
          ((chunkBytes > kCodedBlockBytes ? chunkBytes : kCodedBlockBytes) +

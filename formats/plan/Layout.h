@@ -1,19 +1,23 @@
 //===- Layout.h - the order of a matrix's bytes -----------------*- C++ -*-===//
 //
-// dtype, layout and target are independent axes. Unpacking any layout restores
-// the source's bytes.
+// The layout of a matrix is independent of its dtype and of the plan's target,
+// except that t16 and t16i are for some dtypes and for GPUs only. Unpacking
+// restores the source's bytes, except that TQ1_0 in t16 may become other bytes
+// that mean the same.
 //
 //   rows  the source's order: row after row, block after block.
 //   x16   16 rows are interleaved. The rows are divided into row blocks of 16;
-//         the last one is padded with rows of zeros. Within a row block, the
-//         blocks of the dtype form columns. The bytes are stored column by
-//         column, and within a column unit by unit (formats/plan/X16Order.h).
-//         For each unit, the values of all 16 rows are adjacent, so one vector
-//         load fetches the same unit of 16 rows, one row per lane.
-//   t16   tiles of 16 rows in the order of tensor cores' operands, for some
-//         dtypes only (formats/plan/T16.h).
-//   t16i  as t16, for IQ1, IQ2 and IQ3 only, with the source's indices of a
-//         codebook (formats/plan/T16Indices.h).
+//         the last one is padded with rows of zeros. In a row block, the blocks
+//         of the dtype that are at the same position in the 16 rows form a
+//         block column. The block columns are stored one after another, and
+//         each of them unit by unit (formats/plan/X16Order.h). For each unit,
+//         the values of all 16 rows are adjacent, so one vector load fetches
+//         the same unit of 16 rows, one row per lane.
+//   t16   tiles of 16 rows in the order of tensor cores' operands, for the
+//         dtypes that formats/plan/T16.h lists.
+//   t16i  like t16, for IQ1, IQ2 and IQ3 only. Where t16 stores a code for each
+//         element, t16i keeps the source's indices of the codebook
+//         (formats/plan/T16Indices.h).
 //
 // A matrix has `rows` outputs (N) and `columns` inputs (K).
 //

@@ -1,7 +1,12 @@
 //===- PackLayout.h - packs and unpacks layouts -----------------*- C++ -*-===//
 //
-// formats/plan/Layout.h defines the layouts. packRows and unpackRows are
-// inverses of each other on every input, and neither interprets values.
+// formats/plan/Layout.h defines the layouts. packRows and unpackRows change the
+// order of bytes or, in t16 and t16i, the form in which the codes and scales of
+// blocks are stored. Nothing is rounded. unpackRows restores the bytes that
+// packRows was given, except that TQ1_0 in t16 may become other bytes that mean
+// the same.
+//
+// Thread-safety: pure functions.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PACKLAYOUT_H

@@ -22,13 +22,13 @@ std::unique_ptr<plan::TokenizerT> toPlan(const TokenizerData &data);
 /// `notes` is empty, `hasTemplate` is false, and `templatePrograms` and
 /// `splitters` have what toPlan() parsed and compiled.
 TokenizerData fromPlan(const plan::Tokenizer &record);
-/// Converts the program of a chat template. The end offsets in its list of
-/// texts must have been checked. Its words need not form a valid program.
+/// Converts the program of a chat template. The caller must have checked the
+/// end offsets in `record.texts`. `record.words` need not be a valid program.
 jinja::ProgramCode fromPlan(const plan::TemplateProgram &record);
 
 /// Returns null if `defaults` recommends nothing.
 std::unique_ptr<plan::SamplingT> toPlan(const SamplingDefaults &defaults);
-/// If `record` is null, the model recommends nothing.
+/// Returns settings that recommend nothing if `record` is null.
 SamplingDefaults fromPlan(const plan::Sampling *record);
 
 /// The GPU of `profile`, if any, must be one for which plans can be made. The

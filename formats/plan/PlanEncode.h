@@ -64,8 +64,10 @@ inline uint64_t digestedBytes(const plan::PlanT &plan,
 }
 
 /// Sets Segment.digest_chunk of every segment, and gives Segment.digests its
-/// final size, filled with zeros. Fails with DoesNotFit if the digests would
-/// take more than kMaxMetadataBytes.
+/// final size, filled with zeros. In segments with a codec, also sets
+/// Segment.chunk_ends and Segment.stored_bytes to upper limits. Fails with
+/// DoesNotFit if the digests would take more than kMaxMetadataBytes, and with
+/// Unsupported if a segment is too large for a codec.
 Status prepareDigests(plan::PlanT &plan);
 
 /// Returns the digests of a segment's chunks, as they are stored in

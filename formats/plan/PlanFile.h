@@ -1,8 +1,8 @@
 //===- PlanFile.h - header, writer, reader, verifier of plans ---*- C++ -*-===//
 //
-// This header includes all headers of formats/plan that deal with the file;
-// each of them describes its part. docs/plan-format.md describes the file byte
-// by byte.
+// This header includes the headers with which a program reads, verifies, writes
+// and prints a plan's file. Each of them describes its part.
+// docs/plan-format.md describes the file byte by byte.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANFILE_H

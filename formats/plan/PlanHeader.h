@@ -15,27 +15,32 @@ namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
 inline constexpr uint32_t kPlanMinor = 4; ///< the newest that is supported
-/// The minor version of plans for one target. It is lower than that of fat
-/// plans, so that readers that do not support fat plans accept it.
+
+// A plan has the highest of the following minor versions whose condition it
+// meets. Readers that support only lower versions thus still accept plans that
+// do not need more.
+
+/// There is no condition. Readers also accept 0 instead of 1.
 inline constexpr uint32_t kSinglePlanMinor = 1;
-inline constexpr uint32_t kFatPlanMinor = 2; ///< the minor version of fat plans
-/// The minor version of plans, fat or not, whose vocabulary has the flag
-/// match_flags::kFused.
+/// The plan is a fat plan: it has several targets.
+inline constexpr uint32_t kFatPlanMinor = 2;
+/// A token of the plan has the flag match_flags::kFused.
 inline constexpr uint32_t kFusedUnknownMinor = 3;
-/// The minor version of plans, fat or not, whose vocabulary has a pipeline, or
-/// adds further tokens after BOS or before EOS.
+/// The plan's tokenizer has a pipeline, or adds further tokens after BOS or
+/// before EOS.
 inline constexpr uint32_t kPipelineMinor = 4;
-/// The minor version of plans, fat or not, for a GPU that can draw tokens.
+/// A program of the plan can draw tokens on a GPU.
 inline constexpr uint32_t kDrawMinor = 4;
+
 inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;
 inline constexpr uint8_t kPlanMagic[8] = {'A', 'I', 'R', 'P',
                                           'L', 'A', 'N', '\n'};
 /// The largest metadata that a reader accepts, in bytes. It limits what a
 /// reader must verify before it trusts anything. A vocabulary of 256 Ki tokens
-/// takes some 10 MiB, a layer of a model with 8 billion parameters less than
-/// 64 KiB, and the digests of a model of 400 GB 23 MiB, so even far larger
-/// models fit.
+/// takes some 10 MiB. A layer of a model with 8 billion parameters takes less
+/// than 64 KiB. The digests of a model of 400 GB take 23 MiB, because weights
+/// have a digest for each 256 KiB. Even far larger models fit.
 inline constexpr uint64_t kMaxMetadataBytes = uint64_t{256} << 20;
 
 /// The first bytes of every plan of every version.
@@ -47,10 +52,10 @@ struct PlanHeader {
   uint32_t headerBytes; // always 4096
   uint64_t fileBytes;
   uint64_t metadataOffset;
-  uint64_t metadataBytes;        // without the padding
-  uint8_t metadataDigest[16];    // digest of metadata and padding
-  uint8_t targetFingerprint[16]; // digest of the machine records' JSON
-  uint8_t headerDigest[16];      // digest of the page with this field zero
+  uint64_t metadataBytes;        // size of the metadata without its padding
+  uint8_t metadataDigest[16];    // digest of the metadata and its padding
+  uint8_t targetFingerprint[16]; // digest of the JSON of the machine records
+  uint8_t headerDigest[16];      // digest of header page with this field zero
 };
 static_assert(sizeof(PlanHeader) == 96);
 

@@ -37,8 +37,8 @@ Status digestChanged(const std::string &rule, const std::string &what,
                            "; copy the plan again or pack the model again");
 }
 
-/// Copies the header page to `header`, and verifies what can be checked before
-/// the metadata is read.
+/// Copies the header from the start of `bytes`, the plan's file, to `header`.
+/// Verifies the header as far as this is possible without the metadata.
 Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   const std::string size = std::to_string(bytes.size());
   if (bytes.size() < sizeof(kPlanMagic) ||
@@ -108,7 +108,8 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
         std::to_string(header.metadataBytes) +
         " bytes of metadata; there must be 1 to " +
         std::to_string(kMaxMetadataBytes) +
-        ", and their whole pages must fit in the file of " + size + " bytes");
+        ", and with the padding to whole pages they must fit in the file of " +
+        size + " bytes");
   }
   return Status::ok();
 }

@@ -81,8 +81,8 @@ public:
   /// padding of the segment's last page.
   uint64_t chunkCount(uint32_t index) const;
   /// The size in bytes of chunk `chunk` of segment `index`; `chunk` must be
-  /// below chunkCount(index). Every chunk has digest_chunk bytes, except that
-  /// the last one may have fewer pages.
+  /// below chunkCount(index). Every chunk but the last has digest_chunk bytes.
+  /// The last one may be smaller, but it also consists of whole pages.
   uint64_t chunkBytes(uint32_t index, uint64_t chunk) const;
   /// Fails with VerificationFailed if `bytes` does not have chunkBytes() bytes,
   /// or if its digest is not that of the chunk; the message then states both

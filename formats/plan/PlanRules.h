@@ -127,12 +127,14 @@ std::vector<bool> copiedToDevice(const plan::Plan &plan,
                                  const plan::Placement &placement);
 
 // Defined in PlanVerifier.cpp.
-/// Calls all functions below for a plan, or for a target of a fat plan. If
+/// Verifies a plan, or a target of a fat plan, with the functions below. If
 /// `isWholeFile`, the file has no segments of other targets.
 Status verifyTarget(const plan::Plan &plan, uint64_t fileBytes,
                     uint64_t pageBytes, bool isWholeFile);
 
 // Defined in VerifyModel.cpp.
+/// Checks the rule plan.present: the plan has every field that all plans must
+/// have.
 Status verifyPresence(const plan::Plan &plan);
 Status verifyModel(const plan::Plan &plan);
 /// Checks that a list of strings is well-formed. `field` names it in messages.
@@ -176,7 +178,11 @@ Status verifyPrograms(const plan::Plan &plan);
 Status verifyChoices(const plan::Plan &plan);
 
 // Defined in VerifyReads.cpp.
+/// Verifies how programs use buffers: the barriers between dispatches suffice,
+/// no buffer is read before it holds a value, and buffers that hold values at
+/// the same time do not overlap.
 Status verifyLiveness(const plan::Plan &plan);
+/// Verifies Plan.reads.
 Status verifyReads(const plan::Plan &plan);
 
 // Defined in VerifyPlacements.cpp.

@@ -119,8 +119,8 @@ tableList(flatbuffers::Verifier &verifier, const uint8_t *start,
 /// FlatBuffer verifier runs: if many executables shared one long list, the
 /// verifier would visit all strings of the list once for each executable, which
 /// takes long even if the buffer is small. No other list of the schema allows
-/// this: max_tables limits the work on lists of tables, and the other list of
-/// strings occurs only once.
+/// this: max_tables limits the work on lists of tables, and the only other list
+/// of strings, Machine.features, occurs once in a plan.
 static bool boundedExecutables(flatbuffers::Verifier &verifier,
                                const uint8_t *buffer, size_t bytes,
                                const uint8_t *start) {
@@ -199,8 +199,9 @@ std::vector<const plan::Plan *> targetsIn(std::span<const uint8_t> bytes) {
   return list;
 }
 
-/// The FlatBuffer verifier checks the alignment of a list's length, but not of
-/// its elements. Placement.resident is the only list of 64-bit numbers.
+/// Checks the alignment of the elements of Placement.resident, the only list of
+/// 64-bit numbers. The FlatBuffer verifier checks only the alignment of a
+/// list's length, which has 32 bits.
 static Status verifyAlignment(const plan::Plan &plan, const uint8_t *buffer) {
   for (uint32_t i = 0; i < rules::sizeOf(plan.placements()); ++i) {
     const auto *resident = plan.placements()->Get(i)->resident();

@@ -84,13 +84,14 @@ public:
   using Completion =
       std::function<Status(plan::PlanT &records, const plan::Plan &encoded)>;
 
-  /// Checks that no segment is missing, writes the metadata and the header, and
-  /// puts the finished file at the path of the output. If segments have a
-  /// codec, `complete` is called first, for each target.
+  /// Checks that every segment has been written, writes the metadata and the
+  /// header, and puts the finished file at the path of the output. If segments
+  /// have a codec, finish() calls `complete` once for each target before it
+  /// writes the metadata.
   Status finish(const Completion &complete = {});
 
-  /// The size of the whole file in bytes. If segments have a codec, it may
-  /// change until finish() has returned.
+  /// The size of the whole file in bytes. shrinkSegment() changes it. If
+  /// segments have a codec, it is final only when finish() has returned.
   uint64_t fileBytes() const { return totalBytes; }
 
 private:
@@ -107,13 +108,13 @@ private:
   plan::PlanT plan;  // in a fat plan, only what its targets share
   std::vector<TargetRecords> targets; // empty unless the plan is a fat plan
   std::vector<bool> written;
-  uint64_t metadataBytes = 0; // without the padding
+  uint64_t metadataBytes = 0; // size of the metadata without its padding
   bool isVerified = false;    // verifyMetadata() has accepted the current plan
   uint64_t totalBytes = 0;
   unsigned codingThreads = 1;
   bool isCoded = false;    // some segment has a codec
-  uint64_t nextOffset = 0; // if isCoded: where the next segment begins
-  uint32_t nextIndex = 0;  // if isCoded: the next segment to be written
+  uint64_t nextOffset = 0; // if isCoded: the file offset of the next segment
+  uint32_t nextIndex = 0;  // if isCoded: the index of the next segment to write
 };
 
 } // namespace air

@@ -122,8 +122,9 @@ ReferencedBytes::Run ReferencedBytes::runOfRows(const Part &part,
   const uint64_t most = firstRow + std::max<uint64_t>(mostBlocks, 1) * kX16Rows;
   uint64_t endRow = std::min({wanted, most, rows.end});
   if (endRow != part.rowCount && endRow - firstRow > kX16Rows) {
-    // The run ends with a whole row block, because some rows of a block that is
-    // cut off may be in another file.
+    // If `rows` ends within a row block, the other rows of this block are in
+    // another file range. The run then ends before this block, unless this is
+    // its only block.
     endRow -= (endRow - firstRow) % kX16Rows;
   }
   const uint64_t blocks = ceilDiv(endRow - firstRow, kX16Rows);
@@ -164,8 +165,8 @@ ReferencedBytes::Run ReferencedBytes::next(uint32_t segment, uint64_t offset,
 /// Fills `to` with the bytes of the segment from `offset` on, all of which must
 /// belong to the tensor `part`, whose layout is x16. `from` has rows of the
 /// tensor as they are in the model's file, beginning with the first row of the
-/// row block that contains the byte at `offset`. If the last row block has more
-/// rows than `from`, `read` is called to read the rest.
+/// row block that contains the byte at `offset`. If `from` does not contain all
+/// rows of the last row block, `read` is called to read the missing rows.
 Status ReferencedBytes::makeRowBlocks(const Part &part, uint64_t offset,
                                       std::span<uint8_t> to,
                                       std::span<const uint8_t> from,

@@ -11,7 +11,8 @@
 // A ReferencedBytes splits any range of a segment into runs. Each run is
 // assembled from one range of one file. A run in layout x16 consists of row
 // blocks of 16 rows. Even if a range contains only a part of a row block, all
-// rows of the block must be read.
+// rows of the block must be read. If these rows are in several file ranges, the
+// block is a run of its own and is assembled from all of these ranges.
 //
 // Ownership: borrows the plan. Thread-safety: immutable. Errors: make() and
 // makeAll() return those of the function that reads the files.

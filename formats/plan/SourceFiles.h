@@ -27,12 +27,13 @@ namespace air {
 
 class SourceFiles {
 public:
-  /// Opens the files of a reference plan. `place` is the folder that contains
-  /// them, or "" for the folder of the plan. If the plan has a single file,
-  /// `place` may also be that file, which may have any name. Errors: Io if a
-  /// file cannot be opened; VerificationFailed if it is not the one that the
-  /// plan was made from, because its size or the digest of its header differs;
-  /// Usage if `place` is a file, but the plan has several.
+  /// Opens the model's files that a reference plan lists in Plan.sources.
+  /// `place` is the folder that contains them, or "" for the folder of the
+  /// plan. If the plan lists only one file, `place` may also be the path of
+  /// that file, whatever its name. Errors: Io if a file cannot be opened;
+  /// VerificationFailed if the size of a file or the digest of its header
+  /// differs from what the plan records; Usage if `place` is not a folder, but
+  /// the plan lists several files.
   static Result<SourceFiles> open(const PlanFile &plan,
                                   const std::string &place);
 

@@ -79,7 +79,8 @@ struct Position {
   uint32_t four; ///< the column's index in its group of four
 };
 
-/// `halves` says which order the columns have (T16.h): halves or octets.
+/// Returns the position of the code at `row` and `column`. If `halves`, columns
+/// have the order "halves" (T16.h); otherwise, they have the order "octets".
 Position positionOf(uint32_t row, uint32_t column, bool halves) {
   const uint32_t quad = halves ? (column / 4) % 4 : column / 8;
   const uint32_t fours = halves ? column / 16 : (column / 4) % 2;
@@ -119,8 +120,8 @@ struct SixBitPlaces {
 };
 SixBitPlaces sixBitPlaces(uint32_t row, uint32_t column) {
   const Position at = positionOf(row, column % 32, true);
-  // Each 64 columns take four mma with four operands each, a0 to a3 (T16.h).
-  // The code is in operand number `operand` of mma number `mma`.
+  // Four mma multiply 64 columns. The codes are their operands a0 to a3
+  // (T16.h). This code is in operand number `operand` of mma number `mma`.
   const uint32_t mma = column / 16 % 4;
   const uint32_t operand = at.word % 2 + at.four / 2 * 2;
   const uint32_t run = column / 64;
@@ -223,8 +224,8 @@ void moveBits(uint8_t *unit, Place place, uint32_t fromBit, Code &code) {
   }
 }
 
-/// The byte at which an element of 16 bits lies. The 16 bytes that a lane reads
-/// of a plane are its operand of one mma.
+/// The offset, in bytes, of a 16-bit element in a unit, which consists of
+/// planes of the kind "words" (T16.h).
 uint32_t wordByte(uint32_t row, uint32_t column) {
   const Position at = positionOf(row, column % 32, false);
   return (column / 32 * 2 + at.word / 2) * 512 + at.lane * kPlaneBytesOfLane +

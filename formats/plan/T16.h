@@ -56,7 +56,7 @@
 //   sixes      6-bit codes. For 64 columns, a lane has six words, w0 to w5. The
 //              first four are its 16 bytes of plane 0, 1, 2 or 3, and the other
 //              two are half of its bytes of plane 4 (columns 0 to 127) or 5.
-//              Each 16 of the 64 columns take one mma, whose operands a0 to a3
+//              One mma multiplies 16 of the 64 columns. Its operands a0 to a3
 //              are columns 0 and 1 of a group of four for row g, the same for
 //              row g+8, and then columns 2 and 3 for both rows. The lower half
 //              of an operand has the code of the first of its two columns, and
@@ -67,13 +67,17 @@
 //                            bits 10 to 15 of w4 and w5
 //                third mma   a0 to a3: bits 10 to 15 of w0 to w3
 //                fourth mma  lower four bits of a0 to a3: bits 0 to 3 of w0,
-//                            w1, w3 and w4; upper two bits of a0 and a1: bits 0
-//                            and 1 and bits 2 and 3 of w2; those of a2 and a3:
-//                            the same bits of w5
+//                            w1, w3 and w4
+//                            upper two bits of a0: bits 0 and 1 of w2
+//                            upper two bits of a1: bits 2 and 3 of w2
+//                            upper two bits of a2: bits 0 and 1 of w5
+//                            upper two bits of a3: bits 2 and 3 of w5
 //   third bits The upper bits of the codes of Q3_K, whose lower 2 bits are in
 //              pairs. Word 2p of a lane belongs to plane p of pairs and row g,
-//              and word 2p+1 to row g+8. In each half of a word, bits 2, 4, 6
-//              and 8 belong to the four blocks of 32 columns. These bit
+//              and word 2p+1 to the same plane and row g+8. The lower half of a
+//              word is for columns 0 and 2 of the groups of four, and the upper
+//              half for columns 1 and 3. In each half, bits 2, 4, 6 and 8
+//              belong to the plane's four blocks of 32 columns. These bit
 //              indices are 1 higher for the lane's second group of columns, and
 //              8 higher, modulo 16, for columns 2 and 3 of a group.
 //   selectors  3-bit codes; three planes hold 256 columns. The codes of columns

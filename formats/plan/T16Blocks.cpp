@@ -202,7 +202,7 @@ void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
   case DType::NVFP4:
     readSmallBlock(dtype, block, index, parts);
     break;
-  default: // the other dtypes have a codebook
+  default: // IQ1, IQ2 and IQ3, which have a codebook
     readCodebookBlock(dtype, block, parts);
     break;
   }

@@ -49,7 +49,8 @@ struct T16IndexParts {
   uint16_t d = 0;
 };
 
-/// A little-endian number of 16 bits at any address.
+/// Returns the little-endian 16-bit number at `bytes`, which need not be
+/// aligned.
 inline uint16_t loadHalf(const uint8_t *bytes) {
   return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
 }
@@ -64,15 +65,15 @@ inline void putHalf(uint8_t *bytes, uint32_t value) {
 /// scales take 4 bits: IQ1, IQ2 and IQ3.
 uint32_t t16ScaleCount(DType dtype);
 
-/// Reads GGUF's bytes of a block into `parts`. `index` is the block's position
-/// in the unit's row.
+/// Reads a block in GGUF's format into `parts`, which describes one row of a
+/// unit. `index` is the index of the block in that row.
 void readT16Block(DType dtype, const uint8_t *block, uint32_t index,
                   T16Parts &parts);
 
 void writeT16Block(DType dtype, const T16Parts &parts, uint32_t index,
                    uint8_t *block);
 
-/// Reads GGUF's bytes of a block of IQ1, IQ2 or IQ3.
+/// Reads a block of IQ1, IQ2 or IQ3 in GGUF's format into `parts`.
 void readIndexBlock(DType dtype, const uint8_t *block, T16IndexParts &parts);
 void writeIndexBlock(DType dtype, const T16IndexParts &parts, uint8_t *block);
 
@@ -85,8 +86,8 @@ void readCodebookBlock(DType dtype, const uint8_t *block, T16Parts &parts);
 void writeCodebookBlock(DType dtype, const T16Parts &parts, uint8_t *block);
 
 /// readT16Block and writeT16Block for TQ1_0, TQ2_0, Q1_0, Q2_0 and NVFP4. In
-/// all of these dtypes but NVFP4, a code is the element plus 1, and parts.d has
-/// a scale for every 64 columns.
+/// all of these dtypes but NVFP4, parts.d has a scale d for every 64 columns,
+/// and an element is d * (code - 1).
 void readSmallBlock(DType dtype, const uint8_t *block, uint32_t index,
                     T16Parts &parts);
 void writeSmallBlock(DType dtype, const T16Parts &parts, uint32_t index,

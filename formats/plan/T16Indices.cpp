@@ -45,7 +45,8 @@ struct Place {
   uint32_t bits;
 };
 
-/// The place of a bit field in the little-endian word at `word`.
+/// The place of the `bits` bits from bit `bit` on of the little-endian 32-bit
+/// word that begins at byte `word` of a unit.
 Place inWord(uint32_t word, uint32_t bit, uint32_t bits) {
   return {word + bit / 8, bit % 8, bits};
 }
@@ -117,7 +118,7 @@ Place signPlace(DType dtype, const T16IndexUnit &shape, Octet at,
                 nibble * 4 + at.i % 2 * 2 + group, 1);
 }
 
-/// The places of a 4-bit scale and of d, as in layout t16.
+/// The place of a 4-bit scale, as in layout t16. A row has `count` of them.
 Place scalePlace(const T16IndexUnit &shape, uint32_t row, uint32_t index,
                  uint32_t count) {
   return {shape.unit.scaleOffset + (row % 8 * 2 + row / 8) * count / 2 +
@@ -125,8 +126,9 @@ Place scalePlace(const T16IndexUnit &shape, uint32_t row, uint32_t index,
           index / 4 % 2 * 4, 4};
 }
 
-/// Copies bits of `value`, from bit `from` on, into a unit when packing, and
-/// out of it when unpacking.
+/// When packing, copies `place.bits` bits of `value`, from bit `from` on, to
+/// `place` in the unit. When unpacking, copies them back. The bits that are
+/// overwritten must be 0 before.
 template <bool Packing, typename Value>
 void moveBits(uint8_t *unit, Place place, uint32_t from, Value &value) {
   const uint32_t mask = (1U << place.bits) - 1;

@@ -7,11 +7,11 @@
 // than t16, but a kernel has to look up entries in shared memory.
 //
 // A unit has 256 columns. Its columns have the order that they have in t16:
-// octets in IQ1_S, IQ2_XXS and IQ3, halves in IQ1_M, IQ2_XS and IQ2_S. In the
-// former, the 8 adjacent columns of a lane are one or two entries. In the
-// latter, a lane has 4 adjacent columns. Lanes 4g+2u and 4g+2u+1 are a pair
-// with the index 2g+u: each needs one half of an entry, and both read the same
-// indices.
+// octets in IQ1_S, IQ2_XXS and IQ3, halves in IQ1_M, IQ2_XS and IQ2_S. With
+// octets, the 8 adjacent columns of a lane are one or two entries. With halves,
+// a lane has only 4 adjacent columns, which are half of an entry. Lanes 4g+2u
+// and 4g+2u+1 are then a pair with the index 2g+u: they have the two halves of
+// the same entries, and read the same indices.
 //
 // A unit consists of these parts, in which i is the index of a block of 32
 // columns, and r is 0 for row g and 1 for row g+8:
@@ -57,8 +57,9 @@
 //   IQ3_XXS   1632       102     98
 //   IQ3_S     1760       110    110
 //
-// IQ2_XXS, IQ2_XS and IQ3_XXS have 8 signs instead of the source's 7, from
-// which the eighth follows. Unpacking restores the source's bytes.
+// For every 8 elements of IQ2_XXS, IQ2_XS and IQ3_XXS, a unit has 8 signs. The
+// source has only 7, from which the eighth follows. Unpacking restores the
+// source's bytes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_T16INDICES_H

@@ -30,8 +30,9 @@ void readDigits(const uint8_t *block, uint16_t *codes) {
   }
 }
 
-/// Writes digits as the smallest byte that stands for them. Missing digits are
-/// 0.
+/// The inverse of readDigits. A byte stands for five digits. Of several bytes
+/// that stand for the same digits, the smallest is written. If a byte holds
+/// only four elements, its fifth digit is 0.
 void writeDigits(const uint16_t *codes, uint8_t *block) {
   for (const Run &run : kRuns) {
     for (uint32_t j = 0; j < run.size; ++j) {

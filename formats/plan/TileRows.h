@@ -34,9 +34,9 @@ struct HalfOpenRange {
 /// and 16 for all others.
 uint64_t rowsPerBlock(Layout layout);
 
-/// The bytes, from the start of a matrix, that hold the given rows. A row block
-/// is always included as a whole. `matrixRows` and `matrixBytes` are the size
-/// of the whole matrix.
+/// The range of bytes that holds the given rows, relative to the start of the
+/// matrix. A row block is always included as a whole. `matrixRows` and
+/// `matrixBytes` are the size of the whole matrix.
 HalfOpenRange bytesOfRows(Layout layout, uint64_t matrixRows,
                           uint64_t matrixBytes, HalfOpenRange rows);
 
@@ -45,7 +45,8 @@ HalfOpenRange bytesOfRows(Layout layout, uint64_t matrixRows,
 /// they are all rows.
 HalfOpenRange rowsRead(const plan::Grid &grid, uint64_t matrixRows);
 
-/// The bytes, from the start of the tensor, that the tiles of a dispatch read.
+/// The range of bytes that the tiles of a dispatch read, relative to the start
+/// of the tensor.
 HalfOpenRange bytesRead(const plan::Grid &grid, const plan::Tensor &tensor);
 
 } // namespace air

@@ -28,7 +28,7 @@ namespace {
 /// The bytes that a placement needs in the memory of the CPU or of a device,
 /// computed from the plan's records.
 struct Needs {
-  uint64_t weights = 0; // bytes of segments of weights that stay in memory
+  uint64_t weights = 0; // bytes of the weights that stay in this memory
   uint64_t kernels = 0;
   uint64_t tables = 0;
   uint64_t ring = 0;
@@ -36,7 +36,7 @@ struct Needs {
   uint64_t activations = 0;
   uint64_t scratch = 0;
   uint64_t staging = 0;
-  uint64_t batch = 0; // bytes of the batch's arrays that a device reads
+  uint64_t batch = 0; // bytes of the batch's arrays; 0 for the CPU
 
   uint64_t total() const {
     uint64_t sum = 0;
@@ -71,12 +71,13 @@ Needs deviceNeedsOf(const plan::Plan &plan, const plan::Placement &placement) {
   }
   needs.ring = placement.device_ring_bytes();
   // The arrays of a batch (BatchArray in plan.fbs) consist of 4-byte numbers.
-  // For each token, they have an id, two positions and, for each cache group on
-  // the device, a row of the block table, which lists the pages of a sequence.
-  // If any program has tiles, they also have, for each token, the index of its
-  // row in the block tables and, since there may be as many tiles as tokens,
-  // the three numbers of a tile; for each output, the index of its token; and
-  // the numbers of tokens, tiles and outputs.
+  // For each token, they have an id and two positions. Each cache group on the
+  // device has a block table, which has room for one row per token. A row lists
+  // the pages of a sequence. If any program has tiles, the arrays also have
+  // - for each token, the index of its row in the block tables,
+  // - for each tile, three numbers; there may be as many tiles as tokens,
+  // - for each output, the index of its token,
+  // - the numbers of tokens, tiles and outputs.
   const bool hasTiles =
       std::any_of(plan.programs()->begin(), plan.programs()->end(),
                   [](const plan::Program *p) { return p->tile_tokens() != 0; });

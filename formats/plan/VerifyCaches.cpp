@@ -39,8 +39,9 @@ static Status verifyGroup(const plan::Plan &plan, uint32_t index) {
                       " bytes; it must have a multiple of " +
                       str(AIR_BINDING_ALIGNMENT) + " and at least one");
   }
-  // This cannot overflow, because both factors are below 2^32. Block tables
-  // hold 32-bit indices of pages, which limits the number of pages.
+  // This cannot overflow, because both factors are below 2^32. More than
+  // UINT32_MAX pages are refused below, because block tables hold 32-bit
+  // indices of pages.
   const uint64_t pages =
       plan.slots() * ceilDiv(plan.context(), group.page_tokens());
   if (group.pages() != pages || pages > UINT32_MAX ||
@@ -91,7 +92,8 @@ static Status verifyDtypes(const plan::Cache &cache, const std::string &where) {
 static std::optional<uint64_t> partBytes(const plan::Cache &cache,
                                          uint64_t pageTokens) {
   const uint64_t block = cache.order() == plan::KvOrder::Mma ? kMmaElements : 1;
-  // This cannot overflow, because the dimensions are below 2^31.
+  // This cannot overflow, because the dimensions are below 2^31 and an element
+  // has at most 4 bytes.
   const uint64_t token =
       alignUp(cache.key_dim(), block) * *elementBytes(cache.key_dtype()) +
       alignUp(cache.value_dim(), block) * *elementBytes(cache.value_dtype());

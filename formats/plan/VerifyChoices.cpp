@@ -37,8 +37,8 @@ Status verifyOperands(const plan::Plan &plan, const plan::Dispatch &dispatch,
     } else if (binding.kind() == BindingKind::Batch) {
       for (Bound &bound : arrays) {
         if (binding.index() == static_cast<uint32_t>(bound.array)) {
-          // A choice that can draw tokens also changes TokenCount, the array
-          // in which it counts the draws.
+          // Every choice reads TokenCount. A choice that can draw tokens also
+          // writes it, because this array includes the counts of the draws.
           isExpected = binding.access() == bound.access ||
                        (bound.array == BatchArray::TokenCount &&
                         binding.access() == Access::ReadWrite);

@@ -77,8 +77,8 @@ Status verifyFileSegments(const plan::FatPlan &plan, uint64_t fileBytes,
                               shown(textOf(segment.name())) + "'";
     if (before != nullptr && segment.stored_bytes() != 0 &&
         segment.offset() == before->offset()) {
-      // The addresses of the records are compared, not their contents, which
-      // could take long: many records may refer to one long list of digests.
+      // Records are compared by address. Comparing their contents could take
+      // long, because many records may refer to one long list of digests.
       if (&segment != before) {
         return broken("plan.targets.segments", where,
                       "another target has another segment at its offset " +

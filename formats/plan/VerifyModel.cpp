@@ -316,8 +316,9 @@ Status verifyTokenizer(const plan::Plan &plan) {
   return verifyTokenIds(tokenizer, tokens);
 }
 
-/// Checks that each stream has a known order of loads, a known hint and a valid
-/// distance, and that the streams are sorted and unique, so that equal profiles
+/// Checks the streams (StreamRate) of a machine profile: the order of loads and
+/// the prefetch hint of each must be known, its prefetch distance must be
+/// valid, and the streams must be sorted and unique. Equal profiles therefore
 /// have equal records.
 Status verifyStreams(const plan::CpuRates &rates) {
   const uint32_t count = sizeOf(rates.streams());

@@ -91,7 +91,9 @@ uint64_t factorOf(const plan::TextStep &step, uint64_t replacement) {
   case Kind::Prepend:
   case Kind::MarkSpaces:
     return content + 1;
-  case Kind::Bert: // spaces around ideographs, decomposition, lower case
+  case Kind::Bert:
+    // One factor each for spaces around ideographs, for decomposition and for
+    // the conversion to lower case.
     return ((step.flags() & 2) != 0 ? 2 : 1) *
            ((step.flags() & 4) != 0 ? 3 : 1) *
            ((step.flags() & 8) != 0 ? 2 : 1);
@@ -108,7 +110,8 @@ uint64_t factorOf(const plan::TextStep &step, uint64_t replacement) {
   return 1;
 }
 
-/// Checks the limits that concern all steps together.
+/// Checks that all steps together make a text at most kMostGrowth times longer,
+/// and that at most one step is of kind Charsmap.
 Status verifyGrowth(const plan::Tokenizer &tokenizer) {
   const plan::TextPipeline &pipeline = *tokenizer.rules()->pipeline();
   const uint64_t replacement = longestReplacement(viewOf(tokenizer.charsmap()));

@@ -374,10 +374,14 @@ private:
   /// In a plan without a GPU, checks that each read of a pass begins in the
   /// ring where the read before it ends. A reader of the plan may map parts of
   /// the ring at the addresses of segments; such a mapping is called a window.
-  /// When later reads have read twice as many bytes as the ring has, they have
-  /// overwritten the bytes of a window, so the window may be unmapped. In a
-  /// plan with a GPU, segments do not wrap around at the end of the ring, so
-  /// reads may leave a gap there. No windows are mapped for such a plan.
+  /// A window may be unmapped when later reads have overwritten its bytes in
+  /// the ring. The reads of one pass have done so once they have filled as many
+  /// bytes as the ring has. But if the pass ends before that, the next pass may
+  /// begin anywhere in the ring, and may have to fill as many bytes again. A
+  /// window may therefore be unmapped after later reads of twice the size of
+  /// the ring. In a plan with a GPU, segments do not wrap around at the end of
+  /// the ring, so reads may leave a gap there. No windows are mapped for such a
+  /// plan.
   Status verifyFill() const {
     if (isDevice || deviceCount(plan) != 1) {
       return Status::ok();
@@ -497,10 +501,10 @@ private:
     return Status::ok();
   }
 
-  /// Records that read `index` fills the bytes from `begin` to `end` of the
-  /// ring. The read may start as soon as step `after` has run, and the steps up
-  /// to `last` use its bytes. Fails if a step later than `after` still uses the
-  /// earlier contents of these bytes.
+  /// Records that the read with the index `index` fills the bytes from `begin`
+  /// to `end` of the ring. The read may start as soon as step `after` has run,
+  /// and no step later than `last` uses what it has put there. Fails if a step
+  /// later than `after` still uses the earlier contents of these bytes.
   Status overwrite(uint64_t begin, uint64_t end, int64_t after, int64_t last,
                    uint32_t index) {
     auto it = held.upper_bound(begin);
@@ -584,7 +588,7 @@ Status verifySameSteps(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// Returns a budget of a placement; 0 if it has none for this tier.
+/// Returns the budget of a placement for `tier` in bytes; 0 if there is none.
 uint64_t budgetOf(const plan::Placement &placement, plan::Tier tier) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < sizeOf(placement.budgets()); ++i) {

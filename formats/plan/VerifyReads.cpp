@@ -85,7 +85,9 @@ private:
     bool written = false;
   };
 
-  /// Whether a binding refers to memory that dispatches may write.
+  /// Whether a binding refers to a buffer or cache. Dispatches may write these.
+  /// No dispatch writes a tensor, and only the last dispatch of a program may
+  /// write arrays of the batch.
   static bool isShared(const plan::Binding &binding) {
     return binding.kind() == plan::BindingKind::Buffer ||
            binding.kind() == plan::BindingKind::Kv;
@@ -301,8 +303,9 @@ Status verifyLiveness(const plan::Plan &plan) {
   return Status::ok();
 }
 
-/// Returns, for each segment, the first step of `program` that does more than
-/// gather rows of it; UINT32_MAX if there is no such step.
+/// Returns, for each segment, the first step of `program` that binds a tensor
+/// of the segment and does not gather rows; UINT32_MAX if there is no such
+/// step.
 static std::vector<uint32_t> firstSteps(const plan::Plan &plan,
                                         const plan::Program &program) {
   std::vector<uint32_t> first(plan.segments()->size(), UINT32_MAX);

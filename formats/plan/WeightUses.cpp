@@ -56,9 +56,9 @@ private:
             use.step};
   }
 
-  /// Calls set(piece, step) once for each piece that overlaps any use, with the
-  /// step of the first such use. Each use is first extended to whole units of
-  /// `unit` bytes.
+  /// Extends each use to whole units of `unit` bytes. Then calls
+  /// set(piece, step) once for each piece that overlaps any use, with the step
+  /// of the use that comes first in `uses` among those that overlap the piece.
   template <typename Set> void visit(uint64_t unit, Set set) {
     // set() has been called for all pieces in [i, next[i]).
     std::vector<size_t> next(pieces.size() + 1);

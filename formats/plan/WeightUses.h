@@ -21,7 +21,7 @@ namespace air::rules {
 /// A range of a segment. `first` is the first step that reads from a chunk that
 /// overlaps the range, since chunks are verified as a whole; UINT32_MAX if no
 /// step does. `last` is the last step that reads from a page that overlaps the
-/// range.
+/// range; 0 if no step does.
 struct Piece {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -29,9 +29,10 @@ struct Piece {
   uint32_t last = 0;
 };
 
-/// For each segment of weights, the steps of all programs that read its bytes.
+/// Which steps read which bytes of the segments of weights. The steps with the
+/// same index in all programs count as one step.
 struct Uses {
-  uint32_t steps = 0;
+  uint32_t steps = 0; ///< the number of steps of the first program
   /// For each segment of weights, the pieces into which it is divided,
   /// ascending and without gaps. The list is empty for segments of other kinds.
   std::vector<std::vector<Piece>> pieces;

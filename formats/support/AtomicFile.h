@@ -61,10 +61,11 @@ public:
   /// anything is written.
   Status reserve(uint64_t bytes);
   Status writeAt(uint64_t offset, std::span<const uint8_t> bytes);
-  /// Writes `bytes`, which are the content of the open file `source` from
-  /// `sourceOffset` on. Where the file system supports it, the two files share
-  /// blocks (FICLONERANGE), or the system copies the bytes from file to file
-  /// (copy_file_range). If `source` is -1, does the same as writeAt().
+  /// Writes `bytes` at `offset`. They must be the content of the open file
+  /// `source` from `sourceOffset` on. Where the file system supports it, the
+  /// two files share blocks (FICLONERANGE), or the system copies the bytes from
+  /// file to file (copy_file_range). If `source` is -1, does the same as
+  /// writeAt().
   Status copyAt(uint64_t offset, int source, uint64_t sourceOffset,
                 std::span<const uint8_t> bytes);
   /// Truncates the temporary file to `size`, syncs it, gives it the name
@@ -89,14 +90,14 @@ private:
   std::vector<std::string> removals;
 };
 
-/// Installs signal handlers that delete open temporary files and raise the
-/// signal again. Signals that are ignored stay ignored. Also ignores SIGXFSZ,
-/// so that a write beyond the limit on file sizes fails like any other write.
-/// Only main() may call it.
+/// Installs signal handlers that call removeTemporaries() and raise the signal
+/// again. Signals that are ignored stay ignored. Also ignores SIGXFSZ, so that
+/// a write beyond the limit on file sizes fails like any other write. Only
+/// main() may call it.
 void removeTemporariesOnSignal();
 
-/// As long as the object exists, the handlers of removeTemporariesOnSignal()
-/// also delete the file `path`.
+/// As long as the object exists, removeTemporaries() also deletes the file
+/// `path`.
 class RemovedOnSignal {
 public:
   explicit RemovedOnSignal(std::string path);
@@ -108,7 +109,9 @@ private:
   std::string path;
 };
 
-/// Deletes open temporary files. Signal handlers that end the process call it.
+/// Deletes the temporary files of this process that have names, and the files
+/// of RemovedOnSignal objects, but at most 16 files in all. Signal handlers
+/// that end the process call it.
 void removeTemporaries();
 
 } // namespace air

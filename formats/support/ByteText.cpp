@@ -8,8 +8,10 @@
 namespace air {
 namespace {
 
-/// The text of `bytes`. `round` receives the value in hundredths of the unit
-/// and rounds it.
+/// Returns `bytes` as text: below 1 KiB in whole bytes, otherwise with two
+/// decimals in the largest unit of kUnits that is not larger than `bytes`.
+/// `round` is applied to the number of hundredths of this unit before it is
+/// printed.
 std::string textOf(uint64_t bytes, double (*round)(double)) {
   static constexpr std::array<const char *, 5> kUnits = {"B", "KiB", "MiB",
                                                          "GiB", "TiB"};

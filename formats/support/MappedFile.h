@@ -48,8 +48,8 @@ public:
   /// during a pass over a huge file.
   void release(uint64_t offset, uint64_t length) const;
 
-  /// Drops the pages of [offset, offset + length) from this process and from
-  /// the page cache, unless another process uses them.
+  /// Like release(), but also drops the pages from the page cache, except those
+  /// that another process has mapped.
   void dropFromCache(uint64_t offset, uint64_t length) const;
 
   /// The open file, or -1 if there is none. It belongs to the MappedFile.

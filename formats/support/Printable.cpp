@@ -23,7 +23,7 @@ constexpr Range kUnprintable[] = {
     {0x2060, 0x206f},                    // invisible formatting characters
     {0xfeff, 0xfeff},                    // byte order mark
     {0xfff9, 0xfffb},                    // interlinear annotation
-    {0xe0000, 0xe007f}, {0x110000, ~0U}, // tags; above U+10FFFF
+    {0xe0000, 0xe007f}, {0x110000, ~0U}, // tag characters; above U+10FFFF
 };
 
 void appendUtf16(uint32_t unit, std::string &out) {
@@ -77,8 +77,8 @@ std::string printableJson(std::string_view json) {
   out.reserve(json.size());
   for (size_t at = 0; at < json.size();) {
     Utf8Step step = decodeUtf8(json.substr(at));
-    // Valid JSON contains characters below U+0020 only as white space between
-    // values.
+    // Characters below U+0020 are copied, because valid JSON has them only
+    // between values, as white space.
     if (step.kind != Utf8Step::Whole || step.codePoint < 0x20 ||
         isPrintable(step.codePoint)) {
       out += json.substr(at, step.length);

@@ -18,9 +18,11 @@ namespace air {
 /// The maximum number of bytes of a name or a text that messages show.
 inline constexpr size_t kShownBytes = 80;
 
-/// Returns false for control characters, for characters that are invisible or
-/// change the direction of text (Unicode 15: Bidi_Control, line and paragraph
-/// separator, interlinear annotation, tags), and for values above U+10FFFF.
+/// Returns false for values above U+10FFFF and for these characters of Unicode
+/// 15: control characters, characters that change the direction of text
+/// (Bidi_Control), line and paragraph separators, the zero width space,
+/// invisible formatting characters (U+2060 to U+206F), the byte order mark,
+/// interlinear annotation characters, and tag characters (U+E0000 to U+E007F).
 bool isPrintable(uint32_t codePoint);
 
 /// Returns `text` as one line of valid UTF-8. Unprintable characters, bytes

@@ -15,10 +15,10 @@
 namespace air {
 
 /// Creates `folder` and the folders above it that are missing, each with mode
-/// 0700 whatever the umask is. `contents`, such as "plans", says in messages
-/// what the folder is for, and `advice`, such as "name another folder with
-/// XDG_CACHE_HOME", says what the user can do. The folders above `folder` are
-/// not checked.
+/// 0700, however permissive the umask is. `contents`, such as "plans", says in
+/// messages what the folder is for, and `advice`, such as "name another folder
+/// with XDG_CACHE_HOME", says what the user can do. The folders above `folder`
+/// are not checked.
 ///
 /// Errors: Io if `folder` cannot be created or inspected, if something that is
 /// not a folder has this name, if the folder belongs neither to the user of

@@ -1,9 +1,10 @@
 //===- Status.h - errors as values ------------------------------*- C++ -*-===//
 //
 // Every fallible function of formats/, codegen/ and runtime/ returns Status or
-// Result<T>. The code is also the exit code of the tools. The message is one
-// line that states what is wrong, where, and what to do about it. If two
-// numbers conflict, such as a size and its limit, the message states both.
+// Result<T>. A Status has an error code, which is also the exit code of the
+// tools, and a message. The message is one line that states what is wrong,
+// where, and what to do about it. If two numbers conflict, such as a size and
+// its limit, the message states both.
 //
 // Ownership: a Status owns its message. Thread-safety: plain data.
 //
@@ -67,8 +68,8 @@ public:
 
   T &operator*() & { return *held; }
   const T &operator*() const & { return *held; }
-  // A value and not a reference, so that `for (... : *function())` does not
-  // iterate over a result that has already been destroyed.
+  // This returns a value, not a reference, so that `for (... : *function())`
+  // does not iterate over a result that has already been destroyed.
   T operator*() && { return std::move(*held); }
   T *operator->() { return &*held; }
   const T *operator->() const { return &*held; }

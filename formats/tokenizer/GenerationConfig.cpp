@@ -92,7 +92,7 @@ private:
   size_t level = 0; ///< how many objects and lists are open
 };
 
-/// How notes name a field of the file `file`.
+/// Returns "'FIELD' of FILE", the name of a field in notes.
 std::string placeOf(const std::string &field, const std::string &file) {
   return "'" + field + "' of " + file;
 }

@@ -25,15 +25,17 @@ public:
 
   /// Returns nullptr if the field is absent.
   const Json *find(const char *name) const;
-  /// The functions below fail with Corrupt if the field has another type.
-  /// text(name), array() and object() also fail if it is absent.
+  /// The functions below fail with Corrupt if the field is not of the type that
+  /// they return. If the field is absent, text(name), array() and object() fail
+  /// with Corrupt, and the others return `absent` or nothing. An id is a whole
+  /// number from 0 to INT32_MAX.
   Result<std::string> text(const char *name) const;
   Result<std::string> text(const char *name, std::string absent) const;
   Result<bool> flag(const char *name, bool absent) const;
   Result<std::optional<int32_t>> id(const char *name) const;
   Result<const Json *> array(const char *name) const;
   Result<const Json *> object(const char *name) const;
-  /// The field as an object with its place, or nothing if it is absent.
+  /// The field, which must be an object, with its place in the file.
   Result<std::optional<JsonFields>> fields(const char *name) const;
 
   Status corrupt(const char *name, const std::string &what) const;

@@ -37,8 +37,9 @@ void note(TokenizerData &data, const char *field, const std::string &what) {
                        " is ignored, because " + what);
 }
 
-/// Returns the text of a token as its file has it. TokenizerJson.cpp spells the
-/// pieces of a WordPiece vocabulary without a pipeline as GGUF does.
+/// Returns the text of a token as tokenizer.json spells it. If a WordPiece
+/// vocabulary has no pipeline, TokenizerJson.cpp has changed the spelling of
+/// its pieces to that of GGUF; this function changes it back.
 std::string originalText(const TokenizerData &data, size_t id) {
   constexpr std::string_view kMark = "\xe2\x96\x81"; // U+2581
   const std::string &token = data.tokens[id];
@@ -213,8 +214,9 @@ Status readConfig(const std::string &text, TokenizerData &data,
       readToken(config, json, "bos_token", added(data.addBos), data, data.bos));
   AIR_RETURN_IF_ERROR(
       readToken(config, json, "eos_token", added(data.addEos), data, data.eos));
-  // BPE encodes a byte that has no token as the unknown token, or leaves it out
-  // if the vocabulary names no unknown token. unk_token must not change this.
+  // A part of a text for which there is no token is encoded as the unknown
+  // token, or left out if the vocabulary names no unknown token. unk_token must
+  // not change this. In BPE, there are no such parts if each byte has a token.
   const bool isUsed = data.kind != TokenizerKind::Bpe || !hasAllBytes(data);
   const bool isKnown = data.unknown != TokenizerData::kNoToken;
   AIR_RETURN_IF_ERROR(readToken(config, json, "unk_token",

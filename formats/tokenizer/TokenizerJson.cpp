@@ -94,7 +94,7 @@ private:
 
   Status readModel(const JsonFields &model) {
     AIR_ASSIGN_OR_RETURN(std::string type, model.text("type", ""));
-    if (type.empty()) { // old versions did not write the type of the model
+    if (type.empty()) { // old tokenizer.json files do not state the type
       const Json *vocab = model.find("vocab");
       type = model.find("merges") != nullptr                     ? "BPE"
              : vocab != nullptr && vocab->is_array()             ? "Unigram"
@@ -278,7 +278,7 @@ private:
         model.text("continuing_subword_prefix", std::string(kContinuation)));
     AIR_ASSIGN_OR_RETURN(std::optional<int32_t> longest,
                          model.id("max_input_chars_per_word"));
-    constexpr int32_t kLongestWord = 100; // unless the file names a number
+    constexpr int32_t kLongestWord = 100; // the default of `tokenizers`
     pipeline.longestWord =
         static_cast<uint32_t>(longest.value_or(kLongestWord));
     needsPipeline = pipeline.wordPrefix != kContinuation ||
@@ -380,8 +380,9 @@ private:
     return Status::ok();
   }
 
-  /// Sets the types and the match_flags of all tokens. If there is no pipeline,
-  /// also spells the pieces of a WordPiece vocabulary as GGUF does.
+  /// Sets the types and the match_flags of all tokens. If there is no pipeline
+  /// (TextRules::pipeline), also spells the pieces of a WordPiece vocabulary as
+  /// GGUF does.
   void setTypes() {
     data.types.assign(data.tokens.size(), TokenType::Normal);
     bool hasScores = data.kind == TokenizerKind::Unigram;
@@ -407,8 +408,8 @@ private:
     if (all == 0) {
       data.matching.clear();
     }
-    // The text of the unknown token means this token only if it is an added
-    // token. Otherwise it is encoded like any other text.
+    // Texts are searched for the unknown token only if it is an added token.
+    // Otherwise, its spelling is encoded like any other text.
     if (data.unknown != TokenizerData::kNoToken &&
         std::ranges::find(added, data.unknown, &Added::id) != added.end()) {
       data.types[data.unknown] = TokenType::Unknown;
@@ -523,9 +524,9 @@ private:
       }
       const Json *special = memberOf(part, "SpecialToken");
       if (special == nullptr) {
-        return fields.unsupported("has a template that is not supported; it "
-                                  "must be one text, with tokens before and "
-                                  "after it");
+        return fields.unsupported("has a template that is not supported; a "
+                                  "template may contain only one text, and "
+                                  "tokens before and after this text");
       }
       AIR_ASSIGN_OR_RETURN(JsonFields token,
                            JsonFields::of(*special, fields.placeOf("single")));
@@ -575,11 +576,11 @@ private:
   }
 
   /// Whether a BPE or Unigram model has a piece, other than an added token,
-  /// that contains a space. Always false with ByteLevel, which spells a space
-  /// as another character. If the library replaces the spaces of a text with
-  /// U+2581, a piece with a space never matches. Without a pipeline, it would
-  /// match, because the encoder then replaces U+2581 in the pieces with spaces
-  /// instead.
+  /// that contains a space. Such a model needs a pipeline: if the library
+  /// replaces the spaces of a text with U+2581, the piece never matches, but an
+  /// encoder without a pipeline would find it, because it keeps the spaces of
+  /// the text and replaces U+2581 in the pieces with spaces. Returns false if
+  /// the pre-tokenizer is ByteLevel, which spells a space as another character.
   bool hasPieceWithSpace() const {
     const Json *pre = root.find("pre_tokenizer");
     if ((data.kind != TokenizerKind::Bpe &&
@@ -600,12 +601,13 @@ private:
     return false;
   }
 
-  /// The library cuts user-defined tokens out of a text, but such a token can
-  /// also result from encoding a word. Returns whether this is possible for
-  /// `token` and needs a pipeline. In BPE without ignore_merges, tokens of
-  /// several characters result from words only by merges, for which no pipeline
-  /// is needed. `occursInWords` says whether words may contain the text of any
-  /// added token (see run()).
+  /// The library cuts user-defined tokens out of a text before it encodes the
+  /// words. If a user-defined token is also a piece of the model, it can result
+  /// from encoding a word, too. Returns whether this can happen to `token` in a
+  /// way that only a pipeline supports. In BPE without ignore_merges, a token
+  /// of several characters can result only from merges, and encoders without a
+  /// pipeline support these. `occursInWords` says whether words may contain the
+  /// text of any added token (see run()).
   bool isPieceOfWords(const Added &token, bool occursInWords) const {
     const std::string &text = data.tokens[token.id];
     if (token.isSpecial || !token.isPiece || text.empty()) {
@@ -615,10 +617,11 @@ private:
         decodeUtf8(text).length != text.size()) {
       return false;
     }
-    // Unless `occursInWords` is true, a text does not contain the token any
-    // more when it is split into words. A word can then match the token only
-    // with characters that the text did not have: those that spell spaces and
-    // bytes, and the prefix of pieces that continue a word.
+    // Unless `occursInWords` is true, all occurrences of the token have been
+    // cut out of the text before it is split into words. A word can then
+    // contain the token only because of characters that the user's text did not
+    // contain: those that spell spaces and bytes, and the prefix of pieces that
+    // continue a word.
     return occursInWords || text.starts_with(kContinuation) ||
            std::ranges::any_of(
                text, [](char c) { return c == ' ' || (c & 0x80) != 0; });

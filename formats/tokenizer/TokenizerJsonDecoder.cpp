@@ -71,9 +71,9 @@ private:
       }
       AIR_ASSIGN_OR_RETURN(decoder.mark, pattern->text("String", ""));
       if (content != " " || decoder.mark.empty()) {
-        return fields.unsupported("must replace a 'String' that is not empty "
-                                  "with one space; no other replacement is "
-                                  "supported");
+        return fields.unsupported("must replace the text in 'pattern.String', "
+                                  "which must not be empty, with one space; "
+                                  "no other replacement is supported");
       }
       return set(fields, TokenRendering::Marked);
     }

@@ -35,8 +35,8 @@ public:
 private:
   void add(TextStep step) { pipeline.steps.push_back(std::move(step)); }
 
-  /// Reads the pattern of a component. Also fails if the pattern is an
-  /// expression that does not compile.
+  /// Reads the pattern of a component. Errors: those of readPattern(), and
+  /// those of Regex::compile() if the pattern is an expression.
   static Result<JsonPattern> checkedPattern(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(JsonPattern pattern, readPattern(fields));
     if (!pattern.isLiteral) {
@@ -253,7 +253,7 @@ private:
       return Status::ok();
     }
     if (type == "FixedLength") {
-      constexpr int32_t kLength = 5; // unless the file names one
+      constexpr int32_t kLength = 5; // if the file states no length
       AIR_ASSIGN_OR_RETURN(std::optional<int32_t> length, fields.id("length"));
       add({.kind = Kind::FixedLength,
            .number = static_cast<uint32_t>(length.value_or(kLength))});
@@ -271,9 +271,10 @@ private:
   TextPipeline &pipeline;
 };
 
-/// Without a decoder, the library joins all tokens with spaces. This is right
-/// only for tokens that are words, so what the steps have done to the text is
-/// undone if it can be.
+/// Returns the decoder to use if the file has none. Hugging Face's `tokenizers`
+/// library then joins all tokens with spaces, which is right only for tokens
+/// that are whole words. The decoder returned here instead undoes, as far as it
+/// can, what the steps of the pipeline have done to the text.
 JsonDecoder decoderFor(const TokenizerData &data) {
   const TextPipeline &pipeline = data.rules.pipeline;
   JsonDecoder made;
@@ -334,15 +335,16 @@ Status readPipeline(const JsonFields &root, const JsonDecoder &decoder,
        used.prefix != pipeline.wordPrefix) ||
       (used.rendering == TokenRendering::Suffixed &&
        used.suffix != pipeline.wordSuffix)) {
-    return unsupportedError("tokenizer: the decoder expects " +
+    return unsupportedError("tokenizer: the decoder expects parts of words "
+                            "to be marked with " +
                             inQuotes(used.rendering == TokenRendering::Words
                                          ? used.prefix
                                          : used.suffix) +
-                            " at the edges of words, but the model has " +
+                            ", but the model marks them with " +
                             inQuotes(used.rendering == TokenRendering::Words
                                          ? pipeline.wordPrefix
                                          : pipeline.wordSuffix) +
-                            "; only equal ones are supported");
+                            "; the two must be equal");
   }
   return Status::ok();
 }

@@ -13,12 +13,13 @@ using Json = JsonFields::Json;
 /// The component WhitespaceSplit removes white space. This expression matches
 /// the words that remain.
 constexpr std::string_view kNoSpaces = R"(\S+)";
-/// Splits text before each space. U+2581 has been replaced with a space.
+/// Splits text before each space. This is the expression for splitting before
+/// each U+2581: the encoder replaces U+2581 with a space before it splits text.
 constexpr std::string_view kBeforeSpaces = " [^ ]*|[^ ]+";
 
 /// Returns an expression that splits text into its matches and the text between
 /// them, as Hugging Face's `tokenizers` library does with `regex` and
-/// `behavior`. Returns nothing for "Removed".
+/// `behavior`. Returns nothing if `behavior` is "Removed" or unknown.
 std::optional<std::string> withBehavior(const std::string &regex,
                                         const std::string &behavior,
                                         bool inverts) {
@@ -89,8 +90,9 @@ private:
     return Status::ok();
   }
 
-  /// Reads a component of type Replace. For BPE, it may replace each space with
-  /// U+2581; for Unigram, several spaces with one.
+  /// Reads a component of type Replace. For BPE, only the replacement of each
+  /// space with U+2581 is supported; for Unigram, only that of two or more
+  /// spaces with one space or one U+2581.
   Status readReplace(const JsonFields &fields) {
     AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
     AIR_ASSIGN_OR_RETURN(const JsonPattern pattern, readPattern(fields));
@@ -221,7 +223,8 @@ private:
     AIR_ASSIGN_OR_RETURN(const JsonPattern pattern, readPattern(fields));
     if (replacesSpaces && pattern.isLiteral && pattern.text == " " &&
         !inverts) {
-      // All spaces have been replaced, so none is left to split at (Gemma).
+      // The normalizer has replaced all spaces, so the text has none at which
+      // it could be split. Gemma's tokenizer.json is an example.
       return Status::ok();
     }
     return addSplit(fields,
@@ -445,8 +448,8 @@ private:
   bool isByteLevel = false;
 };
 
-/// Whether tokens become text in the way that `decoder` says, if there is no
-/// pipeline.
+/// Whether a vocabulary without a pipeline turns tokens into text in the way
+/// that `decoder` says. True if the file has no decoder.
 bool rendersAs(const TokenizerData &data, const JsonDecoder &decoder) {
   if (!decoder.isPresent) {
     return true;
@@ -542,13 +545,16 @@ Status readTextRules(const JsonFields &root, bool needsPipeline,
                      bool findsNormalized, TokenizerData &data) {
   AIR_ASSIGN_OR_RETURN(const JsonDecoder decoder, readDecoder(root));
   if (!needsPipeline) {
-    TokenizerData plain; // without the vocabulary
+    // First, the rules are read into an object without a pipeline. It also has
+    // no vocabulary, because TextRulesReader does not need one.
+    TokenizerData plain;
     plain.kind = data.kind;
     plain.rules = data.rules;
     plain.rules.pipeline = TextPipeline();
-    // Some added tokens must be found in normalised text. Without a pipeline,
-    // text is normalised for this search only in BPE, where it is converted to
-    // a normalization form and to lower case. Its spaces stay as they are.
+    // If `findsNormalized` is true, normalised text is searched for added
+    // tokens. Without a pipeline, only BPE normalises text for this search, and
+    // only to a normalization form and to lower case: spaces stay as they are.
+    // Files that need more are read as a pipeline.
     const bool isPlain = !findsNormalized ||
                          root.find("normalizer") == nullptr ||
                          data.kind == TokenizerKind::Bpe;

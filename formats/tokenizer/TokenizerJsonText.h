@@ -20,8 +20,10 @@ inline constexpr std::string_view kSpaceMark = "\xe2\x96\x81";
 /// the functions that read them.
 inline constexpr int kDeepestList = 8;
 
-/// Calls `read` for each entry of the list `name` of a component of type
-/// Sequence, which is itself in `depth` such lists. Returns the first error.
+/// Calls `read` for each entry of the list `name` of `fields`, a component of
+/// type Sequence. Such lists can be nested: `depth` is the number of lists
+/// around `fields`. Returns the first error, or Unsupported if `depth` is
+/// kDeepestList.
 template <typename Read>
 Status forEachEntry(const JsonFields &fields, const char *name, int depth,
                     Read read) {
@@ -82,13 +84,14 @@ Status readCharsmap(const JsonFields &fields, TokenizerData &data);
 std::optional<std::string> fromBase64(std::string_view text);
 
 /// Reads 'normalizer', 'pre_tokenizer' and 'decoder' of the file `root` into
-/// `data.rules`, `data.charsmap`, `data.addSpacePrefix` and the flags that
-/// `data.kind` uses. Makes the pipeline `data.rules.pipeline` if
-/// `needsPipeline` is true, or if the other fields of `data` cannot describe
-/// what the file says. Before the call, the caller must set those fields of the
-/// pipeline that describe the vocabulary: wordPrefix, wordSuffix and
-/// longestWord. They are kept if the pipeline is made. `findsNormalized` says
-/// whether the file has added tokens that are found in normalised text.
+/// `data`. Sets `charsmap`, `addSpacePrefix` and either the pipeline
+/// `rules.pipeline` or the fields that are used without a pipeline: the rest of
+/// `rules`, `lowercase`, `stripAccents` and `removeExtraWhitespaces`. Sets the
+/// pipeline if `needsPipeline` is true, or if those fields cannot describe what
+/// the file says. Before the call, `data.kind` must be set, and so must the
+/// fields of the pipeline that describe the vocabulary: wordPrefix, wordSuffix
+/// and longestWord. `findsNormalized` says whether the file has added tokens
+/// that are found in normalised text.
 Status readTextRules(const JsonFields &root, bool needsPipeline,
                      bool findsNormalized, TokenizerData &data);
 

@@ -86,7 +86,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   // if the size is too large, whereas resize() would throw.
   AIR_ASSIGN_OR_RETURN(made.base, device.allocate(*bytes, "batch tables"));
   made.words.resize(*bytes / sizeof(uint32_t));
-  made.held = made.words; // the memory that the device allocates is zeroed
+  made.held = made.words; // all zeros, like memory that a device allocates
   made.fillDraws();
   for (const size_t first : made.firstWord) {
     made.arrays.push_back(made.base + first * sizeof(uint32_t));
@@ -180,7 +180,7 @@ Status DeviceBatch::copy(Device &device, BatchArray first, uint64_t end) {
     return Status::ok();
   }
   const std::span changed = std::span(words).subspan(begin, end - begin);
-  isKnown = false; // until the copy has succeeded
+  isKnown = false; // stays false if the copy fails
   AIR_RETURN_IF_ERROR(
       device.write(base + begin * sizeof(uint32_t),
                    {reinterpret_cast<const uint8_t *>(changed.data()),
@@ -245,9 +245,9 @@ uint64_t DeviceBatch::fill(const AirBatch &batch, uint64_t maxTokens,
               wordsOf(BatchArray::RopePositions));
   const uint64_t rows =
       tileTokens == 0 ? pad(batch, maxTokens) : divide(batch, tileTokens);
-  // Kernels read only the first `rows` rows of each block table. Without block
-  // tables, all words count. With them, the last array is a block table, and
-  // the words after its first `rows` rows do not count.
+  // Kernels read only the first `rows` rows of each block table. If there are
+  // block tables, the last array is one of them, so kernels read no words after
+  // its first `rows` rows. Otherwise, they may read all words.
   return groups.empty() ? words.size()
                         : firstWord.back() + rows * groups.back().pages;
 }

@@ -23,8 +23,8 @@
 // consists of the chosen tokens and needs no new pages.
 //
 // Thread-safety: one caller at a time. Only create() allocates memory. The
-// arrays on the GPU, and the memory to which tokens are copied, belong to the
-// device. Errors: those of the device.
+// device owns the arrays on the GPU, and the host memory to which the chosen
+// tokens are copied. Errors: those of the device.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_DEVICEBATCH_H
@@ -43,7 +43,8 @@ namespace air::rt {
 /// block tables of the cache groups are the last ones.
 using BatchAddresses = std::vector<DeviceAddress>;
 
-/// The sizes of the largest batch.
+/// What the arrays must have room for: the largest batches of the plan's
+/// programs.
 struct BatchSizes {
   uint64_t tokens = 1;
   uint64_t outputs = 1; ///< rows of logits that one run of the head computes
@@ -78,8 +79,9 @@ public:
   Status write(Device &device, const AirBatch &batch, uint64_t maxTokens,
                uint32_t tileTokens);
 
-  /// Sets how the next tokens of the following batches are chosen: element i
-  /// for token i. If `draws` is empty, the best tokens are chosen. It must not
+  /// Sets how the GPU chooses tokens in the batches from now on: draws[i] says
+  /// how the token that follows token i of the batch is chosen. If `draws` has
+  /// no element i, the token with the largest logit is chosen. `draws` must not
   /// have more than BatchSizes::drawnTokens elements.
   void setDraws(std::span<const TokenDraw> draws);
 
@@ -92,8 +94,8 @@ public:
   bool holds(const AirBatch &batch, uint64_t maxTokens, uint32_t tileTokens);
 
   /// Enqueues a copy of the ids of the first `count` tokens to the host.
-  /// Requires that create() was given BatchSizes::hasChoice as true. `count`
-  /// must be at most BatchSizes::paddedTokens.
+  /// BatchSizes::hasChoice must be true, and `count` must be at most
+  /// BatchSizes::paddedTokens.
   Status requestTokens(Device &device, size_t count);
 
   /// Waits for the copy that requestTokens() has enqueued, but not for what was
@@ -106,7 +108,8 @@ public:
 
   /// Records how a run that chose tokens has changed the arrays on the GPU: the
   /// first tokens of the batch are now `tokens`, and their positions have grown
-  /// by 1. TokenDraw::draws has grown by 1 for each token that was drawn.
+  /// by 1. If token i was drawn, the field `draws` of its TokenDraw has also
+  /// grown by 1.
   void advance(std::span<const uint32_t> tokens);
 
   /// Must be called after a failure, because the contents of the arrays on the
@@ -136,11 +139,12 @@ private:
   bool hasTokenCount = false;      ///< whether there is an array TokenCount
   std::vector<TokenDraw> draws;    ///< per token: its record after TokenCount
   std::vector<DeviceTable> groups; ///< one per cache group
-  /// What write() and writeOutputs() copy: all arrays, in the order of their
-  /// addresses. The block tables are last.
+  /// What the arrays on the GPU are to contain, in the order of their
+  /// addresses, with the block tables last. write() and writeOutputs() fill
+  /// this in, and copy what differs from `held` to the GPU.
   std::vector<uint32_t> words;
   std::vector<size_t> firstWord; ///< per array: its first index in `words`
-  /// What the arrays on the GPU contain, unless `isKnown` is false.
+  /// What the arrays on the GPU contain now, unless `isKnown` is false.
   std::vector<uint32_t> held;
   bool isKnown = true;
   std::span<uint8_t> chosen; ///< host memory for the tokens that are requested

@@ -81,8 +81,8 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
 }
 
 Status DeviceStore::beginPass(uint32_t steps) {
-  // Each pass reads the file. If it changed between two passes, the results
-  // would be wrong.
+  // Each pass reads weights from the file. If the file has changed since an
+  // earlier pass, the results would be wrong, so the pass fails instead.
   if (disk) {
     AIR_RETURN_IF_ERROR(file.checkUnchanged());
   }

@@ -43,9 +43,9 @@ public:
          std::unique_ptr<SegmentStore> host, Device &device,
          const HostRingOptions &reading = {});
 
-  /// The address of each segment on the device; 0 for segments of kernels, and
-  /// for those that only the CPU reads. A kernel may read a segment after
-  /// require().
+  /// The address of each segment on the device; 0 for segments that contain
+  /// kernels, and for those that only the CPU reads. A step that is enqueued
+  /// after its require() may read its segments there.
   const std::vector<DeviceAddress> &addresses() const { return places; }
 
   LoadProgress loading() const override {
@@ -85,9 +85,10 @@ private:
   DeviceStore(const PlanFile &plan, std::unique_ptr<SegmentStore> below,
               Device &owner)
       : file(plan), host(std::move(below)), device(owner) {}
-  /// Copies a verified segment, if it is not on the device yet.
+  /// Copies a verified segment to the device if isPending[index] is true.
   Status copy(uint32_t index);
-  /// Loads a segment into `memory`, from which each pass then copies it.
+  /// Loads a segment into `memory`, the host memory from which each pass copies
+  /// the segment to the ring on the GPU.
   Status loadForCopies(uint32_t index, std::span<uint8_t> memory);
   void countCopied(uint32_t index);
 
@@ -100,7 +101,8 @@ private:
   std::vector<uint32_t> onCpu; ///< the segments that only the CPU reads
   bool isCpuReady = false;     ///< whether all of them have been verified
   std::vector<DeviceAddress> places;
-  /// Per segment that stays on the device: whether it must still be copied.
+  /// Per segment of the plan: true if the segment is to stay in the device's
+  /// memory and has not been copied there yet.
   std::vector<bool> isPending;
   uint32_t pending = 0;
   uint64_t completeBytes = 0; ///< total size of the copied segments

@@ -226,7 +226,8 @@ Status DeviceStream::require(uint32_t step) {
   return device.wait(Queue::Compute, stepEvents[step].arrived - 1);
 }
 
-/// Signals that the steps [released, end) are done.
+/// Enqueues a signal that the step is done for each of the steps
+/// [released, end) for which copies wait.
 Status DeviceStream::signalSteps(uint64_t end) {
   for (; released < end; ++released) {
     if (const uint32_t done = stepEvents[released % stepEvents.size()].done) {
@@ -262,7 +263,8 @@ void DeviceStream::endPass() {
   }
   passBegin = next;
   passEnd = next + stepEvents.size();
-  // Copies of the ended pass that have not been enqueued are skipped.
+  // advance() skips the copies of the ended pass that have not been enqueued,
+  // and goes on with those of the next pass.
   if (failure.isOk()) {
     failure = advance();
   }

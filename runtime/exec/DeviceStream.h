@@ -9,10 +9,11 @@
 //
 // The segments stay in host memory, except for those that a HostRing, if there
 // is one, reads from the disk in every pass. A copy of such a segment is
-// enqueued only once its bytes have been read; require() waits for those of its
-// step. The functions check which copies are complete, and tell the HostRing,
-// which may then overwrite what was copied. With a HostRing, copies for the
-// next pass are enqueued only when the current pass has ended.
+// enqueued only after its bytes have been read; require() waits until the bytes
+// that its step needs have been read. The functions check which copies are
+// complete, and tell the HostRing, which may then overwrite what was copied.
+// With a HostRing, copies for the next pass are enqueued only when the current
+// pass has ended.
 //
 // The functions are called in the same order as those of a SegmentStore. An
 // error in release() or endPass() is returned by the calls of require() and
@@ -46,15 +47,16 @@ public:
   using Loader =
       std::function<Status(uint32_t segment, std::span<uint8_t> memory)>;
 
-  /// Allocates the ring. If `disk` is null, also allocates host memory for all
-  /// segments that are copied, which `loader` fills. Otherwise, their memory is
-  /// in `disk`, and `loader` is not called. The placement must have been
-  /// verified.
+  /// Allocates the ring on the GPU. If `disk` is null, also allocates host
+  /// memory for all segments that passes copy to the ring; `loader` fills this
+  /// memory. Otherwise, the segments are in the memory of `disk`, and `loader`
+  /// is not called. The placement must have been verified.
   static Result<std::unique_ptr<DeviceStream>>
   create(const plan::Plan &plan, const plan::Placement &placement,
          Device &device, Loader loader, HostRing *disk = nullptr);
 
-  /// The address of a segment in the ring; 0 if the segment is not copied.
+  /// The address of a segment in the ring on the GPU; 0 if passes do not copy
+  /// the segment there.
   DeviceAddress addressOf(uint32_t segment) const;
   /// Whether the step needs bytes that each pass copies to the ring.
   bool hasCopies(uint32_t step) const {
@@ -97,8 +99,8 @@ private:
     uint32_t done = 0;    ///< the event after this step
   };
 
-  /// The copies for a step that have been enqueued and may still be in
-  /// progress.
+  /// Copies to the ring that have been enqueued for one step, and may still be
+  /// in progress.
   struct InFlight {
     uint32_t step = 0;
     uint32_t event = 0; ///< the event after the last of these copies

@@ -174,8 +174,8 @@ AirBatch Executor::pieceOf(const Batch &batch, uint64_t begin, uint64_t count) {
   return piece;
 }
 
-/// Checks what the kernel that draws tokens relies on and does not check
-/// itself.
+/// Returns Usage if the kernel that draws tokens does not support the
+/// parameters of a draw. The kernel itself does not check them.
 static Status checkDraws(std::span<const TokenDraw> draws) {
   const auto isValid = [](const TokenDraw &draw) {
     return draw.isBest != 0 ||
@@ -283,8 +283,8 @@ bool Executor::mayRunAhead(const ProgramRecord &program,
                      });
 }
 
-/// Whether the pass that runs ahead, if any, computes `piece`. If it does not,
-/// its result is dropped.
+/// Returns true if a pass runs ahead and its result can be used for `piece`.
+/// Otherwise, drops the result of the pass that runs ahead, if there is one.
 bool Executor::isAhead(const ProgramRecord &program, const AirBatch &piece) {
   // It does not suffice that tokens, positions and pages are the same: since
   // the pass was enqueued, a sequence may have been cut short and continued
@@ -329,7 +329,8 @@ Status Executor::runChoice(const ProgramRecord &program, AirBatch &piece,
   AIR_RETURN_IF_ERROR(parts.batch->requestTokens(*parts.device, next.size()));
   Status ahead;
   if (continues && mayRunAhead(program, piece)) {
-    // The arrays in the memory of the GPU will contain the next batch.
+    // This needs no write(): the pass before it leaves the next batch in the
+    // arrays in the memory of the GPU.
     ahead = walk(program, 0, steps, piece, /*choose=*/true);
     tokensAhead = ahead.isOk() ? piece.tokens : 0;
     dropsBefore = parts.kv->drops();
@@ -481,7 +482,8 @@ Status Executor::explainNotFinite(const ProgramRecord &program,
                        "again, the memory or the processor may be faulty");
 }
 
-/// Returns the error for the first step whose result is not finite.
+/// Returns the error for `step`, whose result is not finite although the
+/// results of the steps before it are finite.
 Status Executor::overflowError(const StepRecord &step) const {
   const std::string where = "step '" + std::string(step.name) + "'";
   if (step.isOnGpu) {
@@ -652,7 +654,8 @@ void Executor::count(const ProgramRecord &program,
   sums.cpuBytes += program.body.cpuWeightBytes +
                    program.body.cpuWeightBytesPerRow * piece.size();
   sums.flops += program.body.flopsPerRow * piece.size();
-  // Positions whose keys and values are written or read.
+  // The number of positions whose keys and values are written, one for each
+  // token, plus the number of those whose keys and values are read.
   uint64_t kvPositions = piece.size();
   for (SequenceId sequence : piece) {
     if (countedIn[sequence] != passNumber) {

@@ -5,9 +5,9 @@
 // into pieces. Logits are passed to the caller in rows of `vocabulary` floats,
 // at most max_outputs rows at a time, in the order of the batch's outputs.
 //
-// A plan may run some of its steps on the CPU and the others on a GPU. Its
-// device is then a HybridDevice, and the output head, which computes the logits
-// (ProgramTable.h), runs on the GPU.
+// A plan may run some of its steps on the CPU and the others on a GPU. The
+// executor's device is then a HybridDevice, and the output head, which computes
+// the logits (ProgramTable.h), runs on the GPU.
 //
 // If a GPU runs the head, only the requested rows of the logits are copied to
 // the host. On a GPU, a program without tiles (DeviceBatch.h) always computes
@@ -20,17 +20,17 @@
 // unless a sequence needs another page of the KV cache.
 //
 // The GPU would be idle from the end of such a pass until the host has received
-// the tokens and started the next pass. If the caller is likely to continue,
-// choose() therefore starts the next pass before it waits for the tokens. That
-// pass *runs ahead*. If the next call of choose() continues the same sequences
-// with these tokens, it only takes the tokens of that pass. Otherwise, the
-// result of the pass is dropped. The pass has then changed nothing but buffers
-// of activations, the arrays of the batch, and keys and values at positions
-// that no sequence has yet; a later pass that adds these positions to a
-// sequence overwrites them. A pass runs ahead only if all kernels run on the
-// GPU, all weights stay in its memory, and no sequence needs another page. If
-// the pass that should run ahead cannot be enqueued, choose() still succeeds,
-// and the next call of choose() enqueues it.
+// the tokens and started the next pass. If the caller will probably call
+// choose() again (`continues`), choose() therefore starts the next pass before
+// it waits for the tokens. That pass *runs ahead*. If the next call of choose()
+// continues the same sequences with these tokens, it only takes the tokens of
+// that pass. Otherwise, the result of the pass is dropped. The pass has then
+// changed nothing but buffers of activations, the arrays of the batch, and keys
+// and values at positions that no sequence has yet; a later pass that adds
+// these positions to a sequence overwrites them. A pass runs ahead only if all
+// kernels run on the GPU, all weights stay in its memory, and no sequence needs
+// another page. If the pass that should run ahead cannot be enqueued, choose()
+// still succeeds, and the next call of choose() enqueues it.
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
@@ -128,7 +128,8 @@ public:
   /// Whether choose() supports this number of sequences. False for every number
   /// if a CPU computes the logits.
   bool canChoose(uint64_t sequences) const;
-  /// Whether choose() can also draw that number of tokens.
+  /// Whether choose() supports this number of sequences and can draw the next
+  /// token of each.
   bool canDraw(uint64_t sequences) const;
 
   /// Runs tokens[i] in sequences[i] and sets next[i] to the token with the
@@ -221,8 +222,8 @@ private:
   std::vector<SegmentRange> rowRanges; ///< the rows that a step gathers
   std::vector<uint64_t> cursors; ///< per sequence: its next token's position
   std::vector<uint32_t> sequenceLengths; ///< as in AirBatch
-  /// For each sequence: the value of `passNumber` in the last pass that added
-  /// its keys and values to RunCounters::kvBytes.
+  /// For each sequence: the number (`passNumber`) of the last pass whose reads
+  /// of the sequence's keys and values are included in RunCounters::kvBytes.
   std::vector<uint64_t> countedIn;
   RunCounters sums;
   StepTimes times = {};

@@ -105,8 +105,8 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   Status status;
   if (sampleAfter && draw && tokens.size() == 1) {
     int32_t chosen = 0;
-    // The token that is chosen now is not yet counted in `emitted`, so another
-    // one follows only if more than one is left.
+    // `emitted` does not count the token that is chosen now, so another token
+    // may follow it only if maxTokens allows at least two more.
     const bool continues = options.maxTokens - emitted > 1;
     draw->draws = static_cast<uint32_t>(sampler.draws());
     status =

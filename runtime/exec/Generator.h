@@ -2,16 +2,18 @@
 //
 // A generator uses one sequence of a session. It runs the prompt and then
 // generates tokens until a limit, an end-of-text token, a stop string or a full
-// context ends the answer. The text consists of whole characters and never
-// contains a part of a stop string.
+// context ends the answer. The text consists of whole characters. If a stop
+// string ends the answer, the text ends before it: text that may be the
+// beginning of a stop string is held back until later tokens decide this.
 //
 // Ownership: a generator borrows the session, the tokenizer and, if there is
 // one, the KeptSequence, which must outlive it. The destructor ends the
-// sequence unless the sequence belongs to a KeptSequence. next() does not
-// allocate once its buffers have grown to the longest piece of the vocabulary.
-// Thread-safety: a generator is used by one thread, the one that uses its
-// session. Errors: those of Session::run, Sampler and TokenFilter. Text that
-// was returned before a failed call stays valid.
+// sequence unless the sequence belongs to a KeptSequence. next() allocates
+// memory only if a text does not fit in the generator's buffers, or if the
+// KeptSequence, the sampler or the filter allocates. Thread-safety: a generator
+// is used by one thread, the one that uses its session. Errors: those of
+// Session::run, Sampler and TokenFilter. Text that was returned before a failed
+// call stays valid.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_GENERATOR_H
@@ -99,10 +101,12 @@ public:
 
   FinishReason reason() const { return finishReason; }
 
-  /// The number of prompt tokens that have been computed: all that a kept
-  /// sequence did not hold, unless prompt() was interrupted or failed.
+  /// The number of prompt tokens that prompt() has computed. If it was neither
+  /// interrupted nor failed, promptTokens() + reusedTokens() is the length of
+  /// the prompt.
   uint64_t promptTokens() const { return promptDone; }
-  /// The number of prompt tokens that the kept sequence held already.
+  /// The number of prompt tokens that the KeptSequence held already; 0 if there
+  /// is none.
   uint64_t reusedTokens() const { return promptReused; }
 
 private:
@@ -128,10 +132,11 @@ private:
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;
   bool hasSequence = false; ///< whether the destructor ends the sequence
-  /// How Session::choose() chooses the next token. run() sets the member
-  /// `draws` before each call. Empty if the host must choose the tokens: if
-  /// there is a filter, if the plan has no kernel that chooses tokens, or if
-  /// this kernel cannot do what the sampler does.
+  /// How Session::choose() chooses the next token; run() updates the field
+  /// TokenDraw::draws before each call of choose(). Not set if `sampler` must
+  /// choose the tokens: if options.filter is not null, if the plan has no
+  /// kernel that chooses tokens, or if this kernel does not support
+  /// options.sampler.
   std::optional<TokenDraw> draw;
   std::vector<SequenceId> sequences; ///< `sequence` for each token of a run
   uint64_t promptDone = 0;

@@ -57,8 +57,8 @@ Status HybridDevice::run(uint32_t program, uint32_t first, uint32_t count,
     for (const RowCopy &copy : begin.copies) {
       AIR_RETURN_IF_ERROR(copyRows(copy, begin.isOnGpu, batch));
     }
-    // The device runs all dispatches up to the next copy, or up to the first
-    // one that is for the other device.
+    // The dispatches [first, next) run together: all those before the next
+    // dispatch that is for the other device, or before which rows are copied.
     uint32_t next = first + 1;
     while (next != end && chosen.dispatches[next].copies.empty() &&
            chosen.dispatches[next].isOnGpu == begin.isOnGpu) {

@@ -31,7 +31,8 @@ namespace air::rt {
 
 class HybridDevice final : public Device {
 public:
-  /// Addresses in the CPU's memory must be host pointers.
+  /// The addresses of `cpuDevice` must be host pointers, because the host
+  /// copies rows from and to the memory at these addresses.
   HybridDevice(Device &cpuDevice, Device &gpuDevice)
       : cpu(cpuDevice), gpu(gpuDevice) {}
 

@@ -21,10 +21,10 @@ struct KernelDevices {
   uint32_t gpu = 0; ///< its index; 0 if there is none
 };
 
-/// Returns the devices of the plan, which must have been verified. Returns
-/// Unsupported in two cases: a GPU runs kernels, but the logits are in the
-/// memory of the CPU; or an executable, a cache group or an output is on a
-/// device that runs no step.
+/// Returns the devices that run the kernels of `plan`. The plan must have been
+/// verified. Returns Unsupported in two cases: a GPU runs kernels, but the
+/// logits are in the memory of the CPU; or an executable, a cache group or an
+/// output is on a device that runs no step.
 Result<KernelDevices> devicesOfKernels(const plan::Plan &plan);
 
 /// The plan's record of a device; null if the plan has no record of it. The CPU

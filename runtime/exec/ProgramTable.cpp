@@ -13,7 +13,8 @@ using namespace air::rt;
 
 namespace {
 
-/// Translates one program of the plan for the device.
+/// Makes the ProgramRecord of one program of the plan, and adds the program to
+/// the device.
 class ProgramBuilder {
 public:
   ProgramBuilder(const plan::Plan &root, const PlanAddresses &places)
@@ -103,13 +104,14 @@ void ProgramBuilder::addStream(const plan::Tensor &tensor,
        tensor.bytes() / rowBlocks * (grid.rows_per_tile() / kX16Rows)});
 }
 
-/// Adds the binding of a tensor to the last step.
+/// Adds the binding of a tensor to `step`, the step that was added last.
 void ProgramBuilder::addTensor(const plan::Step &step,
                                const plan::Dispatch &dispatch,
                                const plan::Tensor &tensor) {
   uint32_t segment = tensor.segment();
   StepRecord &made = record.steps.back();
-  // The CPU gathers rows of a table. A GPU has the whole table in memory.
+  // On the CPU, an embedding only gathers rows, so only these rows of the table
+  // are loaded. A GPU has the whole table in memory, like any other tensor.
   if (step.kind() == plan::StepKind::Embed && dispatch.launch() == nullptr) {
     bindings.push_back(addresses.tables[segment] + tensor.offset());
     bool isX16 = static_cast<Layout>(tensor.layout()) == Layout::X16;
@@ -142,8 +144,9 @@ void ProgramBuilder::recordResult(StepRecord &made,
         binding->access() == plan::Access::Read) {
       continue;
     }
-    // A buffer has one row per token or output of the largest batch. On the
-    // CPU, their number is rounded up to a multiple of AIR_TOKEN_PADDING.
+    // A buffer has a row for each token, or for each output, of the largest
+    // batch. On the CPU, the number of rows is rounded up to a multiple of
+    // AIR_TOKEN_PADDING.
     const plan::Buffer &buffer = *plan.buffers()->Get(binding->index());
     const bool hasOutputs =
         onGpu ? buffer.is_output() &&
@@ -257,8 +260,8 @@ Status ProgramBuilder::addStep(const plan::Step &step) {
     record.draws = canDraw(*step.dispatches()->Get(results - 1));
     last.dispatchCount = --results;
   }
-  // If the last dispatch has no barrier, its result is only complete when a
-  // later step has run.
+  // A last dispatch without a barrier may compute only some columns of the
+  // result, and later steps the others. The step then has no complete result.
   if (results != 0 && step.dispatches()->Get(results - 1)->barrier()) {
     recordResult(last, *step.dispatches()->Get(results - 1));
   }

@@ -42,7 +42,8 @@ namespace air::rt {
 /// vectors are indexed as in the plan.
 struct PlanAddresses {
   std::vector<DeviceAddress> segments;
-  /// For each segment, the address from which steps that gather rows read.
+  /// For each segment: its address for steps that gather single rows of it
+  /// (SegmentStore::table).
   std::vector<DeviceAddress> tables;
   DeviceAddress arena = 0;                ///< of the CPU
   DeviceAddress gpuArena = 0;             ///< of the GPU
@@ -72,9 +73,9 @@ struct StepRecord {
   /// The segments of these gathers are not among the step's `segmentCount`
   /// segments.
   std::vector<RowGather> gathers;
-  // The result of the step's last dispatch, in rows of float32. A row size of 0
-  // means that there is no such result, or that it is not complete after the
-  // step.
+  // The result of the step's last dispatch, in rows of float32. If
+  // `resultRowBytes` is 0, there is no such result, or it is not complete after
+  // the step.
   DeviceAddress result = 0;
   uint64_t resultRowBytes = 0;
   GridRows resultRows = GridRows::Tokens;
@@ -87,8 +88,8 @@ struct PartCost {
   /// The bytes that are read for each token of a run: one row of the embedding
   /// table.
   uint64_t weightBytesPerRow = 0;
-  // The parts of the two sizes above that the CPU reads, if a GPU runs other
-  // steps; 0 if the CPU runs all steps.
+  // If the CPU and a GPU share the steps of the plan: how much of weightBytes
+  // and of weightBytesPerRow the CPU reads. 0 if the CPU runs all steps.
   uint64_t cpuWeightBytes = 0;
   uint64_t cpuWeightBytesPerRow = 0;
   uint64_t flopsPerRow = 0;
@@ -125,10 +126,10 @@ Result<std::vector<ProgramRecord>> buildPrograms(const plan::Plan &plan,
                                                  Device &device);
 
 /// The bytes of weights that a decode pass must read, whichever kernels it
-/// uses. This is the sum over all tensors that are bound in the program for one
-/// token. A tensor from which steps only gather rows counts as a single row. If
-/// `ofGpu` is true, only what a GPU runs counts; if it is false, only what the
-/// CPU runs.
+/// uses: the total size of the tensors that the program for one token binds. A
+/// tensor from which steps only gather rows counts as a single row. If `ofGpu`
+/// is set, only tensors that kernels of a GPU (true) or of the CPU (false) read
+/// are counted.
 uint64_t minimalWeightBytes(const plan::Plan &plan,
                             std::optional<bool> ofGpu = std::nullopt);
 

@@ -55,7 +55,8 @@ Result<std::unique_ptr<RandomStore>> RandomStore::create(const PlanFile &plan) {
     }
     const uint64_t size = segment->raw_bytes();
     store->bytes += size;
-    // As in a file, the bytes up to the end of the last page can be read.
+    // As in a plan file, zeros fill the last page of the segment, so that
+    // kernels can read up to its end.
     const std::optional<uint64_t> whole = checkedAlignUp(size, kPlanPageBytes);
     memory.reset(!whole ? nullptr
                         : static_cast<uint8_t *>(::operator new[](

@@ -55,8 +55,8 @@ private:
   struct Free {
     void operator()(uint8_t *memory) const;
   };
-  /// The weights of each segment, aligned like segments of a file, because
-  /// kernels of the CPU read them here; null for segments of kernels.
+  /// The weights of each segment, aligned as in a plan file, because kernels of
+  /// the CPU read them here; null for segments that contain kernels.
   std::vector<std::unique_ptr<uint8_t[], Free>> weights;
 };
 

@@ -39,8 +39,9 @@ namespace air::rt {
 using GpuOpener =
     std::function<Result<std::unique_ptr<Gpu>>(const plan::Device &record)>;
 
-/// A Device of its own for one session, and the GPU that it uses. The GPU stays
-/// open as long as any SharedDevice refers to it.
+/// A Device that only one session uses, and the GPU on which this Device works.
+/// Several sessions may share the GPU, which stays open as long as any
+/// SharedDevice refers to it.
 struct SharedDevice {
   std::shared_ptr<const Gpu> gpu;
   std::unique_ptr<Device> device;

@@ -177,8 +177,8 @@ uint64_t randomBytes(const plan::Plan &plan) {
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                     bool isRandom, bool usesCpu, const std::string &root) {
   const uint64_t random = isRandom ? randomBytes(plan) : 0;
-  // `random` already includes the weights that the CPU reads. They are not
-  // stored a second time, unlike the weights that are copied to the GPU.
+  // `random` counts every weight once. The CPU reads its weights in place, but
+  // those that passes copy to the GPU take RAM again, which is page-locked.
   const uint64_t locked = isRandom && usesCpu ? copiedBytesPerPass(placement)
                                               : lockedRam(placement);
   const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);
@@ -255,8 +255,8 @@ struct Session::Parts {
   PlanFile file;
   std::optional<SourceFiles> sources; ///< only for a reference plan
   std::shared_ptr<ThreadPool> pool;   ///< of `cpu`
-  // The devices that run kernels; pointers to others are null. `hybrid` uses
-  // both of them.
+  // `cpu` and `gpu` are null if they run no kernels. If both run kernels,
+  // `hybrid` runs programs on both of them; otherwise it is null.
   std::unique_ptr<CpuDevice> cpu;
   std::shared_ptr<const Gpu> sharedGpu; ///< of `gpu`, if it is the runtime's
   std::unique_ptr<Device> gpu;
@@ -304,7 +304,7 @@ struct Session::Parts {
                         const PlanAddresses &addresses);
 };
 
-/// Loads the executables of the plan, after their segments have been verified.
+/// Verifies the segments that contain executables, and loads the executables.
 Status Session::Parts::loadKernels(PlanAddresses &addresses) {
   const plan::Plan &plan = file.plan();
   std::vector<uint32_t> now;
@@ -435,10 +435,10 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
 }
 
 /// Opens the GPU, allocates the memory of the current placement there, and
-/// loads the kernels. If the GPU or the host has too little free memory, tries
-/// the later placements of the plan, one by one. If none fits, returns the
-/// error of the last placement with which the GPU could be opened, or the first
-/// error if the GPU could not be opened at all.
+/// loads the kernels. If that fails with DoesNotFit, tries again with the next
+/// placement that choosePlacement() finds. If there is none, returns the error
+/// of the last attempt in which openGpu() succeeded, or the error of the first
+/// attempt if openGpu() always failed.
 Result<PlanAddresses>
 Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
                                     uint64_t ram) {
@@ -463,7 +463,7 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
       return *failure;
     }
     placement = *next;
-    // Closing the GPU also frees the memory that has been allocated on it.
+    // Discards the failed attempt. This also frees its memory on the GPU.
     batch.reset();
     onGpu = nullptr;
     streaming = nullptr;
@@ -474,9 +474,8 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
   }
 }
 
-/// If `error` says that the GPU's memory or page-locked RAM is too small, adds
-/// how many bytes of the GPU's memory and of RAM the current placement needs.
-/// Returns any other error unchanged.
+/// Returns `error`. If it is DoesNotFit, the result's message also states how
+/// many bytes of the GPU's memory and of RAM the current placement needs.
 Status Session::Parts::withVramNeed(const Status &error) const {
   if (error.code() != ErrorCode::DoesNotFit) {
     return error;
@@ -495,8 +494,9 @@ Status Session::Parts::withVramNeed(const Status &error) const {
 
 /// Sets `source`, the store of the weights, to a PlanSource, which uses the
 /// mapping of the plan. `ofNodes` describes the compute threads of each NUMA
-/// node. The segments for which `isLeftOut` is true are only loaded when they
-/// are required; the others are loaded in the background.
+/// node. Segment i is loaded in the background, unless isLeftOut[i] is true: it
+/// is then loaded only when requireNow() names it. If `isLeftOut` is empty, no
+/// segment is left out.
 Status Session::Parts::openMapping(std::vector<NodePart> ofNodes,
                                    const std::vector<bool> &isLeftOut) {
   const uint32_t loaders =

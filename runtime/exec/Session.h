@@ -59,9 +59,9 @@ struct SessionOptions {
   /// Must be 0 if a GPU runs all kernels; otherwise open() fails with Usage.
   uint32_t threads = 0;
   /// The largest number of sequences that are live at a time. 0 means one per
-  /// page of the KV cache, but at most 256, or fewer if the context is very
-  /// large. This default is at least the number of full-length sequences that
-  /// the cache can hold.
+  /// page of the KV cache, up to a limit of 256, or less if the context is very
+  /// large. If this is less than the number of full-length sequences that the
+  /// cache can hold (Plan.slots), 0 means that number instead.
   uint32_t maxSequences = 0;
   /// The RAM that the session may use, in bytes. 0 means all that the machine
   /// and the memory cgroup allow. The session uses the first placement of the
@@ -77,9 +77,10 @@ struct SessionOptions {
   /// The largest number of bytes of weights to read per second; 0 means no
   /// limit. It has no effect if Session::streaming() is null.
   uint64_t readLimit = 0;
-  /// The option with which the user has chosen how to read weights, such as
-  /// "--io", or "". open() fails with Usage if an option is given, a GPU runs
-  /// kernels, and no placement reads weights from the disk in every pass.
+  /// The name of the option with which the user has chosen how to read weights,
+  /// such as "--io"; "" if the user has given no such option. If a GPU runs
+  /// kernels, and no placement reads weights from the disk in every pass, the
+  /// option would have no effect, and open() fails with Usage.
   std::string readOption;
   /// The folder that contains the folders proc and sys from which the limits of
   /// memory are read; "" means the root of the file system.
@@ -90,14 +91,14 @@ struct SessionOptions {
   /// The threads and GPUs that this session shares with others. Without it, the
   /// session has threads of its own, and `gpu` makes the device of a GPU.
   std::shared_ptr<Runtime> runtime;
-  /// Opens the GPU of a plan for a GPU. It is not called if `runtime` can open
-  /// GPUs (Runtime::hasGpus()), because `runtime` then opens the GPU. If
-  /// `runtime` cannot and this function is empty, open() fails with Unsupported
-  /// for a plan for a GPU.
+  /// Opens the GPU if the plan has kernels for one. Not called if `runtime` can
+  /// open GPUs (Runtime::hasGpus()), because `runtime` then opens the GPU. If
+  /// `runtime` cannot open GPUs and this function is empty, open() fails with
+  /// Unsupported for a plan that has kernels for a GPU.
   GpuFactory gpu;
-  /// The approximate limit on the number of windows that show the same byte of
-  /// the ring (SegmentArena.h). 0 means SegmentArena::kMostMappings. Only tests
-  /// choose another value, which must be at least SegmentArena::kLeastMappings.
+  /// About how many windows of a SegmentArena may be mapped to the same byte of
+  /// its ring. 0 means SegmentArena::kMostMappings. Only tests choose another
+  /// value, which must be at least SegmentArena::kLeastMappings.
   uint64_t mostMappings = 0;
   /// Called only if the plan has several targets. If no function is set,
   /// chooseCpuTarget() (TargetChoice.h) is called instead.

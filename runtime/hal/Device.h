@@ -39,12 +39,14 @@ using DeviceAddress = uint64_t;
 /// number of outputs of a batch.
 enum class GridRows : uint8_t { Tokens, Outputs };
 
-/// The number of tiles of a kernel is
-/// baseTiles * (tokensPerTile == 0 ? 1 : ceil(rows / tokensPerTile)),
-/// where `rows` is the number of tokens or outputs, as `rowsFrom` says. Tile t
-/// computes row tile t % baseTiles. A dispatch runs only the row tiles from
-/// firstTile to firstTile + tiles - 1, or all of them if `tiles` is 0. A
-/// dispatch with no rows does not run.
+/// The tiles of a kernel form a grid of row tiles and token tiles. There are
+/// `baseTiles` row tiles; in a matmul, they divide the rows of the weights. The
+/// token tiles divide the n tokens or outputs of the batch (`rowsFrom` says
+/// which): there are ceil(n / tokensPerTile), or one if tokensPerTile is 0.
+/// Tile t of the kernel computes row tile t % baseTiles for token tile
+/// t / baseTiles. A dispatch runs only the row tiles from firstTile to
+/// firstTile + tiles - 1, or all of them if `tiles` is 0, in each case for
+/// every token tile. If n is 0, the dispatch does not run.
 struct DispatchGrid {
   uint64_t baseTiles = 1;
   uint64_t tokensPerTile = 0;
@@ -85,8 +87,8 @@ struct RowCopy {
   uint64_t rowBytes = 0;
 };
 
-/// One kernel launch of a program. The memory of `bindings`, `streams` and
-/// `copies` is only read during addProgram().
+/// One kernel launch of a program. The arrays `bindings`, `streams` and
+/// `copies` may be freed once addProgram() has returned.
 struct DispatchDesc {
   uint32_t executable = 0; ///< returned by loadExecutable()
   uint32_t entry = 0;      ///< index into the `entries` of loadExecutable()
@@ -97,11 +99,12 @@ struct DispatchDesc {
   /// False if the next dispatch may start before the tiles of this one are
   /// done.
   bool barrier = true;
-  /// The memory that a device may prefetch before the dispatch starts. Results
-  /// do not depend on it.
+  /// The memory that a device may prefetch before the dispatch starts. Whether
+  /// it does so affects only the speed, not the results.
   std::span<const TileStream> streams = {};
-  /// What is copied from another device before the dispatch starts. Only
-  /// programs that run on two devices have copies (exec/HybridDevice.h).
+  /// The rows that must be copied from the other device to the device of this
+  /// dispatch before the dispatch starts. Empty unless the program runs on two
+  /// devices (exec/HybridDevice.h).
   std::span<const RowCopy> copies = {};
 };
 

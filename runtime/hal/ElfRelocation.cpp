@@ -64,8 +64,8 @@ Status insertLow12(uint32_t type, uint8_t *place, uint64_t target,
   const uint64_t low = target & 0xfff;
   if ((low & ((uint64_t(1) << log2Size) - 1)) != 0) {
     return corruptError("relocation of type " + std::to_string(type) +
-                        ": address " + std::to_string(low) +
-                        " within its page is not a multiple of " +
+                        ": the target's offset " + std::to_string(low) +
+                        " in its 4 KiB page is not a multiple of " +
                         std::to_string(1U << log2Size));
   }
   insert(place, low >> log2Size, 10, 12);

@@ -4,7 +4,7 @@
 // Device of its own, with its own memory, programs and queues, so users do not
 // wait for each other on the host; the GPU itself divides its time among them.
 //
-// Ownership: a Device does not need the Gpu that made it any more.
+// Ownership: a Device may outlive the Gpu that made it.
 // Thread-safety: any thread may call newDevice(); each Device has one caller at
 // a time.
 //

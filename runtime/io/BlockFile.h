@@ -17,7 +17,8 @@ public:
   /// Opens the file of `descriptor` again, for reading with `method`. It is the
   /// same file even if it has been renamed or deleted. `path` is used in
   /// messages. Errors: Corrupt if it is not a regular file, Unsupported if it
-  /// cannot be opened in this way.
+  /// cannot be opened with O_DIRECT although `method` needs that, Io for all
+  /// other failures.
   static Result<BlockFile> reopen(int descriptor, std::string path,
                                   IoMethod method);
 

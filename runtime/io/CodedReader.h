@@ -32,7 +32,8 @@ public:
   static Result<OpenedReader> open(const PlanFile &plan, IoMethod wanted);
   ~CodedReader() override { stopThreads(); }
 
-  /// Blocks end where chunks end.
+  /// In segments with a codec, blocks end where chunks end, unless `most` is
+  /// too small for that.
   uint64_t sizeOfBlock(uint64_t offset, uint64_t most,
                        uint64_t wanted) const override;
 

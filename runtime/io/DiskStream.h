@@ -40,12 +40,12 @@ public:
   /// Waits until the weights for the next pass have been read as far ahead as
   /// the ring allows. May only be called between passes.
   virtual void waitUntilIdle() = 0;
-  /// Stops reading, and returns the ring, whose contents may then be
-  /// overwritten, so that the rate of the disk can be measured with the same
-  /// memory. The result is empty if the disk does not write to the ring,
-  /// because weights are decoded or rearranged on their way there. May only be
-  /// called between passes, and takeRingBack() must follow before the next
-  /// pass, even if lendRing() fails.
+  /// Stops reading, and returns the ring. The caller may overwrite the ring
+  /// until takeRingBack() is called, for example to measure the rate of the
+  /// disk with the same memory. The result is empty if the disk does not write
+  /// directly to the ring, because weights are decoded or rearranged first. May
+  /// only be called between passes. takeRingBack() must be called before the
+  /// next pass, even if lendRing() fails.
   virtual Result<std::span<uint8_t>> lendRing() = 0;
   /// Ends lendRing(): reading continues. What had been read ahead into the ring
   /// before lendRing() is read again. Errors: those of WeightStream::resume().

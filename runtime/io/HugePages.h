@@ -1,8 +1,8 @@
 //===- HugePages.h - memory into which a disk reads fast --------*- C++ -*-===//
 //
-// Makes memory consist of huge pages, because a disk may read into scattered
-// pages of 4 KiB much more slowly. Where the system has no huge pages, the
-// memory keeps pages of 4 KiB, and reads into it are slower.
+// Makes memory consist of huge pages. Reads from a disk into huge pages may be
+// much faster than reads into scattered pages of 4 KiB. If the system has no
+// huge pages, the memory keeps its pages of 4 KiB.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_HUGEPAGES_H

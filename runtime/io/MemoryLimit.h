@@ -64,7 +64,8 @@ public:
 
 private:
   /// A file that stays open, and the number that was last read from it. read()
-  /// returns nullopt if the file does not exist.
+  /// returns nullopt if no number has been read yet, for example because the
+  /// file does not exist.
   class Number {
   public:
     /// `key` is the start of the line with the number; if it is empty, the file

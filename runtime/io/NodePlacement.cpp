@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 // added by Linux 5.14
+#define MADV_POPULATE_READ 22 // Linux has this since version 5.14.
 #endif
 
 using namespace air::rt;
@@ -42,7 +42,8 @@ bool getPolicy(MemoryPolicy &policy) {
 }
 
 bool setPolicy(const MemoryPolicy &policy) {
-  // Linux ignores the last of the bits that this argument counts.
+  // The last argument is the size of the set of nodes in bits. Linux reads one
+  // bit less than that, so 1 is added.
   return syscall(SYS_set_mempolicy, policy.mode, policy.nodes, kMaxNodes + 1) ==
          0;
 }

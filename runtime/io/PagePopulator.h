@@ -9,8 +9,9 @@
 // All of this is advice: if the system refuses it, memory gets its pages later,
 // as usual.
 //
-// Thread-safety: used by one thread. The memory may be read and written by
-// others at the same time; its contents do not change.
+// Thread-safety: used by one thread. Other threads and disks may read and write
+// the memory at the same time, because populating it does not change its
+// contents.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_PAGEPOPULATOR_H

@@ -48,9 +48,9 @@ PlanSource::start(const PlanFile &plan, uint32_t loaders,
   for (uint32_t index : source->order) {
     source->orderBytes += plan.segmentBytes(index).size();
   }
-  // The parts of the plan that are not in the page cache are read into huge
-  // pages, which is faster, and kernels read huge pages faster. A failure is
-  // ignored: the system may lack huge pages.
+  // Asks the system to use huge pages for the parts of the plan that it has yet
+  // to read into the page cache. Both the reads from the disk and the kernels
+  // are faster with huge pages. A failure is ignored: the system may lack them.
   (void)madvise(const_cast<uint8_t *>(plan.bytes().data()), plan.bytes().size(),
                 MADV_HUGEPAGE);
   loaders = std::min(

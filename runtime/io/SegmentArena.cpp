@@ -62,7 +62,10 @@ Result<SegmentArena> SegmentArena::create(std::span<const uint64_t> sizes,
   void *region = mmap(nullptr, arena.reserved, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (region == MAP_FAILED) {
-    return refused("the address range of the weights", arena.reserved);
+    return doesNotFitError(
+        "cannot reserve " + std::to_string(arena.reserved) +
+        " bytes of address space for the weights: " + std::strerror(errno) +
+        "; allow more address space (ulimit -v)");
   }
   arena.base = static_cast<uint8_t *>(region);
   auto address = reinterpret_cast<uintptr_t>(region);
@@ -148,7 +151,8 @@ void SegmentArena::unmapRing() {
   }
 }
 
-/// Maps all windows, or none of them if they have too many bytes.
+/// Maps all windows. If they have more than mostMappings times as many bytes as
+/// the ring, unmaps them instead, and show() maps each one when it is needed.
 Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
   current.assign(windows.begin(), windows.end());
   shown.clear();
@@ -159,8 +163,8 @@ Status SegmentArena::mapWindows(std::span<const RingWindow> windows) {
   for (const RingWindow &window : windows) {
     bytes += window.bytes;
   }
-  // The product cannot overflow, because memory has been allocated for the
-  // ring.
+  // The product cannot overflow: mostMappings is at most kMostMappings (tests
+  // choose even less), and `ringSize` bytes of memory have been allocated.
   showsOnDemand = bytes > mostMappings * ringSize;
   if (!showsOnDemand) {
     for (const RingWindow &window : windows) {
@@ -197,8 +201,9 @@ bool SegmentArena::isHidden(uint8_t *begin, const uint8_t *end) const {
   return true;
 }
 
-/// Unmaps a window. Its addresses stay reserved, and cannot be accessed. If the
-/// system refuses to do so, the window stays mapped, which does no harm.
+/// Unmaps a window. Its addresses stay reserved, but can no longer be
+/// accessed. If the system refuses to unmap the window, it stays mapped, which
+/// does no harm.
 void SegmentArena::hide(const RingWindow &window) {
   // A page table covers an aligned range of 2 MiB of addresses, and the system
   // frees the table only if one call unmaps the whole range. Therefore, if the
@@ -217,12 +222,14 @@ Status SegmentArena::show(const RingWindow &window) {
   if (!showsOnDemand) {
     return Status::ok();
   }
-  // This never unmaps a window that is still in use. That window and those that
-  // were shown after it for the same pass are at different places in the ring,
-  // so together they have at most ringSize bytes. The same is true of the
-  // windows that have already been shown for the next pass, which may begin
-  // anywhere in the ring. The new window also has at most ringSize bytes. All
-  // of these have at most kLeastMappings * ringSize bytes.
+  // This loop never unmaps a window that is still in use. Such a window and
+  // those that were shown after it for the same pass lie at different places in
+  // the ring, so together they have at most ringSize bytes. For the same
+  // reason, the windows that have already been shown for the next pass also
+  // have at most ringSize bytes together. The new window has at most ringSize
+  // bytes, too. The sum is at most 3 * ringSize, and mostMappings is at least
+  // kLeastMappings, which is 3, so the loop ends before it reaches a window in
+  // use.
   while (!shown.empty() &&
          shownBytes + window.bytes > mostMappings * ringSize) {
     const RingWindow oldest = shown.front();
@@ -263,8 +270,10 @@ Status SegmentArena::mapWindow(const RingWindow &window) {
 
 Status SegmentArena::remap(std::span<const RingWindow> windows,
                            uint64_t ringBytes) {
-  // All windows, old and new, first become empty private memory. This frees the
-  // old ring and what is no longer resident before the new ring is allocated.
+  // First maps empty private memory over all windows, old and new. No window
+  // then refers to the old ring, so mapRing() can free the memory of that ring
+  // before it allocates the new one. Bytes that were resident but lie in a new
+  // window are freed here, too.
   for (const RingWindow &window : current) {
     AIR_RETURN_IF_ERROR(
         mapPrivate(offsets[window.segment] + window.offset, window.bytes));

@@ -92,9 +92,9 @@ public:
   /// those of require().
   virtual Status requireRest() = 0;
 
-  /// Returns when the ranges have been read at the addresses that table() gives
-  /// and their digests have been verified. They stay readable until endPass().
-  /// Errors: those of require().
+  /// Returns when the bytes of the ranges are in memory, at the addresses that
+  /// table() gives, and the digests of their chunks have been verified. These
+  /// bytes stay readable until endPass(). Errors: those of require().
   virtual Status requireRows(std::span<const SegmentRange> ranges) = 0;
 
   /// Tells the store that all steps up to and including `step` have run, or

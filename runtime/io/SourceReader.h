@@ -5,9 +5,10 @@
 // reads the range of a run from the plan or a source file, bypassing the page
 // cache, and arranges it in the memory of the request.
 //
-// A range may begin and end anywhere in a file, so up to a block more is read
-// at each end. A row block of which two requests need parts is read twice;
-// requests of the sizes that sizeOfBlock() returns avoid this.
+// A range may begin and end anywhere in a file, but only whole blocks of
+// kBlockAlignment bytes are read, so the rest of the blocks in which the range
+// begins and ends is read, too. A row block of which two requests need parts is
+// read twice; requests of the sizes that sizeOfBlock() returns avoid this.
 //
 // Ownership: borrows the plan, the sources and the ReferencedBytes, but opens
 // the files itself. Thread-safety and errors: as for RawWeightReader.

@@ -84,7 +84,8 @@ void SourceTables::ask(const SegmentRange &range) {
   }
 }
 
-/// Converts the pages [begin, end) of the segment, which lie in one chunk.
+/// Converts the bytes [begin, end) of the segment, which are whole pages of one
+/// chunk.
 Status SourceTables::makePages(uint32_t segment, uint64_t begin, uint64_t end) {
   Table &table = tables[segment];
   const uint64_t chunkSize =

@@ -32,7 +32,8 @@ namespace air::rt {
 
 class SourceTables {
 public:
-  /// endPass() leaves at most about this number of bytes in memory.
+  /// endPass() leaves in memory at most about this number of bytes of the
+  /// tables that the placement does not keep in RAM.
   static constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
 
   static Result<std::unique_ptr<SourceTables>>

@@ -69,15 +69,16 @@ struct StreamSchedule {
 };
 
 /// A RawWeightReader reads weights as if they lay in a file that contains the
-/// raw bytes of all segments of weights, one after the other, in whole pages.
-/// Returns for each such segment where it begins in this imaginary file.
+/// raw bytes of all segments of weights, one after the other, each padded to
+/// whole pages. Returns where each segment of the plan begins in this imaginary
+/// file. The values for segments that are not weights have no meaning.
 std::vector<uint64_t> rawOffsets(const plan::Plan &plan);
 
 /// Which of the weights that stay in RAM a StreamSchedule reads.
 enum class ResidentWeights : uint8_t {
   All,
-  /// Only those that each pass copies to a GPU. Kernels of the CPU read all
-  /// other weights directly from the mapping of the plan.
+  /// Only the weights that each pass copies to a GPU. Kernels of the CPU read
+  /// the other weights that stay in RAM from the mapping of the plan.
   Copied,
 };
 

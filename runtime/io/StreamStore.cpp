@@ -25,7 +25,8 @@ uint64_t air::rt::ramOf(const plan::Placement &placement) {
 /// Two threads clear memory about as fast as a fast disk fills it.
 static constexpr unsigned kPopulatingThreads = 2;
 
-/// The number of bytes that the resident weights occupy in the file.
+/// The number of bytes that are read to load the resident weights. Weights that
+/// are stored with a codec count with their coded size.
 static uint64_t storedResidentBytes(const plan::Plan &plan,
                                     const StreamSchedule &schedule) {
   uint64_t sum = 0;

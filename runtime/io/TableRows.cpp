@@ -22,8 +22,9 @@ void advise(std::span<const uint8_t> bytes, int advice) {
 TableRows::TableRows(const PlanFile &plan)
     : file(plan), tables(plan.plan().segments()->size()) {}
 
-/// Asks the system to read the pages of a range, and the chunks around it that
-/// have not been verified. Does not wait.
+/// Asks the system to read the pages that contain `range`, without waiting for
+/// them. If the first or the last chunk of the range has not been verified yet,
+/// asks for the whole chunk.
 void TableRows::ask(const Table &table, const SegmentRange &range) {
   const plan::Segment &segment = *file.plan().segments()->Get(range.segment);
   uint64_t chunk = segment.digest_chunk();

@@ -27,7 +27,8 @@ namespace air::rt {
 
 class TableRows {
 public:
-  /// endPass() leaves at most about this number of bytes in the page cache.
+  /// endPass() leaves at most about this number of bytes of the tables in the
+  /// page cache.
   static constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
 
   explicit TableRows(const PlanFile &plan);

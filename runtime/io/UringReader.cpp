@@ -64,8 +64,8 @@ UringReader::~UringReader() {
 
 Status UringReader::push(uint32_t slot) {
   AIR_RETURN_IF_ERROR(broken);
-  // The queue has as many entries as there are slots, and each submission
-  // empties it, so an entry is free.
+  // The queue has at least as many entries as there are slots, and each
+  // submission empties it, so an entry is free.
   io_uring_sqe *entry = io_uring_get_sqe(&ring->queue);
   if (entry == nullptr) {
     return broken = internalError("the submission queue of io_uring is full");

@@ -33,7 +33,10 @@ private:
   UringReader(BlockFile opened, uint32_t depth);
   /// Hands the next read of slot `slot` to the kernel.
   Status push(uint32_t slot);
-  /// Waits for the kernel to complete a read. Sets `slot` and `result`.
+  /// Waits until the kernel has completed a read. Sets `slot` to the slot of
+  /// the read, and `result` to the number of bytes read or, if the read has
+  /// failed, to an errno value with a minus sign. Errors: Io if the wait itself
+  /// fails.
   Status pop(uint32_t &slot, int64_t &result);
 
   BlockFile file;

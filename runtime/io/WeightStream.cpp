@@ -237,7 +237,8 @@ void WeightStream::restartAt(uint64_t pass) {
 /// The number of bytes at the start of a resident read that need not be read,
 /// because they are in memory already. These bytes stay valid when the schedule
 /// changes. If they end within a chunk whose digest has not been verified yet,
-/// the bytes of that chunk are not counted.
+/// the bytes of that chunk are not counted. They are then read again, in case
+/// the verification of the chunk failed because of them.
 uint64_t WeightStream::bytesInMemory(const ScheduledRead &read) const {
   uint64_t bytes = std::min(present[read.segment], read.bytes);
   uint64_t chunkBytes = schedule.segments[read.segment].chunkBytes;

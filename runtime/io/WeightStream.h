@@ -37,8 +37,9 @@
 
 namespace air::rt {
 
-/// Verifies the digest of the chunk of `segment` that begins at `offset`.
-/// `bytes` is the whole chunk. `segment` is its index in the plan.
+/// Verifies the digest of a chunk. `segment` is the index of the chunk's
+/// segment in the plan, `offset` is where the chunk begins in the segment, and
+/// `bytes` is the whole chunk.
 using VerifyChunk = std::function<Status(uint32_t segment, uint64_t offset,
                                          std::span<const uint8_t> bytes)>;
 

@@ -67,9 +67,9 @@ Status KvCache::checkLive(SequenceId sequence) const {
 Result<SequenceId> KvCache::newSequence() {
   auto free = std::find(live.begin(), live.end(), false);
   if (free == live.end()) {
-    return doesNotFitError("kv: no sequence is left; the limit is " +
-                           countOf(live.size(), "sequence") +
-                           " at a time; end one first");
+    return doesNotFitError("kv: at most " + countOf(live.size(), "sequence") +
+                           " may exist at a time; end one before you start "
+                           "another");
   }
   *free = true;
   auto sequence = static_cast<SequenceId>(free - live.begin());

@@ -13,9 +13,9 @@
 // the page. The same calls in the same order always yield the same pages.
 //
 // Only create() allocates memory. Thread-safety: one caller at a time. Errors:
-// DoesNotFit if a sequence exceeds the context, or if no page or no sequence is
-// left; Usage for a sequence that is not live; those of the device for a copy.
-// A failed call changes no sequence.
+// DoesNotFit if a sequence exceeds the context, if too few pages are free, or
+// if `maxSequences` sequences are live already; Usage for a sequence that is
+// not live; those of the device for a copy. A failed call changes no sequence.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_KV_KVCACHE_H
@@ -50,7 +50,8 @@ public:
   /// `maxSequences` sequences are live at a time.
   static Result<KvCache> create(std::span<const PageGroup> groups,
                                 uint64_t context, uint32_t maxSequences);
-  // A copy would share its block tables with the original.
+  // Cannot be copied, because the block tables of a copy would point to the
+  // entries of the original.
   KvCache(KvCache &&) = default;
   KvCache &operator=(KvCache &&) = default;
 

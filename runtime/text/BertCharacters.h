@@ -19,7 +19,7 @@ bool isBertRemoved(uint32_t c);
 /// Marks of the category Mn.
 bool isBertAccent(uint32_t c);
 
-/// White space, and line ends and tabs.
+/// Characters with the property White_Space, which separate words.
 bool isBertSpace(uint32_t c);
 
 /// Ideographs, each of which is a word of its own. The ranges are those of the

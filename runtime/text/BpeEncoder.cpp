@@ -35,7 +35,8 @@ struct BpeEncoder::Memory final : Scratch {
 /// The MergeMatcher that all calls of encode() share. It is built once
 /// PairMerger has merged about kMergedBytes bytes of long texts.
 struct BpeEncoder::Matcher {
-  /// Building the matcher takes about as long as merging this many bytes.
+  /// Building the matcher takes about as long as PairMerger takes to merge this
+  /// number of bytes.
   static constexpr size_t kMergedBytes = size_t{256} << 10;
 
   std::atomic<size_t> merged = 0;
@@ -197,10 +198,12 @@ void BpeEncoder::encodeWord(std::string_view word, Memory &memory,
   appendUnknown();
 }
 
-/// Appends the ids of `text`, whose atoms have no tokens of their own. Each
-/// atom becomes the tokens of its bytes or, if a byte has no token, an unknown
-/// token. The last unknown token is not appended but noted in `isUnknown`, so
-/// that others can be fused with it (fusesUnknown).
+/// Appends the ids of the tokens that encode `text`, which is not a token
+/// itself. Each atom of `text` becomes the tokens of its bytes or, if a byte
+/// has no token, one unknown token. If the vocabulary has no unknown token,
+/// bytes without a token are left out. The most recent unknown token is not
+/// appended yet, because the next one may be fused with it (fusesUnknown);
+/// `isUnknown` says that it is still to be appended.
 void BpeEncoder::appendWithoutToken(std::string_view text, bool &isUnknown,
                                     std::vector<int32_t> &ids) const {
   while (!text.empty()) {

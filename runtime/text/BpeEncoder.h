@@ -26,7 +26,8 @@ public:
   static Result<BpeEncoder> create(const TokenizerData &data,
                                    Vocabulary &vocabulary);
 
-  /// Each ill-formed byte is encoded as U+FFFD.
+  /// As declared in Encoder; always returns true. Each byte of `text` that is
+  /// not part of well-formed UTF-8 is encoded like U+FFFD.
   bool encode(std::string_view text, Place place, Scratch *scratch,
               TokenOutput &out) const override;
   std::unique_ptr<Scratch> makeScratch(size_t bytes) const override;

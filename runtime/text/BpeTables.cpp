@@ -14,8 +14,8 @@
 namespace air::rt {
 namespace {
 
-/// Returns the text of a token, or of a part of a merge, of a vocabulary whose
-/// tokens are spelled as text.
+/// Returns the text that `token` stands for. `token` is a token or one of the
+/// two parts of a merge, in a vocabulary whose tokens are spelled as text.
 std::string textOf(std::string_view token, TokenSpelling spelling) {
   return marksSpaces(spelling) ? withSpaces(token) : std::string(token);
 }

@@ -19,8 +19,8 @@ public:
 
   /// Returns a base such that slot base ^ label is free for each of `labels`,
   /// and marks these slots as used. A single label gets a slot of the first
-  /// block that has a free one. For several labels, only the last block is
-  /// searched.
+  /// block that has a free one. Several labels get slots of the last block or,
+  /// if it has no base for them, of a new block.
   uint32_t place(std::span<const uint8_t> labels) {
     while (oldest < blocks.size() && blocks[oldest].free() == 0) {
       ++oldest;
@@ -66,7 +66,8 @@ private:
       }
       return word * 64 + static_cast<uint32_t>(std::countr_one(taken[word]));
     }
-    /// Returns kBlock if no base fits.
+    /// Returns a base such that slot base ^ label is free for each of `labels`,
+    /// or kBlock if there is none.
     uint32_t baseFor(std::span<const uint8_t> labels) const {
       uint32_t base = free() < labels.size() ? kBlock : 0;
       while (

@@ -50,12 +50,13 @@ Result<jinja::Template> makeTemplate(const ChosenTemplate &chosen);
 /// tools, documents (none by default) and add_generation_prompt, and also
 /// bos_token, eos_token, unk_token and pad_token if the vocabulary has these
 /// tokens. Some templates build control tokens from the role of a message, so
-/// well-known roles, such as "user", are not tainted. Templates look for
-/// the reasoning of a message under the key reasoning_content or thinking. The
-/// first of reasoning_content, thinking and reasoning that a message has is
-/// copied to both keys, but if the message already has the key thinking, its
-/// value is kept. Fails with Usage if Conversation::variables has messages,
-/// tools or add_generation_prompt.
+/// well-known roles, such as "user", are not tainted. Templates look for the
+/// reasoning of a message under the key reasoning_content or the key thinking.
+/// A message may have its reasoning under reasoning_content, thinking or
+/// reasoning. The first of these keys whose value is not none counts: its value
+/// is copied to reasoning_content and, unless the message already has the key
+/// thinking, to thinking. Fails with Usage if Conversation::variables has
+/// messages, tools or add_generation_prompt.
 Result<jinja::Value> templateVariables(const TokenizerData &data,
                                        const Conversation &conversation);
 

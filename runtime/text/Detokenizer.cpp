@@ -24,8 +24,9 @@ size_t appendValidUtf8(std::string_view bytes, std::string &out) {
 Detokenizer::Detokenizer(const Tokenizer &vocabulary, DetokenizerOptions chosen)
     : tokenizer(vocabulary), options(std::move(chosen)),
       dropSpace(options.atTextStart && vocabulary.addsSpacePrefix()) {
-  // Each byte may be replaced by U+FFFD, which has three bytes. With these
-  // capacities, feed() does not allocate.
+  // `pending` holds at most three bytes of an incomplete character and then a
+  // piece. In `output`, each of these bytes may become a U+FFFD, which has
+  // kReplacement.size() bytes. With these capacities, feed() does not allocate.
   pending.reserve(vocabulary.longestPiece() + 4);
   output.reserve((vocabulary.longestPiece() + 4) * kReplacement.size());
 }

@@ -14,14 +14,14 @@ namespace air::rt {
 /// What precedes a part of a text.
 enum class Place : uint8_t {
   TextStart,  ///< nothing: the part begins the whole text
-  AfterToken, ///< a special token
-  /// A special token that was found in normalised text.
+  AfterToken, ///< a special token that was found before normalisation
+  /// A special token that was found after normalisation.
   AfterNormalizedToken,
 };
 
 /// The most bytes that a stretch of text may have after normalisation by a
 /// Charsmap or a pipeline, which may make a text much longer. Positions then
-/// stay far below 2^31. Other encoders do not check the length.
+/// stay far below 2^31. Encoders that use neither do not check the length.
 inline constexpr size_t kLongestStretch = size_t{1} << 29;
 
 /// Turns text without special tokens into ids. Immutable once created; any
@@ -43,9 +43,10 @@ public:
     return nullptr;
   }
 
-  /// Appends the ids of `text`, a part that is not empty and may contain any
-  /// bytes. makeScratch() of this encoder has made `scratch`. Returns false if
-  /// normalisation makes the text too long (kLongestStretch); the ids are then
+  /// Appends the ids of `text`, one of the parts of a text between its special
+  /// tokens. `text` must not be empty, and may contain any bytes. `scratch`
+  /// must be what makeScratch() of this encoder has returned. Returns false if
+  /// normalisation makes `text` too long (kLongestStretch); the ids are then
   /// incomplete.
   [[nodiscard]] virtual bool encode(std::string_view text, Place place,
                                     Scratch *scratch,

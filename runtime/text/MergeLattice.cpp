@@ -49,10 +49,11 @@ size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
     }
     return (entry & 1) != 0;
   };
-  // For each position that a symbol can reach from `at`, the last symbol of the
-  // text up to that position. The index is position & mask.
   const size_t reach = std::min(longest, run.size());
   const size_t mask = std::bit_ceil(reach + 1) - 1;
+  // last[position & mask] is the id of the last symbol of the text before
+  // `position`, or kNone. In the loop below, only the positions from `at` to
+  // at + reach are in use, so no two of them share an index.
   std::vector<int32_t> &last = scratch.last;
   last.assign(mask + 1, kNone);
   scratch.lengths.reset(run.size(), reach);
@@ -87,9 +88,10 @@ size_t MergeLattice::divide(std::string_view run, Scratch &scratch,
       continue;
     }
     const size_t begin = at == 0 ? 0 : at - scratch.lengths.at(at);
-    // A piece that is not valid UTF-8 may end inside a character of the run,
-    // where no symbol does. A byte that is not a continuation byte begins a
-    // character.
+    // Every symbol ends at the end of a character. But a piece that is not
+    // valid UTF-8 may end inside a character of the run, so each end is
+    // checked. If the next byte is not a continuation byte, it begins a
+    // character; otherwise the characters from `boundary` on are decoded.
     size_t boundary = at;
     const auto isBoundary = [&](size_t end) {
       if (end == run.size() ||

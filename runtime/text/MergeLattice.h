@@ -1,19 +1,21 @@
 //===- MergeLattice.h - symbols after all merges, of a long run -*- C++ -*-===//
 //
-// Finds the symbols that merging by priority leaves of a text, in less memory
-// than a heap of all pairs of neighbours needs. Two facts make this possible,
-// which hold if the priority of a merge depends only on its text, and the
-// leftmost of several equal merges comes first (MergeMatcher.h):
+// Finds the symbols that remain of a text after all merges in the order of
+// their priority. This takes less memory than a heap of all pairs of neighbours
+// needs. Two facts make it possible, which hold if the priority of a merge
+// depends only on its text, and the leftmost of several equal merges comes
+// first (MergeMatcher.h):
 //
 // - A sequence of symbols is the result if and only if merging the text of each
 //   symbol leaves that symbol, and merging the text of each pair of neighbours
 //   leaves that pair. Otherwise, some merge would have crossed the border
 //   between two neighbours.
-// - Hence there is at most one such sequence for the text up to any position,
-//   and it is enough to know the last symbol of each.
+// - Hence there is at most one such sequence for the text up to any position.
+//   It is therefore enough to know, for each position, the last symbol of the
+//   sequence that ends there.
 //
 // These last symbols are found from left to right. A table remembers which
-// pairs stay divided.
+// pairs of symbols stay divided.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_MERGELATTICE_H
@@ -53,7 +55,8 @@ public:
   /// vocabulary of Llama 2, a run of 256 KiB of English letters needs 5 bytes
   /// for each byte, and a longer run needs fewer.
   static constexpr size_t kMostMerged = 16;
-  /// For this limit, a shorter run counts as if it had this many bytes.
+  /// If the run has fewer bytes than this, divide() gives up only when the
+  /// oracle's texts have kMostMerged * kShortRun bytes in total.
   static constexpr size_t kShortRun = size_t{1} << 16;
 
   /// `known` has the pieces that stay whole: merging the text of such a piece

@@ -54,8 +54,9 @@ void MergeMatcher::derive() {
     }
     const auto group = std::span(all).subspan(begin, end - begin);
     if (!std::ranges::all_of(group, sameResult)) {
-      // Which of these merges takes place first depends on the text, so they
-      // count as untimely.
+      // The merges of `group` have the same rank but different results. The
+      // text decides which of them takes place first, so they all count as
+      // untimely.
       for (const PairTable::Entry &each : group) {
         const int32_t merged = each.merge.merged;
         results.push_back({tables->symbols()[merged], merged});
@@ -76,10 +77,10 @@ void MergeMatcher::derive() {
       }
     }
   }
-  // Each merge in `early` has a part that is made only by a merge of higher
-  // rank, or by no merge. Those that can take place nevertheless, because both
-  // parts have a derivation and can become neighbours, are untimely
-  // (MergeMatcher.h).
+  // When the merges in `early` were examined, at least one part of each had no
+  // derivation. If both parts of such a merge have one now, and can become
+  // neighbours, the merge takes place as soon as its parts exist. Such a merge
+  // is untimely (MergeMatcher.h).
   for (const PairTable::Entry &each : early) {
     if (derivations[each.left].rank != kNever &&
         derivations[each.right].rank != kNever &&

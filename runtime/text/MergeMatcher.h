@@ -80,7 +80,8 @@ public:
   /// does not happen with correct tables. Needs one bit of memory for each byte
   /// of a long word.
   bool match(std::string_view word, Scratch &scratch, SymbolSink sink) const;
-  /// As match(), but replaces `found` by the symbols.
+  /// Like the other match(), but stores the symbols in `found`, whose previous
+  /// contents are lost.
   bool match(std::string_view word, Scratch &scratch,
              std::vector<int32_t> &found) const;
 

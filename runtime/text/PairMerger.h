@@ -18,15 +18,16 @@ public:
   /// `known` must outlive the merger.
   explicit PairMerger(const BpeTables &known)
       : tables(&known), pairs(&known.pairs()) {}
-  /// For words that are given symbol by symbol. `known` must outlive the
-  /// merger.
+  /// Makes a merger for words whose symbols are passed to add(). `known` must
+  /// outlive the merger.
   explicit PairMerger(const PairTable &known) : pairs(&known) {}
 
   /// Replaces `found` by the symbols of `word` after all merges. Only for a
   /// merger that was made with BpeTables.
   void merge(std::string_view word, std::vector<int32_t> &found);
 
-  /// Appends a symbol to the word, whose length in bytes is not 0.
+  /// Appends the symbol `id` to the word. The symbol has `length` bytes, which
+  /// must not be 0.
   void add(uint32_t length, int32_t id);
   /// Replaces `found` by the symbols of the word after all merges. The word is
   /// then empty.
@@ -42,7 +43,8 @@ private:
     int32_t next;
   };
   /// A pair of neighbouring symbols that may be merged. The candidate is stale
-  /// if one of the symbols has changed since it was pushed onto the heap.
+  /// if one of the symbols has changed since the candidate was pushed onto the
+  /// heap.
   struct Candidate {
     int32_t rank;
     int32_t left;

@@ -11,15 +11,17 @@
 
 namespace air::rt {
 
-/// For each position of a text, the length of the last piece of the text up to
-/// there. This is all that must be remembered of the way to divide a text: from
-/// the end, the lengths lead back to the beginning. They take one byte of
-/// memory for each byte of text if no piece is longer than 255 bytes, and two
-/// or four bytes otherwise. Where the text is divided in the same way whatever
-/// follows, passOn() frees this memory.
+/// Remembers how a text is divided into pieces. For each position, it stores
+/// the length of the last piece in the division of the text before this
+/// position. That is enough: from the end of the text, the lengths lead back to
+/// its beginning. They take one byte of memory for each byte of text if no
+/// piece is longer than 255 bytes, and two or four bytes otherwise. passOn()
+/// frees the memory of the part of the text whose division no longer depends on
+/// what follows.
 class PieceLengths {
 public:
-  /// For a text of `size` bytes whose longest piece has `longest` bytes.
+  /// Begins a new text of `size` bytes, none of whose pieces has more than
+  /// `longest` bytes.
   void reset(size_t size, size_t longest) {
     width = longest < 0x100 ? 1 : longest < 0x10000 ? 2 : 4;
     chunks.resize(size * width / kChunk + 1);
@@ -52,9 +54,10 @@ public:
   bool isLong(size_t position) const { return position >= nextAttempt; }
   /// Passes on the pieces that are certain, and frees their memory. `ends` has
   /// the positions at which the next piece may begin, and must not be empty.
-  /// From each of them, the lengths lead back to the beginning of the text. Up
-  /// to the last position that all these ways share, `sink` is called with the
-  /// begin and the end of each piece, in order. Positions before that one must
+  /// From each of these positions, the lengths form a path back to the
+  /// beginning of the text. The pieces up to the last position that all paths
+  /// share are certain. Calls `sink` with the begin and the end of each of
+  /// these pieces, in order. Positions before that last shared position must
   /// not be used any more.
   template <typename Sink> void passOn(std::set<size_t> ends, Sink sink) {
     const size_t last = *ends.rbegin();
@@ -79,8 +82,9 @@ public:
     if (end == done) {
       return;
     }
-    // The lengths lead from the end of a piece to its beginning. Store each at
-    // the beginning, too, where the way forward needs it.
+    // The length of a piece is stored at its end, so it leads only backwards.
+    // Move each length to the beginning of its piece, so that the loop below
+    // can go through the pieces in order.
     size_t length = at(end);
     for (size_t position = end;;) {
       const size_t begin = position - length;

@@ -65,7 +65,8 @@ void PreTokenizer::splitBy(Scratch &matchers, size_t index,
       splitBy(matchers, index + 1, text, match.start, match.end, ends);
       from = match.end;
     } else {
-      // An empty match ends a piece. The search continues one character later.
+      // The text is divided at an empty match, too. The search continues after
+      // the next character; otherwise it would find the same match again.
       from = match.end;
       from += from < end ? decodeUtf8(text.substr(from)).length : 0;
     }

@@ -37,9 +37,9 @@ namespace air::rt {
 
 class Sampler {
 public:
-  /// `tokenizer`, which must outlive the sampler and its copies, may be null
-  /// unless needsTokenTexts(options). Errors: Usage, with the name of the
-  /// option that is out of range.
+  /// `tokenizer` must outlive the sampler and its copies. It may be null unless
+  /// needsTokenTexts(options). Errors: Usage if an option is out of range (the
+  /// message names the option), or if a tokenizer is needed but is null.
   static Result<Sampler> create(const SamplerOptions &options,
                                 int32_t vocabSize,
                                 const Tokenizer *tokenizer = nullptr);
@@ -63,7 +63,8 @@ public:
   /// samplers that adapt.
   void accept(int32_t id);
 
-  /// How many tokens have been chosen, or skipped, since the start.
+  /// The number of draws since create() or the last reset(), including skipped
+  /// ones. If a filter refuses the first choice, sample() makes two draws.
   uint64_t draws() const { return drawn; }
 
   /// Leaves out the next draw, because another device makes it.

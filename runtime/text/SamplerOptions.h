@@ -106,12 +106,16 @@ bool needsTokenTexts(const SamplerOptions &options);
 /// false, the sampler may still do so.
 bool choosesTheBest(const SamplerOptions &options);
 
-/// How a GPU can choose the token that a new sampler with these options, which
-/// has not drawn yet, chooses. Returns nothing if a GPU cannot do this, that
-/// is, if a sampler other than top-k, top-p, min-p and a fixed temperature is
-/// on; if these are on in another order; if there are biases; if the vocabulary
-/// has too many tokens; or if top-k keeps all tokens or more than
-/// kMostKeptTokens.
+/// Returns the parameters with which a GPU chooses the same token as the first
+/// draw of a sampler with these options, or nothing if a GPU cannot do this.
+/// If choosesTheBest(options), it always can. Otherwise, all of the following
+/// must hold:
+/// - There are no logit biases, and Mirostat is off.
+/// - No samplers are on but top-k, top-p, min-p and temperature. These come in
+///   this order, and the temperature is fixed (dynatempRange is 0).
+/// - The vocabulary has at most kMostDrawnTokens tokens.
+/// - Top-k is on. It keeps at most kMostKeptTokens tokens, and fewer than
+///   `vocabSize`.
 std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
                                    int32_t vocabSize);
 

@@ -8,16 +8,19 @@
 namespace air::rt {
 namespace {
 
-/// At each position, the matcher may try every piece with which the longest one
-/// there begins. If there are many, a heap takes less time. In the vocabulary
-/// of Llama 2, the longest piece has 27 bytes, and the piece that consists of
-/// 16 spaces begins with 15 other pieces.
+/// The most bytes of a piece, and the most other pieces with which a piece may
+/// begin. At each position, the matcher first tries the longest piece that the
+/// rest of the text begins with, and then the shorter ones. If there are many
+/// of these, a heap takes less time. In the vocabulary of Llama 2, the longest
+/// piece has 27 bytes, and the piece that consists of 16 spaces begins with 15
+/// other pieces.
 constexpr size_t kLongestPiece = 128;
 constexpr size_t kMostBeginnings = 64;
 
-/// Making the tables needs some 100 bytes of memory for each division. The
-/// 31,741 pieces of Llama 2 have 61,249 divisions. Gemma has eight times as
-/// many pieces.
+/// The most divisions that all pieces together may have. Making the tables
+/// needs some 100 bytes of memory for each, so about 200 MiB at this limit. The
+/// 31,741 pieces of Llama 2 have 61,249 divisions. Gemma, with eight times as
+/// many pieces, would have about 490,000 at the same ratio.
 constexpr size_t kMostDivisions = size_t{1} << 21;
 
 /// The most steps that finding the divisions of all pieces may take. A piece of

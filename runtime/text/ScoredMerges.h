@@ -22,13 +22,14 @@ namespace air::rt {
 /// Immutable after create(); any number of threads may use it.
 class ScoredMerges {
 public:
-  /// `pieces` has the text of each id, and `scores` has its score. Merges
-  /// result only in pieces that pieces.find() finds. Returns null if a
+  /// `pieces` has the text of each id, and `scores` has the score of each id.
+  /// Merges result only in pieces that pieces.find() finds. Returns null if a
   /// MergeMatcher cannot handle the vocabulary or would be slow: if a piece is
   /// not well-formed UTF-8, is too long or begins with too many other pieces;
   /// if making the tables would take too much time or memory; or if too many
-  /// pieces contain the result of an untimely merge (MergeMatcher.h), such as
-  /// pieces with equal scores.
+  /// pieces contain the result of an untimely merge (MergeMatcher.h). For
+  /// example, merges that result in different pieces with equal scores are
+  /// untimely.
   static std::unique_ptr<const ScoredMerges>
   create(const TokenTable &pieces, std::span<const float> scores);
 

@@ -50,7 +50,8 @@ bool isBesideWord(std::string_view before, std::string_view after) {
 
 SpecialMatcher::SpecialMatcher(std::vector<Token> all) {
   std::erase_if(all, [](const Token &token) { return token.text.empty(); });
-  // Of equal pieces, a ByteTrie stores the one with the lowest index.
+  // If several tokens have the same text, the trie stores the one with the
+  // lowest index of `tokens`. Sorting makes this the one with the lowest id.
   std::ranges::sort(all, {}, &Token::id);
   std::vector<ByteTrie::Piece> pieces;
   for (Token &token : all) {
@@ -168,9 +169,11 @@ void SpecialMatcher::divide(std::string_view text,
 void SpecialMatcher::divide(std::string_view text,
                             std::span<const uint8_t> flags, Finder find,
                             PartSink onPart, TokenSink onToken) {
-  size_t done = 0; // where the last token ends, with the white space it drops
-  // The white space that was dropped last, text[spaces, spacesEnd), so that it
-  // is not read again for each token inside.
+  // The end of the last token or, if this token has kStripRight, of the white
+  // space that follows it.
+  size_t done = 0;
+  // text[spaces, spacesEnd) is the white space that was dropped last. It is
+  // remembered so that it need not be read again if tokens are found inside it.
   size_t spaces = 0;
   size_t spacesEnd = 0;
   auto part = [&](size_t end) {
@@ -206,9 +209,9 @@ void SpecialMatcher::divide(std::string_view text,
       end = spacesEnd;
     }
     part(start);
-    // Tokens are also found in white space that an earlier token has dropped.
-    // There, a token with kStripLeft begins where this white space ends, and is
-    // left out if it does not reach beyond that.
+    // A token may begin inside white space that an earlier token has dropped.
+    // If it has kStripLeft, it then counts as beginning at the end of this
+    // white space, and is left out if it does not extend beyond this end.
     if (start < end) {
       onToken(match.id);
     }

@@ -288,10 +288,11 @@ const MergeLattice &SpmEncoder::latticeOf(Memory &memory) const {
   return *lattice->made;
 }
 
-/// Does what encodeRun() does, but with the tables of `merges`, which it makes
-/// once kMergedBytes of long texts have been merged without them. Returns
-/// false, and appends no ids, if the text is not long, if the tables are not to
-/// be made yet, or if there can be none for this vocabulary (ScoredMerges.h).
+/// Appends the ids of `run`, which it finds with the tables of `merges`. Makes
+/// these tables when kMergedBytes of long texts have been merged without them.
+/// Returns false, and appends no ids, if the text that contains `run` is not
+/// long, if too few bytes have been merged yet, or if there can be no tables
+/// for this vocabulary (ScoredMerges.h).
 bool SpmEncoder::matchRun(std::string_view run, Memory &memory,
                           TokenOutput &out) const {
   if (!memory.isLongText) {
@@ -335,7 +336,7 @@ void SpmEncoder::encodeRun(std::string_view run, Memory &memory,
   if (matchRun(run, memory, out)) {
     return;
   }
-  // In shorter runs, merging with a heap takes less time.
+  // For shorter runs, a heap takes less time than a lattice.
   constexpr size_t kLongRun = size_t{1} << 16;
   // A vocabulary with longer pieces could make the lattice slow.
   constexpr size_t kLongestPiece = 256;

@@ -9,13 +9,14 @@
 // U+2581; here, pieces contain the space itself.
 //
 // If no piece contains a space after a character other than a space, words are
-// encoded one by one. In texts of at least 4 KiB, the ids of short words are
-// then remembered if the vocabulary has byte tokens (WordCache.h). Once 256 KiB
-// of such texts have been merged, tables are made with which merging takes less
-// time (ScoredMerges.h). Without these tables, mergeRun() merges each run (a
-// word, or a text that is not divided into words) with a heap, which needs some
-// 40 bytes of memory for each byte of the run. So runs of more than 64 KiB are
-// divided by a MergeLattice instead, unless a piece has more than 256 bytes.
+// encoded one by one. If the vocabulary also has byte tokens, the ids of the
+// short words of a long text (4 KiB or more) are remembered (WordCache.h).
+// Once 256 KiB of long texts have been merged, tables are made with which
+// merging takes less time (ScoredMerges.h). Without these tables, mergeRun()
+// merges each run (a word, or a text that is not divided into words) with a
+// heap, which needs some 40 bytes of memory for each byte of the run. So runs
+// of more than 64 KiB are divided by a MergeLattice instead, unless a piece has
+// more than 256 bytes.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SPMENCODER_H

@@ -104,8 +104,8 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
     state->addSpacePrefix =
         (says && data.addSpacePrefix) || data.kind == TokenizerKind::WordPiece;
   }
-  // The sum of the bytes of the added tokens that are looked for in normalised
-  // text.
+  // Added tokens that are looked for in normalised text are normalised, too.
+  // This is the total length of the results, in bytes.
   size_t normalisedBytes = 0;
   for (int pass = 0; pass < 2; ++pass) {
     std::vector<SpecialMatcher::Token> userDefined;

@@ -40,22 +40,22 @@ public:
 
   /// The ids of `text`, which may contain any bytes, and must be shorter than
   /// 2 GiB. A byte that is not valid UTF-8 becomes a byte token (SPM, RWKV) or
-  /// U+FFFD (BPE, Unigram), or is left out (WordPiece). A byte for which a BPE
-  /// vocabulary has neither a token nor an unknown token is left out;
-  /// checkTokenizer() allows this only for bytes that do not occur in ordinary
-  /// text. An empty text yields no ids other than those that `addBos` adds.
+  /// U+FFFD (BPE, Unigram), or is left out (WordPiece). If a BPE vocabulary has
+  /// no unknown token, a byte without a token is left out; checkTokenizer()
+  /// allows this only for bytes that do not occur in ordinary text. An empty
+  /// text yields no ids other than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires
   /// them. With `parseSpecial`, the text of a control token becomes its id;
   /// otherwise it is ordinary text. User-defined tokens are matched in both
   /// cases. At any position, the longest match is used.
   ///
-  /// There are no ids if the pipeline of the vocabulary makes the text too long
-  /// to be encoded.
+  /// Returns no ids if normalisation makes the text too long to be encoded
+  /// (kLongestStretch in Encoder.h).
   std::vector<int32_t> encode(std::string_view text, bool addBos,
                               bool parseSpecial) const;
-  /// As encode(), but returns DoesNotFit if the text becomes too long. For text
-  /// that is not known to be short.
+  /// As encode(), but returns DoesNotFit if normalisation makes the text too
+  /// long to be encoded. Should be used for text that is not known to be short.
   Result<std::vector<int32_t>> tryEncode(std::string_view text, bool addBos,
                                          bool parseSpecial) const;
 
@@ -64,9 +64,9 @@ public:
   /// As tryEncode(), but passes the ids to `sink` as they are found, so that
   /// those of a long text need not be in memory all at once. `sink` may have
   /// received ids before an error is returned. Encoding takes about as much
-  /// memory as the normalised form of the text, and usually at most one byte
-  /// for each byte of the longest word besides. Some vocabularies need up to 40
-  /// bytes for each byte of this word: BPE and SPM vocabularies with very long
+  /// memory as the normalised form of the text. It also takes some memory for
+  /// each byte of the longest word: usually at most one byte, but up to 40 with
+  /// some vocabularies. These are BPE and SPM vocabularies with very long
   /// pieces, and BPE vocabularies with a pipeline if their tokens have a prefix
   /// or a suffix, or if their merges join unknown tokens or byte tokens.
   Status tryEncode(std::string_view text, bool addBos, bool parseSpecial,

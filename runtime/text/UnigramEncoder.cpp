@@ -131,9 +131,9 @@ void UnigramEncoder::normalise(std::string &text, std::optional<Place> place,
     return;
   }
   if (removeExtraSpaces) {
-    // collapseSpaces() leaves one space at the beginning if its argument is
-    // true, and otherwise none. Every stretch but the first needs one, because
-    // it begins with the space between two words.
+    // collapseSpaces() leaves one space at the beginning if its second argument
+    // is true, and otherwise none. Every stretch but the first begins with the
+    // space between two words, which must stay.
     collapseSpaces(text, !place || needsSpace(prefix, *place, ""));
     replaceMarks(text);
     if (isLast) {
@@ -180,13 +180,14 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
     size_t end = 0;
     while (end == 0) {
       if (mapped.size() >= kStretch) {
-        // No word has ended in this many bytes. Reserve memory for the rest of
-        // the text at once, because each time that the string outgrows its
-        // memory, it is copied, and both copies exist for a while.
+        // No word ends in `mapped`, so it must grow, perhaps until the text
+        // ends. Reserve the memory for this at once: each time that a string
+        // outgrows its memory, it is copied, and both copies exist for a while.
         mapped.reserve(std::min(mapped.size() + text.size() + text.size() / 8,
                                 longestStretch + 1));
       }
-      // One byte too many shows that the text is too long.
+      // Permit one byte more than a stretch may have. If the stretch grows to
+      // this size, the text is too long.
       const size_t room = longestStretch + 1 - mapped.size();
       map(text,
           hasWords ? std::min(std::max(kStretch, mapped.size()), room) : room,
@@ -222,7 +223,8 @@ void UnigramEncoder::encodeMapped(std::string_view text, State &state,
                        : spacesOnlyLead ? firstWordEnd(text)
                                         : text.size();
     if (everySpaceBegins) {
-      state.sum = 0; // Hugging Face's library encodes each word by itself
+      // In Hugging Face's tokenizers library, the sum of each word starts at 0.
+      state.sum = 0;
     }
     lattice.divide(text.substr(0, end), state.scratch, state.sum,
                    [&](std::string_view piece, int32_t id) {

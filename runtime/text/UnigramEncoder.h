@@ -6,9 +6,9 @@
 // characters becomes one unknown token.
 //
 // Before the text is divided, the rules of the model's Charsmap are applied to
-// the text, spaces are collapsed if the vocabulary says so, and a space is put
-// before the text. The vocabulary spells a space as U+2581, but pieces here
-// contain a real space.
+// it. Then, if the vocabulary requires it, runs of spaces are collapsed, and a
+// space is put before the text or before each of its words. The vocabulary
+// spells a space as U+2581, but pieces here contain a real space.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_UNIGRAMENCODER_H

@@ -30,9 +30,10 @@ UnigramLattice::UnigramLattice(std::vector<ByteTrie::Piece> known,
 
 /// For each position, finds the last piece of the best division of `run` up to
 /// that position. Passes the pieces of the best division of the whole of `run`
-/// to `sink`. `best` is memory for the largest sum at each position. It is used
-/// as a ring, indexed by the lowest bits of the position, because only the sums
-/// at the next positions are needed.
+/// to `sink`. `best` is memory for the largest sum at each position. At any
+/// time, only the sums at the positions that one piece can reach from the
+/// current position are needed. So `best` is used as a ring, indexed by the
+/// lowest bits of the position.
 template <typename Sum>
 void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
                             std::vector<Sum> &best, double &sum,
@@ -63,8 +64,8 @@ void UnigramLattice::divide(std::string_view run, PieceLengths &lengths,
     }
     Sum before = best[start & mask];
     if (sums == Sums::Single && before < kLeastSingleSum) {
-      // Only differences between sums matter. The subtraction leaves NaN as it
-      // is.
+      // Only differences between sums matter, so the same number may be
+      // subtracted from all of them. A sum that is kNone (NaN) stays NaN.
       for (size_t i = 1; i <= reach; ++i) {
         best[(start + i) & mask] -= before;
       }

@@ -44,8 +44,8 @@ public:
   UnigramLattice(std::vector<ByteTrie::Piece> known, std::vector<float> scoreOf,
                  float lowest, Sums chosen);
 
-  /// Receives a piece and its id, or a character that is not a piece and
-  /// kNoPiece.
+  /// Receives a piece and its id. For a character that is not a piece, the id
+  /// is kNoPiece.
   using PieceSink = FunctionRef<void(std::string_view piece, int32_t id)>;
   /// Divides `run`, which must be valid UTF-8, and passes its pieces to `sink`
   /// in order. On entry, `sum` is the sum of scores at the end of the text

@@ -156,7 +156,8 @@ void WordPieceEncoder::readStretch(std::string_view text, Word &word,
   }
 }
 
-/// Appends the ids of `word`, unless it is empty, and begins a new one.
+/// Appends the ids of `word` if it has any characters. Then makes it empty, so
+/// that the next word can be read.
 void WordPieceEncoder::finish(Word &word, TokenOutput &out) const {
   if (word.characters != 0) {
     encodeWord(word, out.ids);

@@ -100,7 +100,8 @@ TEST_F(KernelCacheTest, EntriesThatWereUsedLongAgoAreRemoved) {
   EXPECT_FALSE(cache.find("b").has_value());
   EXPECT_TRUE(cache.find("c").has_value());
   EXPECT_TRUE(cache.find("d").has_value());
-  // Files that are not entries of the cache do not count, and stay.
+  // Files that are not entries of the cache do not count towards its limit, and
+  // are not removed.
   writeText(path("kernels/large"), std::string(100'000, 'x'));
   cache.store("e", code);
   EXPECT_TRUE(cache.find("e").has_value());

@@ -29,7 +29,10 @@ def pack(model, plan, *options):
 
 
 def least_ram(model, out, *options):
-    """The number of bytes of RAM that airpack says a plan of the model needs. `out` is a path at which no plan appears."""
+    """Returns the least number of bytes of RAM with which airpack can make a plan of the model.
+
+    airpack states this number when it refuses to make a plan for 1 MiB of RAM. Nothing is written to `out`.
+    """
     command = [AIRPACK, model, "--target", "host", "--ram", "1MiB", "-o", out, *options]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     found = re.search(r"needs ([0-9.]+) (KiB|MiB|GiB) of RAM", done.stderr)

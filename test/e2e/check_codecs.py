@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """check_codecs.py AIR-GEN WORKDIR: weights that are stored with a codec change nothing but the bytes that are read.
 
-Packs a BF16 model with each codec, for memory that keeps some of the weights, and for
-memory that keeps all. Every plan must verify, and give the logits of the plan without a
-codec. A plan does not depend on the number of threads. A damaged plan must be refused.
+Packs a BF16 model with each codec so that a part of the weights stays in RAM, and with
+`planes` also so that all of them do. Every plan must verify, and give the logits of the
+plan without a codec. A plan must not depend on the number of threads. A damaged plan
+must be refused.
 """
 import json
 import re

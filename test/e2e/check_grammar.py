@@ -18,7 +18,7 @@ t.pack(model, plan)
 
 
 def generate(*options, seed=0, prompt="Once upon a time"):
-    """The text, and why it ended."""
+    """Returns the text, and the line on stderr that says why it ended."""
     command = [t.AIRRUN, plan, "-p", prompt, "-n", 200, "--seed", seed, *options]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     t.expect(done.returncode == 0, f"{command}: {done.stderr}")

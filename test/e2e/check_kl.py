@@ -46,7 +46,10 @@ def whole_rows(data, tokens):
 
 
 def top_rows(data, tokens):
-    """Reads the largest logits. Returns a pair (ids, logits) per token; the last logit is that of all other ids."""
+    """Reads the 512 largest logits of each token. Returns a pair (ids, logits) per token.
+
+    `logits` has one element more than `ids`: the log of the sum of exp of all other logits.
+    """
     t.expect(len(data) == ROW * tokens, f"{reference_path}: {len(data)} bytes, {tokens} tokens")
     rows = []
     for at in range(0, len(data), ROW):
@@ -58,7 +61,10 @@ def top_rows(data, tokens):
 
 
 def ours_like(row, ids):
-    """Our logits in the order of `ids`. If these are not all ids, the logits of the others are merged into one."""
+    """Returns our logits in the order of `ids`.
+
+    If `ids` is only a part of the vocabulary, a last element is the log of the sum of exp of all other logits.
+    """
     logits = [row[i] for i in ids]
     if len(ids) < len(row):
         chosen = set(ids)

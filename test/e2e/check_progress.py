@@ -31,7 +31,10 @@ UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 def on_terminal(plan, columns, options, stdout=None):
-    """Runs airrun with a terminal as stderr, and as stdout unless that is given; returns what it shows."""
+    """Runs airrun with a terminal as stderr, and also as stdout unless `stdout` is given.
+
+    Returns everything that was written to the terminal.
+    """
     control, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     child = subprocess.Popen([t.AIRRUN, plan, "--tokens", "1,2,3", "--temp", "0", "-n", "4", "--output-tokens",

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """check_reference.py AIR-GEN MODELS WORKDIR: a plan that leaves its matrices in the model's file computes the same.
 
-For small models in the folder MODELS, several dtypes, and matrices whose numbers of rows are no multiples of 16:
-with all weights in memory and with less, the logits must be those of the plan
-that contains everything, bit for bit. A file that has been moved is found with
---source; one that has been changed, replaced, or is missing, is refused.
+The logits must be those of a plan that contains all weights, bit for bit. This is
+checked with small models in the folder MODELS, and with generated models of several
+dtypes, some of whose matrices have a number of rows that is not a multiple of 16.
+For the generated models, it is also checked with too little memory for all weights.
+A file that has been moved is found with --source. A file that has been changed or
+replaced, or that is missing, is refused.
 """
 import json
 import os
@@ -69,7 +71,7 @@ for dtype, (width, heads, kv_heads, head_dim, ffn) in SHAPES.items():
     for batch, bytes_ in expected.items():
         t.expect(logits(less, batch) == bytes_, f"{dtype}, all in memory, batch {batch}: the logits differ")
     least = t.least_ram(model, work / "none.air", "--ctx", 128, "--reference")
-    # The second placement keeps a part of every layer in memory.
+    # With a share of 0.35, a part of every layer stays in memory.
     for share, io in ((0.0, "pread"), (0.35, "buffered"))[: 2 if dtype == "Q4_K_M" else 1]:
         ram = int(least + share * os.path.getsize(model))
         t.pack(model, less, "--ctx", 128, "--reference", "--ram", ram)

@@ -2,8 +2,8 @@
 """check_reproducible.py MODEL.gguf WORKDIR: equal inputs must produce equal bytes.
 
 The plan must not depend on the folder, the time zone, the user's name, the number of
-packing threads, or on whether kernels that were compiled earlier are used. Logits must not depend on the number of compute
-threads.
+packing threads, or on whether kernels that were compiled earlier are used. Logits
+must not depend on the number of compute threads.
 """
 import os
 import shutil

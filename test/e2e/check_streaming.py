@@ -88,15 +88,17 @@ for share in (0.0, 0.4, 0.8):
     t.expect(streaming["resident_bytes"] + streaming["ring_bytes"] < ram, f"{streaming} in {ram} bytes")
     print(f"{ram >> 20} MiB: {streaming['bytes_per_pass']} bytes per pass, the same logits")
 
-# Windows onto the ring that are mapped on demand. airrun does so if a pass reads
-# more than 16 rings of bytes, which takes a larger model; here, 3 must suffice.
+# airrun maps windows onto the ring on demand if a pass reads more than 16 times as
+# many bytes as the ring has. This model is too small for that, so air-windows is run
+# with a limit of 3 times.
 plan = work / "0.0.air"
 placement = json.loads(t.run(t.AIRPACK, "inspect", plan, "--json"))["placements"][0]
 streamed, ring = sum(read["bytes"] for read in placement["reads"]), placement["ring_bytes"]
 t.expect(streamed > 4 * ring, f"{streamed} bytes in a ring of {ring} bytes; too few to map windows on demand")
 found = json.loads(t.run(windows, plan, int(least), 3, t.comma(tokens[:8]), work / "out.f32"))
 t.expect((work / "out.f32").read_bytes() == expected[1][:8 * 8000 * 4], "windows that are mapped on demand: the logits differ")
-# The ring itself is mapped, too.
+# The mapped bytes are those of the windows, at most 3 times the ring, and those of one
+# more mapping of the whole ring.
 t.expect(found["ring_bytes"] == ring < found["mapped_bytes"] <= 4 * ring, f"{found}, {streamed} bytes are read")
 print("windows that are mapped on demand give the same logits")
 
@@ -107,7 +109,8 @@ report = json.loads(t.run(t.AIRRUN, "bench", plan, "-p", 0, "-n", 3, "--rounds",
 streaming = report["streaming"]
 for key, bytes_ in (("first_token_s", streaming["resident_bytes"] + streaming["bytes_per_pass"]),
                     ("first_token_warm_s", streaming["bytes_per_pass"])):
-    # When a later phase begins, the ring may be full already.
+    # When a later phase begins, the ring may already be full of weights that need not
+    # be read again.
     least_s = (bytes_ - (streaming["ring_bytes"] if "warm" in key else 0)) / (100 * 2**20)
     t.expect(report[key] > 0.95 * least_s, f"{key} is {report[key]}, but {bytes_} bytes take {least_s} s")
 print("the first token waits for the load")

@@ -1,8 +1,9 @@
 //===- CodecFuzz.cpp - decodes damaged chunks -----------------------------===//
 //
-// The first byte of the input chooses the codec, and the next two are a size.
-// The rest is decoded as if it were a chunk of that size, which may fail. The
-// rest is also encoded, and decoding the result must restore it.
+// The first byte of the input chooses the codec, and the next two bytes are a
+// size. The rest of the input is decoded as if it were an encoded chunk that
+// has this size after decoding; decoding may fail. The rest is also encoded,
+// and decoding the result must restore it.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/codec/ChunkCodec.h"

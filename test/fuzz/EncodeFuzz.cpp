@@ -1,9 +1,10 @@
 //===- EncodeFuzz.cpp - any text under any small vocabulary -----*- C++ -*-===//
 //
 // The first byte of the input chooses options. Then come lines, each a token or
-// a merge, up to an empty line, and then the text. Encoding must not crash,
-// every id must lie in the vocabulary, and byte-level BPE must decode
-// well-formed text to itself (or to its Normalization Form C, for qwen2).
+// a merge, up to an empty line, and then the text. Encoding must not crash, and
+// every id must lie in the vocabulary. If well-formed text is encoded with
+// byte-level BPE, decoding the ids must restore the text or, with the
+// pre-tokenizer qwen2, give its Normalization Form C.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/ByteLevel.h"

@@ -5,8 +5,9 @@
 // fuzzer at once, so the fuzz target computes correct ones. The first byte of
 // the input decides what the rest is:
 //   odd    the metadata of a file
-//   even   changes to a valid plan's metadata, each a 16-bit offset, a length
-//          of 1, 2, 4 or 8 bytes, and the new bytes
+//   even   changes to a valid plan's metadata; each change consists of a
+//          16-bit offset, a byte that selects a length (1, 2, 4 or 8 bytes),
+//          and as many new bytes
 //
 //===----------------------------------------------------------------------===//
 #include "test/formats/plan/SmallPlan.h"

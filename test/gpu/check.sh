@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Checks and times the CUDA kernels on a GPU.
 #   bash test/gpu/check.sh --prepare [ARCHITECTURE MULTIPROCESSORS [GPU]]
-#     makes build/gpu-check from build/dev, without a GPU. That folder holds the
-#     programs, every kernel's machine code, and plans without weights for GPU,
-#     a name that airpack --target knows. The GPU machine needs only it and this
-#     script (no compiler, no toolkit, no network).
+#     makes build/gpu-check from build/dev; this needs no GPU. The folder holds
+#     the programs, the machine code of kernels, and plans without weights. The
+#     kernels are for a GPU of this architecture (default: sm_90a) with this
+#     number of multiprocessors (default: 132). The plans are for the target GPU
+#     of airpack --target (default: h200). The machine with the GPU needs only
+#     the folder and this script (no compiler, no toolkit, no network).
 #   bash test/gpu/check.sh
 #     checks the kernels' results, runs compute-sanitizer if it is installed,
 #     and measures times: of single kernels, and of decode steps and prefills of
@@ -31,7 +33,7 @@ if [ "${1:-}" = "--prepare" ]; then
   gpu="${4:-h200}"
   plan 1b-bf16 1b BF16
   plan 8b-q4_k_m 8b Q4_K_M
-  # Each pass copies the weights that do not fit.
+  # Not all weights fit in 4 GiB of VRAM, so each pass copies the rest from RAM.
   plan 8b-q4_k_m-4gib 8b Q4_K_M --vram 4GiB
   du -sh "$folder"
   exit 0

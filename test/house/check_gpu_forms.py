@@ -10,8 +10,10 @@ sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
 import gpu_weight_forms as forms
 
-# The cycles of a look-up are what random indices take on average: as many as
-# different words are read from the bank from which most are read.
+# Shared memory has 32 banks, each of which delivers one word per cycle, so a
+# look-up by a warp takes as many cycles as there are different words to read
+# from the busiest bank. The table in the source must have the average over
+# random indices.
 random.seed(1)
 
 
@@ -30,7 +32,7 @@ entries = {"IQ1_S": 2048, "IQ1_M": 2048, "IQ2_XXS": 256, "IQ2_XS": 512,
            "IQ2_S": 1024, "IQ3_XXS": 256, "IQ3_S": 512}
 assert len(rows) == len(entries)
 for name, lookups, figure in rows:
-    # A lane of IQ1_M, IQ2_XS and IQ2_S shares each index with another one.
+    # In IQ1_M, IQ2_XS and IQ2_S, each index belongs to two lanes.
     sharing = 2 if name in ("IQ1_M", "IQ2_XS", "IQ2_S") else 1
     columns = 4 if "IQ3" in name else 8
     assert int(lookups) == 128 // columns * sharing, name
@@ -38,7 +40,7 @@ for name, lookups, figure in rows:
     assert abs(found - float(figure)) < 0.02 * found, (name, found)
 
 # The boost clocks of the data sheets, in MHz. The model has one clock for all
-# GPUs of an architecture, which differ from it by up to 4.4 %.
+# GPUs of an architecture, which may differ from these by up to 4.4 %.
 clocks = {"rtx2080": 1710, "rtx3060": 1777, "rtx4090": 2520, "rtx5090": 2407,
           "t4": 1590, "a10": 1695, "a100": 1410}
 all_gpus = {gpu.name: gpu for gpu in forms.gpus()}
@@ -48,12 +50,14 @@ for name, clock in clocks.items():
     found = all_gpus[name].clock / 1e6
     assert abs(found - clock) < 0.05 * clock, (name, found)
 
-# Layout t16 has 102 bytes for 256 weights of IQ2_XXS, and 144 plus 4 for Q4_K.
+# In layout t16, 256 weights of a row take 102 bytes if they are IQ2_XXS, and
+# 148 bytes if they are Q4_K.
 sizes = forms.unit_bytes()
 assert sizes["IQ2_XXS"] == 102 / 256 and sizes["Q4_K"] == 148 / 256
 
-# Twice the bytes take twice as long where memory is the limit. 896 instructions
-# take 10 cycles at 70 % of 128 in each.
+# Where memory is the limit, twice the bytes take twice as long. Per cycle, a
+# multiprocessor issues at most 128 instructions, counted per thread. Real code
+# reaches 70 % of that, so 896 instructions take 10 cycles.
 gpu = all_gpus["rtx4090"]
 assert forms.time(gpu, (1, 0, 0))[0] * 2 == forms.time(gpu, (2, 0, 0))[0]
 assert forms.time(gpu, (0.01, 896, 0)) == (10, "issue")

@@ -18,9 +18,10 @@ FORBIDDEN = [
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 BANNER = re.compile(r"//===- .+===//|/\*===- .+===\*[/\\]")
 MAX_LINES = 800
-# A comment on a line of its own, which clang-format accepts at any width. Comments in
-# raw strings, which are the source text of kernels, count too.
-# Tables and diagrams, which have several spaces in a row, may be wider.
+# Matches a comment that has a line to itself, also in a raw string (the source text of
+# a kernel). clang-format does not limit the width of such comments. Banners, the
+# directives of tests, URLs, and tables and diagrams, which are recognised by several
+# spaces in a row, are not matched, so they may be wider.
 COMMENT = re.compile(r"\s*//(?!===|.*[^ ]  |.*(RUN|CHECK|expected)|.*https?:)")
 MAX_COLUMNS = 80
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""add_gguf_texts.py IN OUT KEY=FILE...: copies a model and adds keys to the copy, whose values are the texts of the files."""
+"""add_gguf_texts.py IN OUT KEY=FILE...: copies the model IN to OUT, and adds each KEY with the text of its FILE."""
 import struct
 import sys
 

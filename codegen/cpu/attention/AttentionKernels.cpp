@@ -1,12 +1,14 @@
 //===- AttentionKernels.cpp - causal GQA attention over KV pages ----------===//
 //
 // A tile covers one KV head, one range of positions and shape.tokensPerTile
-// tokens of the batch. A run consists of consecutive tokens of one sequence. A
-// new run starts where the sequence changes, and at every token whose index in
-// the batch is a multiple of shape.blockTokens. The tile that holds the first
-// token of a run computes the whole run, even if its other tokens belong to
-// other tiles. Tokens of one sequence therefore share their reads of K and V,
-// while a batch of many sequences still has many tiles.
+// tokens of the batch. Tokens are processed in runs, which share the reads of K
+// and V. A run consists of consecutive tokens of one sequence. A new run starts
+// where the sequence changes, and at every token whose index in the batch is a
+// multiple of shape.blockTokens, which is at least shape.tokensPerTile. A run
+// may therefore be longer than a tile. It is computed entirely by the tile that
+// contains the run's first token; the other tiles skip the run's tokens. Since
+// a tile has few tokens, a batch of many short runs is still divided into many
+// tiles.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -102,7 +104,7 @@ Status describeAttention(const KernelSpec &spec, const IsaTraits &isa,
   AIR_RETURN_IF_ERROR(checkRanges(spec));
   if (spec.ranges != 1 && spec.mClass != MClass::One) {
     return internalError(
-        "attention for several tokens divides the KV cache into " +
+        "attention for several tokens cannot divide the KV cache into " +
         std::to_string(spec.ranges) + " ranges; the number must be 1");
   }
   entry.baseTiles = spec.kvHeads * spec.ranges;

@@ -1,8 +1,9 @@
 //===- AttentionMerge.cpp - merges the states of ranges of positions ------===//
 //
-// A tile covers those query heads of a token that share one KV head. The
-// softmax states of the ranges are merged in ascending order, so the result
-// does not depend on the order in which threads computed the ranges.
+// A tile covers those query heads of a token that share one KV head. For each
+// of these heads, the softmax states of all ranges of positions are merged in
+// the order of the positions. The result therefore does not depend on the order
+// in which threads computed the states.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -46,8 +47,9 @@ void MergeWriter::writeHead(Value token, Value head) {
                const Value own = b.load(b.f32(), stateOf(range).largest, 4);
                return {b.max(carried[0], own)};
              })[0];
-  // Scratch holds, for each range, the factor by which its sums are multiplied:
-  // 2^(largest score of the range - largest score of all ranges).
+  // Scratch holds, for each range, the factor by which the range's sums are
+  // multiplied: 2^(a - b), where a is the range's `largest` (Attention in
+  // codegen/KernelSpec.h), and b is the maximum of `largest` over all ranges.
   const auto factorAt = [&](Value range) {
     return b.element(b.scratch(), range, 4);
   };

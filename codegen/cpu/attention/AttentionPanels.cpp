@@ -6,12 +6,12 @@
 //   scores[key][row]     = sum over i of K[i][key] * query[i][row]
 //   weighted[i][row]    += sum over keys of V[key][i] * weights[key][row]
 // In both, a register tile broadcasts each of panelColumns elements of K or V
-// to all lanes and multiplies it by the lanes of one panel. The softmax between
-// the two matmuls therefore works on whole vectors: each lane holds the largest
-// score of one row or the sum of its weights, and there are no horizontal
-// reductions. The elements of the KV cache are widened to f32 once per run of
-// tokens (AttentionParts.h). While a page is multiplied, the next page is
-// prefetched.
+// to all lanes and multiplies it by a vector that has one lane per row of the
+// panel. The softmax between the two matmuls therefore needs no horizontal
+// reductions: one vector holds the largest score of each row, and another holds
+// the sum of each row's weights. The elements of the KV cache are widened to
+// f32 once per run of tokens (AttentionParts.h). While a page is multiplied,
+// the next page is prefetched.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/attention/AttentionParts.h"

@@ -45,9 +45,9 @@ struct AttentionShape {
   // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
   struct {
-    /// The distance in bytes at which K and V are prefetched into L1, ahead of
-    /// the loads: a quarter of the K that a head has in a page, but at most 4
-    /// KiB, so that most of L1 is left to other data.
+    /// How many bytes ahead of the loads K and V are prefetched into L1: a
+    /// quarter of the size of a head's K in a page, but at most 4 KiB, so that
+    /// most of L1 is left to other data.
     int64_t nearBytes;
     /// The offset of f32 [kRowsTogether][64]: the scores, which are then
     /// replaced by the softmax weights.

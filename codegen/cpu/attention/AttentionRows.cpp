@@ -8,11 +8,11 @@
 // rows, and each vector of K or V is loaded and widened once per set.
 //
 // The K and V of a head are contiguous in a page, and their cache lines are
-// first requested in the order of their addresses. Prefetches run ahead of the
-// loads at two distances. For each token, the loops over the K of a page
-// together prefetch the K of the next page into L2, and the loops over its V
-// prefetch the V of the next page. The first loop over K and the first loop
-// over V also prefetch into L1, at the distance `nearBytes` (AttentionParts.h).
+// prefetched in the order of their addresses. Prefetches run ahead of the loads
+// at two distances. For each token, the loops over the K of a page together
+// prefetch the K of the next page into L2, and the loops over its V prefetch
+// the V of the next page. The first loop over K and the first loop over V also
+// prefetch into L1, at the distance `nearBytes` (AttentionParts.h).
 // After the last page of a head, the next page is the first page of the next
 // head, which the same thread usually reads in its next tile.
 //
@@ -42,7 +42,7 @@ private:
   struct Page {
     Value keys;
     Value values;
-    Value nextKeys; // keys of the page that will be read after this one
+    Value nextKeys; // see nextKeys()
   };
   // A set of rows of one token. They are processed together on each page.
   struct Rows {
@@ -109,10 +109,10 @@ void RowsWriter::write(const AttentionRun &run) {
 }
 
 // The index of the first page of range `range`, for a token that attends to
-// `pages` pages. As many ranges as possible are used, provided that each has at
-// least kAttentionRangePages pages; the others are empty. The used ranges are
-// spread evenly among all ranges: a thread takes consecutive tiles, so every
-// thread gets its share of the work.
+// `pages` pages. If more than one range is used, each used range has at least
+// kAttentionRangePages pages. As many ranges are used as this rule allows; the
+// others are empty. The used ranges are spread evenly among all ranges: a
+// thread takes consecutive tiles, so every thread gets its share of the work.
 RowsWriter::Value RowsWriter::rangeStart(Value range, Value pages) {
   const Value ranges = b.i64(shape.ranges);
   const Value used =
@@ -134,8 +134,10 @@ void RowsWriter::start(Value rows) {
   });
 }
 
-// The keys of the page that is read after `page`. After the last page of the
-// last head, nothing is read, and the result is an arbitrary page.
+// Returns the address of the keys that are read after those of page `page`:
+// those in the next page or, after the last page, those in the first page of
+// the next head. After the last page of the last head, nothing is read, and the
+// result is the address of the keys in the first page of that head.
 RowsWriter::Value RowsWriter::nextKeys(const AttentionRun &run, Value page,
                                        Value lastPage) {
   const Value isLast = b.equal(page, lastPage);
@@ -203,12 +205,13 @@ void RowsWriter::writePage(const AttentionRun &run, Value index,
   });
 }
 
-// Prefetches a share of `half`, which is the K or the V of the next page, into
-// L2. For each token, every set of rows runs `passes` loops of up to `steps`
-// steps over the K or the V, respectively, of the current page. Each step calls
-// this function with the number `pass` of its loop and its own number `step`.
-// `half` is divided into rows.sets * passes * steps equal shares, one for each
-// call. If rows.sets is 0, nothing is prefetched.
+// Prefetches a share of `half` into L2. While the K of a page is read, `half`
+// is the K of the next page; while the V is read, it is the V of the next page.
+// For each token, every set of rows reads the K (or the V) of the current page
+// in `passes` loops of at most `steps` steps. Each step calls this function
+// with the number `pass` of its loop and its own number `step`. `half` is
+// divided into rows.sets * passes * steps shares, one for each possible step.
+// If rows.sets is 0, nothing is prefetched.
 void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
                                int64_t passes, Value step, int64_t steps) {
   if (rows.sets == 0) {
@@ -231,11 +234,12 @@ void RowsWriter::prefetchShare(Value half, const Rows &rows, int64_t pass,
 
 // Prefetches rowBytes bytes of K or V into L1. `half` is the K or the V of a
 // page, and `next` is the half that is read after it: the V of the same page or
-// the K of the next page. Several loops run over the rows of `half`. The first
-// of them calls this function before it loads row `row`. The prefetched bytes
-// begin nearBytes after the start of that row. If this is past the end of
-// `half`, they are in `next`, as if it directly followed `half`. In this way,
-// cache lines are first requested in the order of their addresses.
+// the K of the next page. Several loops run over the rows of `half`. Only the
+// first of these loops calls this function: before it loads row `row`, it
+// prefetches the bytes that begin nearBytes after the start of this row. If
+// they begin past the end of `half`, they are taken from `next`, as if `next`
+// directly followed `half`. The cache lines of a page are thus prefetched in
+// the order of their addresses.
 void RowsWriter::requestRow(Value half, Value next, Value row,
                             int64_t rowBytes) {
   const Value offset = b.mul(row, b.i64(rowBytes));

@@ -42,7 +42,7 @@ Status checkKv(const KernelSpec &spec) {
     return internalError("kvPageBytes is " + text(spec.kvPageBytes) +
                          "; it must be a multiple of 64 and at least " +
                          text(layerBytes) +
-                         ", the bytes of a page that belong to one cache");
+                         ", the size of one cache's part of a page");
   }
   return Status::ok();
 }

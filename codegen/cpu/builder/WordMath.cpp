@@ -145,8 +145,9 @@ WordMath::Four WordMath::byteFields(Value word, int64_t shift, int64_t bits,
   if (bias == 0) {
     return byteFields(word);
   }
-  // One subtraction of words subtracts -bias from all four bytes. Bit 7 of each
-  // byte is set beforehand, so that no borrow crosses into the next byte.
+  // Adds the bias, which is negative, to all four bytes by one subtraction of
+  // words. Bit 7 of each byte is 0. It is set before the subtraction, so that
+  // no borrow crosses into the next byte, and flipped afterwards to compensate.
   Value high = b.constant(word.getType(), everyByte(0x80));
   Value bytes =
       b.sub(b.orBits(word, high), b.constant(word.getType(), everyByte(-bias)));

@@ -23,15 +23,17 @@ public:
 
   /// Returns (byte j >> shift & (2^bits - 1)) + bias for bytes j = 0 to 3, as
   /// floats that are multiplied by a constant factor (see fieldScale()). Before
-  /// this multiplication, their magnitudes must be below 128. -128 < bias <= 0.
+  /// this multiplication, their magnitudes must be below 128. -128 < bias <= 0,
+  /// and `bits` is at most 7 unless `bias` is 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
-  /// Returns the four bytes of each word as signed integers, converted to
-  /// floats that are multiplied by the same factor as fields of 8 bits.
+  /// Converts the four bytes of each word, as signed integers, to floats, which
+  /// are multiplied by the factor that fieldScale() divides by if `bits` is 8.
   Four byteFields(Value word);
   /// Returns `scale` divided by the factor by which byteFields() multiplies
-  /// fields of `bits` bits. The factor is 2^24 where byteFields() leaves every
-  /// byte in the top bits of a 32-bit lane, which saves instructions, and 1
-  /// otherwise.
+  /// fields of `bits` bits. With AVX-512, byteFields() looks up the floats for
+  /// fields of up to 4 bits in a table, and the factor is 1. In all other cases
+  /// it is 2^24: to save instructions, byteFields() converts each byte to float
+  /// while it is in the top bits of a 32-bit lane.
   Value fieldScale(Value scale, int64_t bits);
   /// Returns table[byte j >> shift & 15] for bytes j = 0 to 3, as floats.
   /// `shift` is 0 or 4.

@@ -11,8 +11,8 @@
 // share a lane of 32 bits, and so do the codes of entries 1 and 3. The low byte
 // of a code holds the value indices of even elements, and the high byte the
 // indices of odd elements. The code and a shifted copy of it make a word, whose
-// byte j holds the value index of element j in its lowest bits and, four bits
-// higher, the value index of element j + 4.
+// byte j holds the value index of element j in its lowest bits. If an entry has
+// eight elements, the value index of element j + 4 is four bits higher.
 //
 // With VBMI, the low bytes of the codes of all four entries are looked up
 // together, and so are the high bytes. A code holds its value indices in the
@@ -251,8 +251,10 @@ Value Codebook::valueIndices(const Codes &codes, int64_t entry,
     return b.andBits(rawValueIndices(codes, entry, part), mask);
   }
   // Builds a word from two copies of the entry's code, which has 16 bits. The
-  // copy in the upper half is shifted right by the width of one value index, so
-  // the lowest bits of each of the word's four bytes hold another value index.
+  // copy in the upper half is shifted right by the width of one value index.
+  // Byte j of the word then has the value index of element j in its lowest bits
+  // and, if the entry has eight elements, that of element j + 4 four bits
+  // higher.
   const int64_t bits = valueIndexBits == 2 ? 2 : 4;
   Value word = codes.words[entry % 2];
   Value lower = entry < 2 ? word : b.shiftRight(word, 16);

@@ -119,9 +119,10 @@ void decodeIq2xs(const BlockReader &block, DecodeSink &sink) {
   Value d = sink.fieldScale(block.half("d"), kBits);
   const std::array<Value, 2> scaleWords = block.words<2>("scales");
   sink.repeat(8, 32, [&](Value turn) {
-    // A word holds the indices of two entries of eight elements, which share
-    // one scale. For the look-up, the words are interleaved: entries 0 and 2
-    // come from `first`, and entries 1 and 3 from `second`.
+    // A word has 16 bits for each of two entries of eight elements: an index of
+    // nine bits and seven sign bits. The 16 elements of a word share one scale.
+    // Entries 0 and 2 of the look-up are those of `first`, and entries 1 and 3
+    // are those of `second`.
     const auto [first, second] = block.words<2>("qs", 0, turn);
     auto bytes = [&](Value even, Value odd, int64_t mask) {
       return b.orBits(b.andBits(even, mask), b.andBits(odd, mask << 8));
@@ -267,7 +268,7 @@ void decodeIq1m(const BlockReader &block, DecodeSink &sink) {
     nibble = b.shiftLeft(nibble, 4 * w);
     half = half ? b.orBits(half, nibble) : nibble;
   }
-  // A value is a ternary digit plus or minus a delta of 1/8. Fields hold it in
+  // A value is -1, 0 or 1, plus or minus a delta of 1/8. Fields hold it in
   // units of 1/8, with a bias of 16 added.
   constexpr int64_t kBits = 5;
   constexpr Codebook::Table kPlus = {16 - 8 + 1, 16 + 1, 16 + 8 + 1};

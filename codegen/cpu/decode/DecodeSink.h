@@ -1,7 +1,8 @@
 //===- DecodeSink.h - consumers of decoded weights --------------*- C++ -*-===//
 //
-// A decoder (WeightDecoders.h) walks one block of a row block and hands the 16
-// values of each column to a sink, which decides how they are used:
+// A decoder (WeightDecoders.h) processes one block of each of the 16 rows of a
+// row block. It hands the 16 values of each column to a sink, which decides how
+// they are used:
 //
 //   DotSink      multiplies them with the activations of a few tokens
 //   panel sinks  store them for repeated use (WeightPanel.h, Int8Panel.h)
@@ -51,9 +52,10 @@ public:
   /// every q by a power of two.
   virtual void fields(int64_t column, Value word, int64_t shift, int64_t bits,
                       int bias);
-  /// Like fields(), but for four signed bytes, which have 8 bits and no bias.
+  /// Like fields(), but q is the byte itself, as a signed integer. To
+  /// fieldScale(), this is a field of 8 bits.
   virtual void signedFields(int64_t column, Value word);
-  /// Like fields(), but for bytes that need neither shift nor mask.
+  /// Like fields(), but q is byte + bias, and the bytes must be below 2^bits.
   virtual void packedFields(int64_t column, Value word, int64_t bits, int bias);
   /// Like fields(), but for 16 columns of two bits each. Byte j of a lane holds
   /// columns [column + 4j, column + 4j + 4), the first one in its lowest bits.

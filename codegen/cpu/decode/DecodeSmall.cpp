@@ -30,10 +30,10 @@ Value halfOfUe4m3(KernelBuilder &b, Value bits) {
 /// Multiplying by 3 then carries this digit out of the byte. `power` has 32
 /// lanes of i16.
 Value ternaryDigits(KernelBuilder &b, Value word, Value power) {
-  // Extracts the digit from the upper byte of each 16-bit lane of `pairs`. The
-  // lower bytes must be zero. If `multiplier` is 3, each lane of the result is
-  // the digit. If it is 3 << 8, the upper byte of each lane is the digit, and
-  // the lower byte is unspecified.
+  // Extracts one digit from the upper byte of each 16-bit lane of `pairs`. The
+  // lower bytes must be zero. With a `multiplier` of 3, a lane of the result is
+  // the digit. With 3 << 8, the upper byte of the lane is the digit, and its
+  // lower byte is unspecified.
   auto digit = [&](Value pairs, int64_t multiplier) {
     Value fraction = b.zeroExtend(b.mul(pairs, power), b.i32());
     Value product = b.mul(fraction, b.constant(fraction.getType(), multiplier));

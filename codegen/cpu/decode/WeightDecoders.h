@@ -38,9 +38,9 @@ std::span<const DType> scalePer16DTypes();
 /// The subset of int8DTypes() whose scale groups have offsets.
 std::span<const DType> offsetDTypes();
 
-/// The maximum number of columns in a scale group of a dtype without blocks. In
-/// a dot product, the columns of a group have a partial sum of their own, which
-/// is then added to the sum of the row.
+/// The maximum number of columns in a scale group of a dtype without blocks. A
+/// dot product first sums up the products of a group, and then adds the result
+/// to the sum of the row.
 inline constexpr int64_t kChunkColumns = 256;
 
 /// Decodes columns [first, first + count) of a row block of a matrix that has

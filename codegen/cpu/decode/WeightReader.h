@@ -42,7 +42,8 @@ public:
   Value unit(std::string_view field, int64_t index, Value section = {}) const;
   /// Like unit(), but for a field of 32-bit units.
   Value word(std::string_view field, int64_t index, Value section = {}) const;
-  /// Loads word(field, first) to word(field, first + Count - 1).
+  /// Loads `Count` consecutive words of a section. Element i of the result is
+  /// word(field, first + i, section).
   template <size_t Count>
   std::array<Value, Count> words(std::string_view field, int64_t first = 0,
                                  Value section = {}) const {
@@ -92,8 +93,8 @@ public:
   /// burst would.
   BlockReader block(Value index, int64_t prefetchAhead = 0) const;
   KernelBuilder &builder() const { return b; }
-  /// The bytes of a block column in Layout::X16, where it is contiguous; 0 in
-  /// Layout::Rows.
+  /// The size of a block column in bytes in Layout::X16, where it is
+  /// contiguous; 0 in Layout::Rows.
   int64_t streamBytes() const;
   /// The address of the weights that are read `ahead` bytes after the start of
   /// block column `index`. If they lie past the end of this row block, they

@@ -55,9 +55,10 @@ public:
 
 private:
   /// The address of the sums of a token and a row block, both counted from the
-  /// start of the tile. The sums of the row blocks of a micro-kernel are
-  /// adjacent: if they were 4 KiB apart, a load from one would wait for a store
-  /// to another.
+  /// start of the tile. The sums of a token for the row blocks of a
+  /// micro-kernel are adjacent. If they were a multiple of 4 KiB apart, some
+  /// CPUs would delay the load of one row block's sums until they have stored
+  /// another's, because they first compare only the low 12 bits of addresses.
   Value sumsAt(Value matrix, Value rowBlock, Value token) {
     Value set = b.add(b.mul(matrix, b.i64(tileRowBlocks / microRowBlocks)),
                       b.div(rowBlock, b.i64(microRowBlocks)));

@@ -3,8 +3,8 @@
 // Multiplies int8 weights with I8, I8Grid or I8x2 activations
 // (codegen/KernelSpec.h). Each word of four weights is multiplied with four
 // bytes of a token by a dot product (Int8Dot.h); for I8x2 this happens twice,
-// for the high and the low halves. The sum of a scale group is exact; only then
-// is it converted to float and scaled.
+// for the high and the low halves. The products of a scale group are added as
+// integers, without rounding. Their sum is then converted to float and scaled.
 //
 // A negative bias of the weights is not part of the bytes. Instead, the sums
 // start from the bias times the sum of the token's activations.
@@ -71,7 +71,8 @@ private:
   /// `bias` times the sum of the token's activations in the group. `bias` is
   /// -2^n.
   Value biasCorrection(int64_t token, int bias);
-  /// Adds the products of columns [column, column + 4). Each byte of `word` is
+  /// Multiplies columns [column, column + 4) of the weights by those of each
+  /// token, and adds the products to sumsWith(shift). Each byte of `word` is
   /// (weight - bias) * 2^shift. Only the lowest `bits` bits of a byte may be 1;
   /// the `shift` zeros at the low end count towards `bits`.
   void multiply(int64_t column, Value word, int64_t shift, int64_t bits,
@@ -79,10 +80,10 @@ private:
 
   const bool isTwice; ///< whether the format is I8x2 (two bytes per element)
   Value base;         ///< the address of the first token's bytes
-  /// In I8 and I8Grid only: the address of the token tile plus 4 times the
-  /// index of the first token in the tile. Adding the offset of a field of
-  /// ActivationTile yields the address of the first token's element of this
-  /// field.
+  /// In I8 and I8Grid only: the address of the token tile plus 4 * i, where i
+  /// is the position of firstToken (see the constructor) in this tile. Adding
+  /// the offset of a field of ActivationTile yields the address of this token's
+  /// element of the field, in the tile's first block of columns.
   Value numbers;
   int64_t tokenBytes; ///< in I8x2 only: the distance from one token to the next
   int64_t tokenCount;

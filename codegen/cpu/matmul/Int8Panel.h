@@ -43,9 +43,10 @@
 namespace air::codegen {
 
 inline constexpr int64_t kPanelQuadBytes = 4 * kRowLanes;
-/// The number of columns of a panel. A kernel multiplies up to three panels of
-/// at most 9 KiB each by the same columns of a few tokens. With this number of
-/// columns, all of these fit together in an L1 cache of 32 KiB.
+/// The default number of columns of a panel. Such a panel takes at most 9 KiB:
+/// 4 KiB of weights and up to 5 KiB of scales and offsets. A kernel multiplies
+/// up to three panels by the same columns of a few tokens. The panels and these
+/// activations fit together in an L1 cache of 32 KiB.
 inline constexpr uint64_t kInt8PanelColumns = 256;
 
 /// The layout of a panel, and the offsets of the parts of a scale group.

@@ -40,9 +40,11 @@ constexpr double kLeastSpareShare = 0.6;
 /// For one token, modelPrefetch() chooses no prefetches if reading without them
 /// is at most this fraction slower than with the best prefetches.
 constexpr double kNoPrefetchLoss = 0.02;
-/// The shortest prefetch distance, in bytes, for several tokens. At shorter
-/// distances, prefetches run late because of the arithmetic between the loads,
-/// even if such a distance is the fastest for a loop that only reads.
+/// The shortest prefetch distance, in bytes, for several tokens. A shorter
+/// distance may be the fastest for a loop that only reads, because out-of-order
+/// execution keeps many of its loads in flight. The arithmetic of a kernel for
+/// several tokens leaves fewer loads in flight, so its prefetches have to be
+/// farther ahead.
 constexpr uint32_t kLeastSeveralBytes = 4096;
 /// Memory counts as the limit if arithmetic takes at most this fraction of the
 /// time for reading. It is below 1 because the two overlap imperfectly.
@@ -160,8 +162,9 @@ CoreRates coreRates(const IsaTraits &isa) {
     rates.bytesPerNs = std::min(rates.bytesPerNs, rate(isa.memoryBandwidth) /
                                                       std::max(1U, isa.cores));
   }
-  // A core is assumed to issue, per cycle, one dot product of bytes or two
-  // operations of any other kind, such as FMAs or dot products of bfloat16.
+  // For rates that the profile does not state, a core is assumed to issue, per
+  // cycle, one dot product of bytes or two operations of any other kind, such
+  // as FMAs or dot products of bfloat16.
   const double cycles = kVectorBytes / isa.vectorBytes;
   rates.dotNs = cpu.byteDot != 0 ? kDotOperations / rate(cpu.byteDot)
                                  : cycles / kCyclesPerNs;

@@ -18,10 +18,14 @@
 // that measures byte_dot_mixed has 1.5 other operations per dot product, so v
 // is its time per dot product divided by 2.5.
 //
-// With float32 activations, FMAs take the place of the dot products. The model
-// leaves out the scaling and adding of the sums that kernels with panels keep
-// in registers, so for many tokens it predicts a lower bound rather than the
-// usual time.
+// With float32 activations, FMAs take the place of the dot products. With
+// BF16x32, the time of the arithmetic is that of the bfloat16 dot products
+// alone.
+//
+// The time of the arithmetic does not include load and store instructions. A
+// kernel with panels has more of these: it stores the decoded weights, and
+// loads and stores the sums once per panel. For many tokens, the prediction is
+// therefore a lower bound rather than the usual time.
 //
 // Thread-safety: pure functions.
 //
@@ -74,28 +78,30 @@ struct BlockTime {
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
-/// The time to multiply one token by `weightBytes` bytes of weights, without
-/// reading them. It is stated as the number of bytes of vector operands that a
-/// core processes in this time, 64 per operation (kMixedOperandBytes in
-/// CpuRates.h).
+/// Predicts the time of the arithmetic that multiplies one token by
+/// `weightBytes` bytes of weights; the time to read the weights is not part of
+/// it. The result is the number of bytes of vector operands that a core
+/// processes in this time. Each vector operation processes 64 bytes
+/// (kMixedOperandBytes in CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
-/// The bytes of operands that all cores together process per second; 0 if the
-/// profile does not state byte_dot_mixed.
+/// The bytes of vector operands, counted as in operandBytes(), that all cores
+/// together process per second; 0 if the profile does not state byte_dot_mixed.
 uint64_t operandRate(const IsaTraits &isa);
 
-/// Whether, for one token, a kernel with two bytes per activation (I8x2) is at
-/// most slightly slower than one with a single byte. It is not slower at all
-/// where memory is the limit. Memory counts as the limit only if arithmetic
-/// takes clearly less time than reading, because the two overlap imperfectly.
-/// True if the profile does not state the rates.
+/// Whether, for one token, a kernel with two bytes per activation (I8x2) takes
+/// at most 1.25 times as long as one with a single byte. Each of the two times
+/// is predicted as the time to read the weights or, if that is longer, as the
+/// time of the arithmetic divided by 0.7. The division accounts for the fact
+/// that arithmetic and reading overlap imperfectly. True if CoreRates::isKnown
+/// is false.
 bool affordsI8x2(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Whether the CPU is an x86-64 CPU with an instruction for dot products of
-/// bytes (VNNI), and with other execution units that decode weights in the
-/// meantime. The GEMV code then reaches nearly the rate of byte dot products
-/// alone if it multiplies eight tokens at a time. False if the profile does not
-/// state the rates.
+/// bytes (VNNI), and has further execution units, which can decode weights at
+/// the same time. GEMV code that multiplies eight tokens at a time then
+/// executes dot products at nearly the rate byte_dot, in spite of the decoding.
+/// False if the profile does not state byte_dot or byte_dot_mixed.
 bool hasSpareUnits(const IsaTraits &isa);
 
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16

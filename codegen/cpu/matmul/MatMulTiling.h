@@ -47,11 +47,12 @@ bool usesPanel(const KernelSpec &spec);
 /// GEMV code takes a sixth of the GEMM's time for one row and two thirds of it
 /// for 16 rows. For 32 rows it would take longer than the GEMM.
 ///
-/// If the rows are tokens, there are at least nine of them. Such kernels have
-/// this code on CPUs for which hasSpareUnits() is true, but not for dtypes with
-/// codebooks, which take too long to decode twice. The GEMV code is faster for
-/// up to kManyGemvRows rows, or kGemvRows for dtypes with a scale per 16
-/// columns.
+/// If the rows are tokens, there are at least nine of them, so the GEMV code
+/// decodes the weights at least twice. Such kernels have this code on CPUs for
+/// which hasSpareUnits() is true, but not for dtypes with codebooks, whose
+/// decoding takes too long to be repeated. The GEMV code is faster than the
+/// GEMM for up to kManyGemvRows rows, or up to kGemvRows rows for dtypes with a
+/// scale per 16 columns.
 ///
 /// Float kernels never have this code, since GEMV and GEMM read different
 /// formats of x.

@@ -1,7 +1,7 @@
 //===- PackActivationsKernel.cpp - activations in packed formats ----------===//
 //
-// codegen/KernelSpec.h defines the formats. A block of 32 columns is processed
-// as two vectors of 16.
+// codegen/KernelSpec.h defines the packed formats of activations. Except in
+// F32x16, a block of 32 columns is processed as two vectors of 16 floats.
 //
 //===----------------------------------------------------------------------===//
 #include "codegen/cpu/CpuKernels.h"
@@ -93,8 +93,8 @@ Scale exactScale(KernelBuilder &b, Value bits, double most) {
 /// NaN, `scale` is NaN, `step` is 0, and `conversion` is kNanConversionBits,
 /// which is off the grid.
 Scale gridScale(KernelBuilder &b, Value bits) {
-  // The difference between the bit patterns of two adjacent numbers of this
-  // form.
+  // The difference between the f32 bits of two adjacent numbers of the form
+  // (1 + i / kGridSteps) * 2^exponent.
   constexpr int64_t kStep = (int64_t{1} << 23) / kGridSteps;
   constexpr int64_t kLeast = int64_t{1} << 23; // kLeastScale as f32 bits
   constexpr int64_t kBase = int64_t{127 + kGridBaseExponent} << 23;
@@ -106,8 +106,8 @@ Scale gridScale(KernelBuilder &b, Value bits) {
   Value finiteBits = b.select(isFinite, bits, number(0));
   Value largest = b.bitcast(finiteBits, b.f32());
   Value least = b.bitcast(b.div(largest, b.constant(floats, kMost)), b.i32());
-  // Rounds up to the next step. Beyond the last step, the carry increments the
-  // exponent.
+  // Rounds the bits of the scale up to a multiple of kStep. If that overflows
+  // the mantissa, the carry increments the exponent.
   Value scale =
       b.andBits(b.add(b.max(least, number(kLeast)), number(kStep - 1)), -kStep);
   Value step = b.andBits(b.shiftRight(scale, std::countr_zero(uint64_t{kStep})),
@@ -306,10 +306,12 @@ Value largestBits(KernelBuilder &b, Value row, Value first, Value last) {
       })[0];
 }
 
-/// Returns the factor to multiply a token's row of `k` columns by, which
-/// depends on whether the row is tiny (kTinyRow). All tiles that share the row
-/// return the same factor. A tile scans the whole row only if its own columns,
-/// [first, last), are all tiny.
+/// Returns the factor by which a token's row of `k` columns is multiplied: 1 /
+/// kTinyRowFactor if the row is tiny (kTinyRow), and otherwise 1. The factor
+/// depends on the whole row, so it is the same for all tiles that pack columns
+/// of the row. To save time, the emitted code scans the whole row only if all
+/// magnitudes in columns [first, last), which the current tile packs, are below
+/// kTinyRow.
 Value bf16Multiplier(KernelBuilder &b, Value row, Value first, Value last,
                      int64_t k) {
   Value tiny = b.i32(std::bit_cast<int32_t>(kTinyRow));

@@ -35,9 +35,10 @@ private:
   Value groupOffset;
 };
 
-/// Prefetches the weights of the next panels while the current panels are
-/// multiplied. Decoding a panel takes too little time for this: nearly all
-/// prefetches would be outstanding at the same time.
+/// Prefetches the weights of the next panels, a few at a time, while the
+/// current panels are multiplied. They are not prefetched while a panel is
+/// decoded, because decoding takes so little time that nearly all prefetches
+/// would be outstanding at the same time.
 struct PanelPrefetch {
   /// The addresses of the weights, one for each row block. If there are none,
   /// nothing is prefetched.

@@ -53,9 +53,10 @@ def Llm_WeightAttr : Llm_Attr<"Weight", "weight"> {
 }
 
 def Llm_RopeKind : I32Enum<"RopeKind", "which elements of a head form a rope pair", [
-  // Pair i consists of the elements 2i and 2i + 1.
+  // RoPE pair i consists of the elements 2i and 2i + 1 of a head.
   I32EnumCase<"Norm", 1, "norm">,
-  // Pair i consists of the elements i and i + dim/2.
+  // RoPE pair i consists of the elements i and i + dim/2 of a head, where dim
+  // is the number of elements that are rotated.
   I32EnumCase<"Neox", 2, "neox">
 ]> {
   let cppNamespace = "::air::ir::llm";

@@ -418,8 +418,8 @@ LogicalResult ProgramOp::verify() {
   return success();
 }
 
-/// Checks a dispatch of a GPU. The pass verify-plan compares its launch and its
-/// bindings with those of the kernel.
+/// Checks a dispatch of a GPU, except for the dispatch's launch and bindings,
+/// which the pass verify-plan compares with those of the kernel.
 static LogicalResult verifyGpuDispatch(DispatchOp op) {
   air::Result<air::codegen::cuda::CudaSpec> spec =
       cudaSpecFromAttr(op.getSpec());

@@ -128,12 +128,13 @@ def Plan_KvOp : Plan_ModuleOp<"kv"> {
     (`device` $device^)? attr-dict
   }];
   let extraClassDeclaration = [{
-    // The bytes that one cache takes in a page, the bytes of a page, and the
-    // number of pages, by the formulas in plan.fbs. The KvOrder is Mma if
-    // `device` is set, and otherwise Cpu. The op's verifier has checked that
-    // none of these numbers overflows. If i counts the caches of this op from
-    // 0, the part of a page that belongs to its cache i begins at byte
-    // i * getCacheBytes(), which is a multiple of 64.
+    // getCacheBytes() returns the bytes that one cache takes in a page,
+    // getPageBytes() the bytes of a whole page, and getPages() the number of
+    // pages (see CacheGroup and Cache in plan.fbs). The caches have the KvOrder
+    // Mma if `device` is set, and otherwise Cpu. The op's verifier has checked
+    // that none of these numbers overflows. The first cache of this op begins
+    // at byte 0 of a page, and each further one getCacheBytes() bytes after the
+    // previous one. All these offsets are multiples of 64.
     int64_t getCacheBytes();
     int64_t getPageBytes();
     int64_t getPages();

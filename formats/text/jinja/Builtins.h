@@ -22,8 +22,10 @@ Value applyFilter(Interpreter &in, const std::string &name, const Value &value,
 bool applyTest(Interpreter &in, const std::string &name, const Value &value,
                const Arguments &arguments);
 
-/// The global functions: range, dict, namespace, raise_exception,
-/// strftime_now.
+/// Returns whether `name` is a global function: one of Jinja's (range, dict,
+/// namespace, cycler, joiner, lipsum) or one that only chat templates have
+/// (raise_exception, strftime_now). callGlobal() reports cycler, joiner and
+/// lipsum as unsupported.
 bool isGlobal(std::string_view name);
 Value callGlobal(Interpreter &in, const std::string &name,
                  const Arguments &arguments);
@@ -71,8 +73,9 @@ Value formatDate(Interpreter &in, const Text &format, const Date &date);
 /// below take the index of a parameter.
 class Bound {
 public:
-  /// Reports a failure if there are too many arguments, or if one has an
-  /// unknown name. `what` names the callee in messages.
+  /// Reports a failure if there are too many arguments, if one has an unknown
+  /// name, or if a parameter gets two values. `what` names the callee in
+  /// messages.
   Bound(Interpreter &in, const std::string &what, const Arguments &arguments,
         std::initializer_list<std::string_view> names);
   bool has(size_t i) const { return values[i].has_value(); }

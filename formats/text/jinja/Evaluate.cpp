@@ -195,8 +195,8 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
   if (step == 0) {
     return fail("the step of a slice is 0");
   }
-  // The rules of Python: indices count from the end if they are negative, and
-  // are then clamped.
+  // As in Python, a negative bound counts from the end. All bounds are clamped,
+  // so that the loop below visits only items that exist.
   auto clamp = [&](const std::optional<int64_t> &bound, int64_t other) {
     if (!bound) {
       return other;

@@ -290,8 +290,8 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
     if (isTuple ? next < value.items().size() : next == 0) {
       return isTuple ? value.items()[next++] : (++next, value);
     }
-    return in.fail("the format needs more than the " + countOf(next, "value") +
-                   " that are given");
+    return in.fail("the format is given " + countOf(next, "value") +
+                   ", but it needs more");
   };
   for (size_t at = 0; at < format.size() && !in.failed(); ++at) {
     if (codeOf(format[at]) != U'%') {
@@ -341,8 +341,8 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
       ++at;
       Value given = take();
       if (isMarkup) {
-        in.fail("'*' cannot be the width in a format that the filter 'safe' or "
-                "'escape' has marked as HTML");
+        in.fail("'*' cannot be the width or precision in a format that the "
+                "filter 'safe' or 'escape' has marked as HTML");
       }
       return given.isIntegral() && given.asInt() >= 0
                  ? std::min(static_cast<size_t>(given.asInt()), kWidest + 1)
@@ -385,9 +385,9 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
                                value.is(Kind::List);
   if (!in.failed() && !usesAll) {
     const size_t given = isTuple ? value.items().size() : 1;
-    return in.fail("the format uses " + std::to_string(next) + " of the " +
-                   countOf(given, "value") +
-                   " that are given; it must use all of them");
+    return in.fail("the format is given " + countOf(given, "value") +
+                   ", but it uses only " + std::to_string(next) +
+                   "; it must use all that it is given");
   }
   return in.failed() ? Value() : in.string(std::move(out), isMarkup);
 }
@@ -441,9 +441,8 @@ Value formatBraces(Interpreter &in, const Text &format,
       size_t index = name.empty() ? next++ : readNumber(field, digit);
       if (index >= arguments.positional.size()) {
         return in.fail("the format asks for value " + std::to_string(index) +
-                       ", counted from 0, but " +
-                       std::to_string(arguments.positional.size()) +
-                       " values are given");
+                       ", counted from 0, but it is given only " +
+                       countOf(arguments.positional.size(), "value"));
       }
       value = arguments.positional[index];
     } else {
@@ -507,7 +506,8 @@ Value formatDate(Interpreter &in, const Text &format, const Date &date) {
   bool isLeap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
   int ordinal =
       kBefore[date.month - 1] + date.day + (isLeap && date.month > 2 ? 1 : 0);
-  // 1 January of the year 1 was a Monday.
+  // Days are counted from 1 January of the year 1, which is day 1 and was a
+  // Monday (kDays[1]). The weekday is therefore the day modulo 7.
   int past = y - 1;
   int weekday = (past * 365 + past / 4 - past / 100 + past / 400 + ordinal) % 7;
   auto digits = [](int value, size_t width) {

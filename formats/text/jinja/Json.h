@@ -33,9 +33,10 @@ inline constexpr int kMostJsonLevels = 200;
 inline constexpr size_t kMostJsonValues = size_t{1} << 18;
 
 /// Reads JSON. Objects keep the order of their keys, and integers are exact. If
-/// `tainted` is true, all strings, including keys, are tainted (Text.h). A
-/// Corrupt error names the line and column of what is not valid JSON. Nesting
-/// beyond kMostJsonLevels and more than kMostJsonValues values are refused.
+/// `tainted` is true, all strings, including keys, are tainted (Text.h).
+/// Errors: Corrupt if the text is not valid JSON (the message names the line
+/// and the column), is nested deeper than kMostJsonLevels, or has more than
+/// kMostJsonValues values.
 Result<Value> fromJson(std::string_view text, bool tainted);
 
 } // namespace air::jinja

@@ -383,7 +383,7 @@ Status Lexer::lexString() {
 std::optional<std::string> inDecimal(std::string_view digits, int base) {
   constexpr uint32_t kLimb = 1'000'000'000;
   constexpr size_t kLimbDigits = 9;
-  std::vector<uint32_t> limbs; // the lowest nine digits first
+  std::vector<uint32_t> limbs; // in base 10^9, least significant first
   for (const char c : digits) {
     uint64_t carry = digitOf(static_cast<char32_t>(c));
     for (uint32_t &limb : limbs) {

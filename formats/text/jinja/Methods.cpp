@@ -13,7 +13,8 @@ bool contains(std::initializer_list<std::string_view> names,
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Methods that change their object, which the sandbox forbids.
+/// Returns whether the method `name` changes `self`. Like Jinja's sandbox, the
+/// interpreter forbids such methods.
 bool changesObject(const Value &self, std::string_view name) {
   return self.is(Kind::Dict)
              ? contains({"clear", "pop", "popitem", "setdefault", "update"},
@@ -230,8 +231,8 @@ Bound::Bound(Interpreter &interpreter, const std::string &what,
       values(parameters.size()) {
   if (arguments.positional.size() > names.size()) {
     in.fail(what + " takes at most " + countOf(names.size(), "argument") +
-            ", but " + std::to_string(arguments.positional.size()) +
-            " were given");
+            ", but the call has " +
+            std::to_string(arguments.positional.size()));
     return;
   }
   for (size_t i = 0; i < arguments.positional.size(); ++i) {

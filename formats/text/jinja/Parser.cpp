@@ -25,7 +25,8 @@ private:
   /// Parses statements up to a tag whose name is in `ends`, and stops at that
   /// name. If `ends` is empty, parses up to the end of the template.
   Body parseBody(Names ends);
-  /// Parses the rest of the tag and the statements up to the tag `end`.
+  /// Parses a block from the "%}" of its first tag to the "%}" of the tag whose
+  /// name is `end`, and returns the statements between the two tags.
   Body parseBlock(const char *end);
   void parseTag(Body &out);
   void endTag();

@@ -18,9 +18,10 @@ public:
 
 protected:
   ExpressionPtr parseExpression(bool withIf = true);
-  /// Parses one expression, or a tuple of several with commas between them. A
-  /// comma may also stand after the last one, before the end of the tag, a
-  /// closing parenthesis or, if `end` is given, the name that it contains. If
+  /// Parses one expression, or a tuple: several expressions with commas between
+  /// them. A comma may also follow the last expression, and makes a single
+  /// expression a tuple. The token after such a comma must be the end of the
+  /// tag, a closing parenthesis or, if `end` is given, the name `end`. If
   /// `withIf` is false, an expression ends before `if`. If `parenthesised` is
   /// true, the tuple may be empty.
   ExpressionPtr parseTuple(bool withIf = true, const char *end = nullptr,

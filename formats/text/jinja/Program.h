@@ -69,8 +69,9 @@ struct Parameter {
 struct Signature {
   std::string name; ///< "caller" for the body of a call block
   std::vector<Parameter> parameters;
-  // The macro accepts `varargs`, `kwargs` or a `caller` if its body mentions
-  // them.
+  // Whether the body mentions `varargs`, `kwargs` and `caller`. A macro refuses
+  // surplus positional arguments if it does not mention `varargs`, and surplus
+  // named arguments if it does not mention `kwargs`.
   bool usesVarargs = false;
   bool usesKwargs = false;
   bool usesCaller = false;

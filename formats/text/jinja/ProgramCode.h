@@ -4,10 +4,9 @@
 // airrun runs them without parsing. docs/plan-format.md lists the words of each
 // statement and each expression.
 //
-// A program is a tree, and its words are those of the tree in preorder. Every
-// count and every text precedes what depends on it, so a reader can check a
-// program from the first word to the last one, and no program has cycles or
-// shared parts.
+// A program is a tree, so it has neither cycles nor shared parts. Its words are
+// in preorder, and every count precedes the elements that it counts. A reader
+// can therefore check a program in one pass from the first word to the last.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_JINJA_PROGRAMCODE_H
@@ -29,10 +28,10 @@ struct ProgramCode {
   bool operator==(const ProgramCode &) const = default;
 };
 
-/// The largest number of words of a program. The templates of published models
-/// have fewer than 20,000. A reader needs up to 130 bytes of memory for a word.
-/// Together with kMaxCopiedBytes, this limits what a damaged file can make it
-/// allocate.
+/// The largest number of words of a program. The programs of published models'
+/// templates have fewer than 20,000 words. A reader needs up to 130 bytes of
+/// memory for each word, so this limit and kMaxCopiedBytes bound the memory
+/// that a damaged file can make a reader allocate.
 inline constexpr size_t kMaxProgramWords = size_t{1} << 18;
 /// The largest sum of the sizes, in bytes, of the texts that a program uses. A
 /// text counts once for each use.

@@ -15,7 +15,8 @@ namespace {
 /// them, 150 of expressions.
 constexpr uint32_t kMostLevels = 300;
 
-/// Names appear in error messages, which have one line.
+/// Returns whether an error message, which is one line, can show `name`: the
+/// name must not be empty or contain ASCII control characters.
 bool isShowable(std::string_view name) {
   return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -31,10 +32,10 @@ public:
   Result<Body> run();
 
 private:
-  /// Whether an expression is the chain of filters of a filter block or of a
-  /// block that is assigned to a variable, such as `trim|upper`. The first
-  /// filter of such a chain has no operand, because it applies to the output of
-  /// the block.
+  /// Whether an expression is a chain of filters, such as `trim|upper`, that
+  /// applies to the output of a block: of a filter block, or of a `set` block,
+  /// which assigns the output to a variable. The first filter of such a chain
+  /// has no operand.
   enum class Chain : uint8_t {
     None, ///< it is not, so every filter has an operand
     Open, ///< it is, so the first filter has no operand
@@ -160,7 +161,7 @@ const std::string &Reader::readText() {
   if (failed()) {
     return none;
   }
-  // Each use of a text copies it.
+  // Each use of a text puts a copy of it into the tree.
   copiedBytes += code.texts[index].size();
   if (copiedBytes > kMaxCopiedBytes) {
     fail("the texts, counted once for each use, have more than " +
@@ -431,7 +432,8 @@ Value Reader::readConstant() {
     if (!failed() &&
         (digits.empty() || digits[0] == '0' ||
          digits.find_first_not_of("0123456789") != std::string::npos)) {
-      fail("an integer is not written in decimal digits");
+      fail("an integer is not written in decimal digits without leading "
+           "zeros");
     }
     return Value::bigInteger(digits);
   }

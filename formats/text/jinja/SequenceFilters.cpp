@@ -90,7 +90,7 @@ Value sort(Interpreter &in, const Value &value, const Arguments &given) {
   if (!in.iterate(value, items)) {
     return {};
   }
-  // The attribute may be a list of paths with commas between them.
+  // The attribute may be one string of several paths with commas between them.
   Items paths;
   Value attribute = bound.get(2, Value::none());
   if (attribute.is(Kind::String)) {
@@ -394,7 +394,8 @@ Value slice(Interpreter &in, const Value &value, const Arguments &given) {
 Value attr(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'attr'", given, {"name"});
   std::string name = toUtf8(bound.text(0, {}));
-  // Unlike '.', this filter does not look for keys of dictionaries.
+  // Unlike `value.name`, `value|attr('name')` does not look up `name` among the
+  // keys of a dictionary.
   return value.is(Kind::Dict) && !hasMethod(value, name)
              ? Value::undefined("'dict' has no attribute '" + name + "'")
              : in.attribute(value, name);

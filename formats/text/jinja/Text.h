@@ -31,11 +31,12 @@ struct TaintedSpan {
 
 /// Decodes UTF-8. Each maximal ill-formed part becomes U+FFFD.
 Text toText(std::string_view utf8, bool tainted = false);
-/// Encodes the characters as UTF-8, without their marks.
+/// Encodes the characters as UTF-8. The result does not say which of them were
+/// tainted.
 std::string toUtf8(TextView text);
 /// Encodes the characters and lists the tainted bytes, ascending and disjoint.
 std::string toUtf8(TextView text, std::vector<TaintedSpan> &tainted);
-Text plain(TextView text); ///< the text without marks
+Text plain(TextView text); ///< the text without taint
 
 // These functions compare code points and ignore which of them are tainted.
 int compareText(TextView a, TextView b);

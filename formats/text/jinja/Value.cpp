@@ -103,7 +103,8 @@ const Value *DictObject::find(const Value &key) const {
 
 /// All digits of a float that is a whole number.
 static std::string wholeDigits(double number) {
-  // The largest double has 309 digits.
+  // The largest double has 309 digits before the decimal point. There may also
+  // be a sign, and no digits come after the point.
   std::array<char, 320> buffer{};
   // This sum turns -0.0 into 0.0, which has no sign.
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(),
@@ -179,6 +180,8 @@ bool equal(const Value &a, const Value &b) {
   };
   if (isNumber(a) && isNumber(b)) {
     // Python compares an int and a float exactly, without rounding the int.
+    // Comparing the keys does the same, because a key has all digits of a whole
+    // number.
     return keyOf(a) == keyOf(b);
   }
   if (a.kind() != b.kind()) {

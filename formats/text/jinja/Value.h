@@ -50,8 +50,9 @@ inline constexpr uint32_t kMaxNesting = 400;
 /// The largest number of characters in a text, and of items in the result of
 /// repeating a list with `*`. The weight of a list, tuple or dictionary, which
 /// is the number of characters and items at all of its levels (weightOf()),
-/// must be less than four times this number. A character takes four bytes. The
-/// text of a million tokens has some five million characters.
+/// must be less than four times this number. A text of the largest size takes
+/// 64 MiB, because a character takes four bytes. It has more than three times
+/// the length of a text of a million tokens, some five million characters.
 inline constexpr uint64_t kMaxWeight = uint64_t{1} << 24;
 
 struct Object {
@@ -162,7 +163,8 @@ struct Arguments {
   std::vector<std::pair<std::string, Value>> named;
 };
 
-/// How deeply the value is nested: 0 if it is not a container.
+/// The number of levels of sequences and dictionaries in the value: 0 for a
+/// string, 1 for a list of strings, 2 for a list of such lists.
 uint32_t depthOf(const Value &value);
 /// The number of characters and items in the value. A part that occurs several
 /// times is counted each time, because it is printed each time.

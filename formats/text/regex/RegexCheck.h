@@ -7,10 +7,11 @@
 
 namespace air {
 
-/// Checks that the matcher terminates, in time linear in the length of the text
-/// and with a bounded stack, whatever the text is. All rows, instructions and
-/// sets of positions that `program` refers to must exist. The check takes time
-/// linear in the size of the program. Errors: Corrupt; the message is one line.
+/// Checks that for every text, the matcher terminates in time linear in the
+/// length of the text and needs only a bounded stack. The caller must have
+/// checked that all rows, instructions and sets of positions that `program`
+/// refers to exist. The check takes time linear in the size of the program.
+/// Errors: Corrupt; the message is one line.
 Status checkRegex(const RegexProgram &program);
 
 } // namespace air

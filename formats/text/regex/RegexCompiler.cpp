@@ -19,7 +19,8 @@ namespace {
 
 /// A row takes 384 bytes, so the rows of an expression take at most 1.5 MiB.
 constexpr size_t kMostRows = 4096;
-/// A class is a byte, of which one value stands for the end of the text.
+/// A class is stored in a byte. The value kEndClass (255) stands for the end of
+/// the text, so 255 values, 0 to 254, remain for the classes of characters.
 constexpr uint32_t kMostClasses = RegexProgram::kEndClass;
 constexpr size_t kPages = (kLastCodePoint + 1) / 128;
 

@@ -376,8 +376,9 @@ bool RegexMatcher::repeat(uint32_t pc, const RegexInstruction &in,
   return false;
 }
 
-/// Executes instructions from `pc` on, and sets `end` to the end of the match.
-/// Earlier alternatives in `pending` are not touched.
+/// Executes instructions from `pc` on, until there is a match or no alternative
+/// is left. Returns whether there is a match and, if so, sets `end` to its end.
+/// Alternatives that were in `pending` before the call stay there.
 bool RegexMatcher::run(uint32_t pc, size_t position, bool inLook, size_t &end) {
   const RegexInstruction *code = program->code.data();
   const RegexRow *rows = program->rows.data();

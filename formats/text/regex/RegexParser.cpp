@@ -110,7 +110,8 @@ private:
   size_t position = 0;
   uint32_t nested = 0;
   bool ignoreCase = false;
-  /// Whether the last sequence that was parsed has (?i) after its beginning.
+  /// Whether the sequence that was parsed last has (?i) anywhere but at its
+  /// beginning.
   bool hasLateFlag = false;
   RegexSyntax syntax;
 };

@@ -33,16 +33,17 @@ struct RegexInstruction {
   enum Op : uint8_t {
     Accept,     ///< the end of the expression, or of a look-ahead
     Characters, ///< `count` characters of the set `row`, then `next`
-    /// All characters of the set `row` that follow, then `next`. If `next`
-    /// fails, the matcher does not try fewer characters.
+    /// Takes characters up to the first one that is not in the set `row`, then
+    /// continues at `next`. If `next` fails, the matcher does not try fewer
+    /// characters.
     Run,
-    /// Any number of characters of the set `row`, then `next`. The matcher
-    /// tries larger numbers before smaller ones. `nextRow` has the classes of
-    /// the characters with which a match of `next` may begin.
+    /// Takes any number of characters of the set `row`, then continues at
+    /// `next`. The matcher tries larger numbers before smaller ones. `nextRow`
+    /// contains the classes with which a match of `next` may begin.
     Loop,
-    /// Tries `next` and, if that fails, `other`. `nextRow` has the classes of
-    /// the characters with which a match of `next` may begin, and `otherRow`
-    /// those for `other`.
+    /// Tries `next` and, if that fails, `other`. `nextRow` contains the classes
+    /// with which a match of `next` may begin, and `otherRow` those with which
+    /// a match of `other` may begin.
     Split,
     /// Continues at `next` if a character of the set `row` follows or, if
     /// `negated`, if none follows.

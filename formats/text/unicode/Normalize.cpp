@@ -22,12 +22,13 @@ struct ClassRun {
 // its lowest digit, and 32 is added to all of its digits except the last one.
 // Each digit is then written as the base64 character of its value.
 //
-// Each decomposition consists of the distance from the previous decomposed code
-// point, then 4 times the number of parts plus the kind, then the parts. The
-// kind is 0 for a canonical decomposition, 1 for one that is excluded from
-// composition, and 2 for a compatibility decomposition. Part i is stored as its
-// difference d from part i of the closest earlier decomposition that has one:
-// as 2d if d is not negative, and as -2d - 1 otherwise.
+// The decompositions are in ascending order of the code points that they
+// replace. Each consists of the distance of its code point from that of the
+// previous decomposition, then 4 * n + kind, then the n parts. The kind is 0
+// for a canonical decomposition, 1 for one that is excluded from composition,
+// and 2 for a compatibility decomposition. For part i, the difference d from
+// part i of the closest earlier decomposition with more than i parts is stored
+// (from 0 if there is none): as 2d if d is not negative, or else as -2d - 1.
 #include "formats/text/unicode/NormalizationTables.inc"
 
 /// The arithmetic of Hangul syllables (Unicode 16, section 3.12).
@@ -342,8 +343,10 @@ std::string normalized(std::string_view text, NormalForm form) {
   std::string out;
   out.reserve(text.size());
   Stretch stretch(form, out);
-  // Inert characters are copied. If other characters follow, the last inert one
-  // is normalized together with them.
+  // Runs of inert characters and ill-formed bytes are appended to `out` as they
+  // are. There is one exception: if a run ends with an inert character, and
+  // other characters follow, this inert character is normalized together with
+  // them, because they may be composed with it.
   size_t at = 0;
   while (at < text.size()) {
     size_t start = at;

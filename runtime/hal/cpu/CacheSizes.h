@@ -1,9 +1,9 @@
 //===- CacheSizes.h - the data caches that Linux reports --------*- C++ -*-===//
 //
-// Source: the descriptions of the cache folders in the Linux kernel's
-// Documentation/ABI/testing/sysfs-devices-system-cpu. The root directory of the
-// file system is a parameter, `root`, so that a test can imitate a machine with
-// files in a folder. Other callers pass "".
+// Reads the sizes of data and unified caches from files in /sys, whose format
+// is described in Documentation/ABI/testing/sysfs-devices-system-cpu of the
+// Linux kernel. `root` replaces the root directory of the file system, so that
+// a test can imitate a machine with files in a folder. Other callers pass "".
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_CACHESIZES_H

@@ -86,8 +86,8 @@ private:
     DispatchGrid grid;
     uint64_t firstBinding = 0;
     bool barrier = true;
-    /// The memory that the next dispatch with streams reads, in this pass or in
-    /// the next one; null if no dispatch of the program has streams.
+    /// The ReadAhead of the next dispatch that has one, in this pass or in the
+    /// next pass; null if no dispatch of the program has one.
     const ReadAhead *ahead = nullptr;
   };
   struct Program {

@@ -2,10 +2,11 @@
 //
 // A pinned thread whose CPU is taken by another process stops in the middle of
 // a tile. All other threads then wait for that tile, although their own CPUs
-// are idle. A waiting thread therefore checks whether the thread that it waits
-// for receives any CPU time. If it receives none, the waiting thread pins it to
-// the CPU that the waiting thread runs on, and goes to sleep. The moved thread
-// is pinned to its home CPU again when its work is done.
+// are idle. A waiting thread therefore checks how much CPU time the threads
+// with work receive. If one of them receives little or none, the waiting thread
+// pins it to the CPU that the waiting thread runs on, and goes to sleep. When
+// the work of the moved thread is done, that thread is pinned again to its home
+// CPU, to which attach() pinned it at first.
 //
 // There is one object per thread of a pool. Thread-safety: attach(),
 // beginWork() and endWork() are called by the thread itself, the other members
@@ -48,9 +49,11 @@ public:
   /// thread has no home CPU, or if the system does not report the time.
   std::optional<uint64_t> cpuNanoseconds() const;
 
-  /// Pins the thread to the caller's CPU, unless that is its home CPU or
-  /// another thread has moved it already. Returns true if the thread can run on
-  /// the caller's CPU as soon as the caller sleeps.
+  /// Pins the thread to the CPU that the caller runs on, and returns true. If
+  /// this CPU is the thread's home CPU, returns true without doing anything. In
+  /// both cases, the caller should then sleep, so that the thread gets the CPU.
+  /// Returns false if an earlier call has moved the thread, which has not yet
+  /// returned to its home CPU, or if the system refuses.
   bool moveToCallersCpu();
 
 private:

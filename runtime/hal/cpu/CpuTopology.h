@@ -27,7 +27,8 @@ struct CpuTopology {
 CpuTopology cpuTopology();
 
 /// Returns how many cores this process can keep busy: cpuTopology().cores, or
-/// fewer if the CPU quota of its cgroups pays for fewer.
+/// the CPU quota of the process's cgroups (cpuQuota() in HostFacts.h) if that
+/// is smaller.
 uint32_t busyCores();
 
 /// A CPU as the system describes it.

@@ -182,8 +182,8 @@ std::vector<double> ReadBandwidth::sample(uint32_t samples,
 }
 
 Result<uint64_t> air::rt::dramBufferBytes(uint64_t memoryBytes) {
-  // The smallest buffer, in bytes. It is larger than any cache, in case the
-  // system does not report the sizes of the caches.
+  // The smallest buffer, in bytes. It is larger than most last-level caches, in
+  // case the system does not report the sizes of the caches.
   constexpr uint64_t kMinBytes = uint64_t{256} << 20;
   constexpr uint64_t kCacheMultiple = 4;
   const uint64_t bytes =

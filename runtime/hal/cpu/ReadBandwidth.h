@@ -2,10 +2,10 @@
 //
 // Measures the bandwidth of memory reads, which is an upper bound for the speed
 // of decode. Every thread of a pool reads its contiguous part of a buffer
-// repeatedly, with the widest loads of the CPU, and does nothing else. With a
-// buffer larger than the last-level cache, the result is the bandwidth of DRAM.
-// With a buffer as large as a small model, it is the bandwidth of the cache
-// that would hold the model.
+// repeatedly, with the widest loads of the CPU, and does nothing else. If the
+// buffer is much larger than the last-level caches, the result is the bandwidth
+// of DRAM. If the buffer fits into a cache, the result is the bandwidth of that
+// cache, which is the bound for models that also fit into it.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_READBANDWIDTH_H
@@ -33,8 +33,10 @@ public:
   static Result<ReadBandwidth> create(Device &device, ThreadPool &pool,
                                       uint64_t bytes);
 
-  /// Reads memory that exists already and outlives the result, for example
-  /// weights. Every thread reads its part of each range.
+  /// Measures reads of memory that exists already, for example of weights.
+  /// Every thread reads its part of each range. The size of a range is first
+  /// rounded down to a multiple of 64 bytes times the number of threads. `pool`
+  /// and the memory must outlive the result.
   static ReadBandwidth over(ThreadPool &pool,
                             std::vector<std::span<const uint8_t>> ranges);
 
@@ -46,8 +48,9 @@ public:
   /// which they were taken; empty if there is nothing to read.
   std::vector<double> sample(uint32_t samples, uint32_t milliseconds);
 
-  /// The part of the buffer of create() that belongs to thread `thread` of the
-  /// pool. The parts are adjacent, in the order of the threads.
+  /// The part of the buffer that thread `thread` of the pool reads. The parts
+  /// are adjacent, in the order of the threads. Only the results of create()
+  /// have a buffer.
   std::span<const uint8_t> part(uint32_t thread) const;
 
 private:
@@ -62,10 +65,11 @@ private:
   std::vector<std::span<const uint8_t>> memory;
 };
 
-/// Returns the size in bytes of a buffer that is too large for any cache: four
-/// times the total size of all last-level caches, but at least 256 MiB. Fails
-/// with DoesNotFit if this size is larger than half of `memoryBytes`, the size
-/// of the RAM; 0 means that the size of the RAM is not known.
+/// Returns the size in bytes of a buffer that is much larger than the caches:
+/// four times the total size of all last-level caches, but at least 256 MiB.
+/// `memoryBytes` is the size of the RAM. Fails with DoesNotFit if the buffer
+/// would take more than half of the RAM, but never if `memoryBytes` is 0, which
+/// means that the size of the RAM is not known.
 Result<uint64_t> dramBufferBytes(uint64_t memoryBytes);
 
 /// Returns the bytes per second that `threads` threads together read from a

@@ -1,31 +1,32 @@
 //===- ThreadPool.h - the CPU's compute threads -----------------*- C++ -*-===//
 //
-// A pool has N persistent threads, of which the caller of run() or walk() is
-// thread 0. A walk is a sequence of phases, and one wake-up of the threads
-// serves all of them. A phase is a set of units of work. The threads share the
-// units through a TileQueue, and whichever thread completes the last unit opens
-// the next phase. Neither a phase nor the end of a walk therefore waits for a
-// thread that has nothing to run, even if that thread is asleep or has no CPU.
-// Such a thread joins whichever phase is open when it comes back, in this walk
-// or in a later one.
+// A pool of N threads consists of N - 1 persistent threads and of the caller of
+// run() or walk(), which is thread 0. A walk is a sequence of phases, and one
+// wake-up of the threads serves all phases of a walk. A phase is a set of units
+// of work. The threads share the units through a TileQueue, and whichever
+// thread completes the last unit opens the next phase. Neither a phase nor the
+// end of a walk therefore waits for a thread that has nothing to run, even if
+// that thread is asleep or has no CPU. Such a thread joins whichever phase is
+// open when it comes back, in this walk or in a later one.
 //
 // A waiting thread prefetches the memory that it will read first in an upcoming
 // phase (ReadAhead). Memory is thus also read while only a few threads have
 // work.
 //
 // Threads without work spin briefly and then sleep. If there are more threads
-// than CPUs, threads without work sleep immediately, because another thread may
-// need their CPU.
+// than CPUs, or more than the CPU quota allows, threads without work sleep
+// immediately, so that other threads get the CPU time.
 //
 // If the pool has at least one thread per core, and at most one per CPU, each
-// thread except the caller is pinned to a CPU of its own. A smaller pool is
-// left to the scheduler, because another process might have pinned its threads
-// to the same cores. The caller keeps its affinity, but if the scheduler has
-// placed the caller on the CPU of a pinned thread, the caller moves to another
-// CPU before it works. Otherwise the two threads would share a CPU until the
-// scheduler notices, which may take longer than a pass. If a pinned thread
-// loses its CPU to another process while it has work, a waiting thread lends
-// its own CPU to it (CpuLending.h).
+// thread except the caller is pinned to a CPU of its own. The threads of any
+// other pool are left to the scheduler: a larger pool has too few CPUs, and a
+// smaller one might be pinned to the same cores as the threads of another
+// process while other cores are idle. The caller keeps its affinity, but if the
+// scheduler has placed the caller on the CPU of a pinned thread, the caller
+// moves to another CPU before it works. Otherwise the two threads would share a
+// CPU until the scheduler notices, which may take longer than a pass. If a
+// pinned thread loses its CPU to another process while it has work, a waiting
+// thread lends it a CPU (CpuLending.h).
 //
 // Thread-safety: any thread may call run() and walk(). Calls are served one at
 // a time, in their order. Errors: Usage for zero threads or more than
@@ -194,8 +195,8 @@ private:
   std::atomic<bool> stopping{false};
   std::atomic<const ReadAhead *> ahead{nullptr};
   TileQueue queue;
-  /// A counter on which threads without work wait. It goes up whenever the next
-  /// phase of a PhaseWalk begins, and when its last phase has ended.
+  /// A counter on which threads without work wait. It goes up when a phase
+  /// begins, when a walk has ended, and when the pool is being destroyed.
   WaitWord opened;
 };
 

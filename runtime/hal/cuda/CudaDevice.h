@@ -11,11 +11,11 @@
 // copies through a ring of pinned memory, and waits only while the whole ring
 // is in use.
 //
-// Errors: see Device.h. Every message names the driver's function that failed
-// and contains the driver's own text. After an error that makes the GPU
-// unusable for this process, such as an illegal access by a kernel, every later
-// call returns the same error, which names the program that ran. Only a new
-// process can then use the GPU.
+// Errors: see Device.h. If a function of the driver failed, the message names
+// this function and contains the driver's own text. After an error that makes
+// the GPU unusable for this process, such as an illegal access by a kernel,
+// every later call returns the same error, which names the program that ran if
+// only one program can have caused it. Only a new process can then use the GPU.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDADEVICE_H
@@ -88,7 +88,7 @@ private:
     uint32_t sharedBytes = 0; ///< the limit set by CudaDriver::allowShared()
     std::optional<uint32_t> parameters; ///< the number of them, if known
   };
-  /// Pinned host memory that write() copies through.
+  /// One of the equal parts of the pinned ring through which write() copies.
   struct Slot {
     uint8_t *memory = nullptr;
     uint64_t used = 0;
@@ -126,9 +126,9 @@ private:
   std::map<Range, void *> graphs;
   std::vector<Slot> slots;
   size_t currentSlot = 0;
-  /// Pinned memory for what read() has returned since the last run. All
-  /// elements but the last are full; `viewUsed` bytes of the last one are in
-  /// use.
+  /// Pinned memory for what read() has returned since the last run. read()
+  /// takes memory from the last element, of which `viewUsed` bytes are in use;
+  /// if too few bytes are left there, it adds an element.
   std::vector<Pinned> views;
   uint64_t viewUsed = 0;
 };

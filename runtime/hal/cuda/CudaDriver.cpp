@@ -35,8 +35,10 @@ constexpr int kProgrammaticStreamSerialization = 6;
 constexpr int kCaptureThreadLocal = 1;
 constexpr unsigned kNonBlockingStream = 1;
 
+// These are versions of CUDA: 1000 * major + 10 * minor. From
+// kDependentGraphVersion on, graphs have edges for programmatic dependent
+// launch.
 constexpr int kOldestVersion = 12000;
-/// From this version on, graphs have edges for programmatic dependent launch.
 constexpr int kDependentGraphVersion = 12030;
 constexpr uint32_t kDependentCapability = 90;
 /// The parameters of a kernel take at most this number of bytes. Each takes at
@@ -45,8 +47,8 @@ constexpr uint32_t kDependentCapability = 90;
 constexpr size_t kMaxParameterBytes = 32764;
 
 /// Whether a context can no longer be used after this error. Such errors are
-/// uncorrectable memory errors, lost links, faults of kernels, hardware or
-/// other processes, and unknown errors.
+/// uncorrectable errors of memory or NVLink, faults of kernels, faults of
+/// hardware, faults outside this process, and unknown errors.
 bool endsContext(int code) {
   constexpr std::array kEnding = {214, 220, 226, 700, 702, 709, 710, 714, 715,
                                   716, 717, 718, 719, 721, 810, 911, 999};
@@ -353,7 +355,8 @@ Status CudaDriver::choose(const CudaChoice &choice) {
           : ", its PTX is for " + choice.ptxArch + " and later GPUs,";
   return mismatchError("the plan's code is for " + choice.arch + ptx +
                        " and cannot run on GPU " + names +
-                       "; pack the model with the --target of that GPU");
+                       "; pack the model with the --target of the GPU that "
+                       "is to run it");
 }
 
 Status CudaDriver::describe() {
@@ -516,10 +519,12 @@ Status CudaDriver::launch(const CudaLaunch &launch) {
                                    work,
                                    dependent ? &attribute : nullptr,
                                    dependent ? 1U : 0U};
-  // The driver is not told how many arguments there are. It reads as many as
-  // the kernel has parameters, and all bytes of each parameter. Zeros follow
-  // the arguments, so a plan that binds too little cannot make it read beyond
-  // them.
+  // The driver is not told how many arguments there are. It reads one for each
+  // parameter of the kernel, and as many bytes of it as the parameter has. If
+  // the plan binds too few arguments for the kernel, the driver must not read
+  // beyond the two vectors. Therefore, at least kMaxParameterBytes zero bytes
+  // follow the last argument, and kMaxParameterBytes addresses of these zeros
+  // follow the last address.
   const size_t count = launch.arguments.size();
   argumentValues.assign(count + ceilDiv(kMaxParameterBytes, sizeof(uint64_t)),
                         0);

@@ -102,9 +102,9 @@ public:
   /// open() with an empty choice.
   static Result<uint32_t> countGpus();
   /// Returns the GPUs that `device` (see CudaChoice) allows, in the order in
-  /// which open() tries them. No GPU is opened, so their facts have only the
-  /// name, the compute capability, the number of multiprocessors and the
-  /// ordinal. The errors are those of open().
+  /// which open() tries them. Because no GPU is opened, only the name, the
+  /// compute capability, the number of multiprocessors and the ordinal are set.
+  /// The errors are those of open().
   static Result<std::vector<CudaFacts>> listGpus(const std::string &device);
   ~CudaDriver();
   CudaDriver(const CudaDriver &) = delete;
@@ -192,7 +192,7 @@ private:
   /// The runs are numbered from 1 in the order in which they were recorded. All
   /// runs from this number on are of `program`; the run before them is not.
   uint64_t sameSince = 0;
-  /// All runs up to this number are known to be complete.
+  /// The runs from 1 up to and including this number are known to be complete.
   uint64_t completeRuns = 0;
 };
 

@@ -1,9 +1,10 @@
 //===- CudaFunctions.h - the functions of libcuda.so.1 ----------*- C++ -*-===//
 //
 // NVIDIA's "CUDA Driver API" reference describes these functions. The library
-// is not linked, because machines without an NVIDIA GPU lack it, and CUDA's
-// headers are not used: handles are void pointers, device pointers are 64-bit
-// numbers, and results are ints, of which 0 is success.
+// is opened at run time instead of being linked, because machines without an
+// NVIDIA GPU lack it. CUDA's headers are not used either: handles are void
+// pointers, device pointers are 64-bit numbers, and results are ints, of which
+// 0 is success.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDAFUNCTIONS_H

@@ -1,8 +1,8 @@
 //===- CudaGpu.h - an NVIDIA GPU that is open -------------------*- C++ -*-===//
 //
-// The GPU is chosen and its context retained once. Each device has a context of
-// the same GPU, which the driver shares, and streams of its own. Errors and
-// thread-safety: see Gpu.h.
+// open() chooses the GPU for all devices. They share the GPU's primary context,
+// which the driver keeps until the CudaGpu and all devices are destroyed. Each
+// device has streams of its own. Errors and thread-safety: see Gpu.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CUDA_CUDAGPU_H

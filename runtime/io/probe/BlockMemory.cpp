@@ -20,8 +20,8 @@ namespace {
 
 constexpr uint64_t kPageBytes = 4096;
 
-/// The bytes of huge pages in the mapping that contains `address`, as
-/// /proc/self/smaps states them.
+/// Returns how many bytes of the mapping that contains `address` are in huge
+/// pages, according to /proc/self/smaps.
 uint64_t hugeBytesAt(const void *address) {
   std::ifstream file("/proc/self/smaps");
   const auto wanted = reinterpret_cast<uintptr_t>(address);

@@ -8,9 +8,10 @@
 
 namespace air::rt {
 
-/// Memory into which blocks are read. Pages of 4 KiB are scattered over the
-/// RAM, so a device has to be told where each of them is; a huge page of 2 MiB
-/// is one piece.
+/// Memory into which blocks are read. It consists either of huge pages of 2 MiB
+/// or of pages of 4 KiB. The speed of reading may depend on the page size,
+/// because pages of 4 KiB are scattered over the RAM, and a device has to be
+/// told the address of each of them.
 class BlockMemory {
 public:
   static constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;

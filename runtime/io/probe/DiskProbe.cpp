@@ -38,16 +38,17 @@ constexpr uint64_t kMostBytesInFlight = 4 * 4 * kMiB;
 /// sample even if the time is up. They include at least one combination with
 /// each method.
 constexpr size_t kFewestSampled = std::size(kDepths) * std::size(kMethods);
-/// The least duration of a sample. It is short enough that all combinations
-/// take some 2 seconds on a drive that reads 2 GB/s.
+/// The least duration of a sample in seconds. With one sample of each, all 72
+/// combinations take about 2 seconds on a drive that reads 2 GB/s.
 constexpr double kSampleSeconds = 0.02;
 constexpr double kPromising = 0.8;
 /// The sizes of rings to measure. The usual size comes first.
 constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
                                128 * kMiB};
-/// The fraction of the probe's time for comparing the ring sizes, and the
-/// fraction for measuring memory and disk at the same time.
+/// The fraction of the probe's time that is spent on comparing ring sizes.
 constexpr double kRingShare = 1.0 / 6;
+/// The fraction of the probe's time that is spent on measuring how memory and
+/// disk slow down each other.
 constexpr double kTogetherShare = 0.2;
 /// The least duration of a sample of memory alone or of the disk alone. A
 /// sample of both at the same time takes at least twice as long. All three
@@ -61,7 +62,8 @@ uint64_t rounded(double rate) {
   return static_cast<uint64_t>(std::llround(std::max(1.0, rate)));
 }
 
-/// A combination of a method, a block size, a depth and a size of pages.
+/// A combination to measure: a method, a block size, a depth, and the size of
+/// the memory pages into which blocks are read.
 struct Way {
   DiskRate rate;
   BlockReader *reader = nullptr;

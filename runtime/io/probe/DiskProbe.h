@@ -47,7 +47,8 @@
 
 namespace air::rt {
 
-/// The least size of a file in bytes: more than all blocks in flight together.
+/// The least size in bytes of the file that is read. The blocks in flight have
+/// at most 16 MiB together, so in a file of this size, no two of them overlap.
 inline constexpr uint64_t kFewestProbeBytes = uint64_t{32} << 20;
 
 /// Reads memory with all cores while the disk is measured.
@@ -71,8 +72,8 @@ struct DiskProbeResult {
   /// is nullopt if they were not measured. Because the samples vary, a fraction
   /// may be above 1.
   std::optional<KeptShares> kept;
-  /// One sentence for the user about each method or size of pages that could
-  /// not be measured.
+  /// One sentence for the user about each method, and each size of memory
+  /// pages, that could not be measured.
   std::vector<std::string> notes;
 };
 

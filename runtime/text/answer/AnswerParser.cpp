@@ -182,8 +182,8 @@ void AnswerParser::findMarks() {
       add(each.begin, Mark::ReasoningBegin, &each);
     }
     // The prompt may have begun a span of reasoning that openReasoning() did
-    // not recognise. The answer then contains only the delimiter that ends the
-    // span.
+    // not recognise. The answer then contains the delimiter that ends the span,
+    // but not the one that begins it.
     if (mayReason) {
       add(each.end, Mark::ReasoningEnd, &each);
     }

@@ -16,12 +16,14 @@ GrammarTriggers answerTriggers(const AnswerSyntax &syntax,
                                 {"<|end|>", "<|start|>", "<|channel|>"},
                                 true});
     } else {
-      // The header of a message may have more words after the channel, such as
-      // the type of the text.
+      // In the header of a message, other words, such as the type of the text,
+      // may come between the channel and <|message|>. The two are therefore
+      // searched for separately.
       triggers.preludeMark = "<|channel|>final";
       triggers.preludeEnds = {"<|message|>"};
-      // Messages in all other channels are refused, because their text would be
-      // part of the answer although the grammar does not restrict it.
+      // Messages in channels other than analysis and final are refused, because
+      // their text would be a part of the answer although the grammar does not
+      // restrict it.
       triggers.branchMark = "<|channel|>";
       triggers.branches = {"analysis", "final"};
     }

@@ -247,10 +247,11 @@ Status Maker::addTool(const ToolSchemas &list, const ToolSchemas::Tool &tool) {
   return Status::ok();
 }
 
-/// Returns the delimiter that begins a call or a section. Unless a call is
-/// required, the first delimiter also becomes a trigger. If a control token in
-/// the delimiter is the trigger, the delimiter's text before this token is left
-/// out.
+/// Returns the delimiter `text`, which begins a call or a section. If `isFirst`
+/// is true, and a call is not required, this function also adds a trigger. The
+/// trigger is the first control token of the delimiter, and the result then
+/// begins with this token. If the delimiter contains no control token, the
+/// trigger is a text.
 GrammarSequence Maker::begin(std::string_view text, bool isFirst) {
   GrammarSequence mark = rules.mark(text);
   if (!isFirst || choice.kind == ToolChoice::Required) {
@@ -373,8 +374,9 @@ Result<GrammarSequence> Maker::headers() {
   return GrammarSequence{rules.choice(std::move(options))};
 }
 
-/// A call in the notation of OpenAI's harmony, beginning with the recipient in
-/// the header.
+/// A call in the notation of OpenAI's harmony. It begins with the recipient in
+/// the header. If a call is required, it may also begin with the channel that
+/// precedes the recipient.
 Result<GrammarSequence> Maker::channelCall() {
   constexpr std::string_view kRecipient = " to=functions.";
   if (choice.kind != ToolChoice::Required) {
@@ -451,7 +453,9 @@ Result<GrammarSequence> Maker::body() {
       "the notation in which this model writes tool calls is unknown");
 }
 
-/// Calls of the form `inner`, with the delimiters of the family around them.
+/// Returns one or more calls. `inner` is what follows the delimiter that begins
+/// a call. If the family has delimiters that begin and end a section, the calls
+/// are within sections.
 GrammarSequence Maker::calls(const GrammarSequence &inner) {
   const GrammarSequence gap = {rules.gap()};
   const auto call = [&](bool isFirst) {

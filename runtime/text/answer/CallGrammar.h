@@ -2,8 +2,8 @@
 //
 // Makes a grammar of the calls that a model may write in the notation of its
 // family. Each call that the grammar allows names one of the tools, and has the
-// arguments that the tool requires. docs/answers.md says how far the values are
-// restricted to the schemas.
+// arguments that the tool requires. docs/answers.md says to what extent the
+// schemas restrict the values.
 //
 // The delimiters of a notation are control tokens if the vocabulary has such
 // tokens, and otherwise text.
@@ -37,9 +37,10 @@ struct ToolChoice {
   bool operator==(const ToolChoice &) const = default;
 };
 
-/// Reads "auto", "none", "required", or the name of the only tool that the
-/// model may, and then must, call. Fails with Usage if there is no such tool,
-/// or if a tool has one of these three words as its name.
+/// Reads "auto", "none", "required", or the name of a tool. A name means that
+/// the model must call this tool and may call no other. Fails with Usage if
+/// `text` is none of these, or is one of the three words and also the name of a
+/// tool.
 Result<ToolChoice> parseToolChoice(const std::string &text,
                                    const ToolSchemas &tools);
 
@@ -57,8 +58,9 @@ struct CallGrammar {
 /// The grammar of an answer, which may begin with reasoning. `controls` are the
 /// control tokens of markTokens() and their texts, ascending. `open` is the
 /// reasoning that the prompt has begun; null if there is none. Errors: Corrupt
-/// if the parameters of a tool are not a JSON schema; Unsupported if calls are
-/// allowed, but calls of the tools cannot be written in the family's notation.
+/// if the parameters of a tool are not a JSON schema that allows an object;
+/// Unsupported if the grammar is too large, or if calls are allowed, but none
+/// of the tools can be called in the family's notation.
 Result<CallGrammar>
 callGrammar(const AnswerSyntax &syntax, const ToolSchemas &tools,
             const ToolChoice &choice,

@@ -14,8 +14,8 @@ namespace {
 /// The largest size in bytes of the name of a function. The OpenAI API allows
 /// 64. Longer text is no call, and is passed on instead of being held back.
 constexpr size_t kLongestName = 256;
-/// The largest size in bytes of a name and of what stands beside it between two
-/// delimiters, such as an id or an attribute.
+/// The largest size in bytes of a name together with what stands beside it
+/// between two delimiters, such as an id or an attribute.
 constexpr size_t kLongestHeader = 2 * kLongestName;
 
 /// Reads calls whose arguments are a JSON object after a header.

@@ -47,7 +47,8 @@ SchemaList withoutStrings(SchemaList schemas, bool withLists) {
   return schemas;
 }
 
-/// The types that schemas allow, and the allowed values if all are listed.
+/// The types that schemas allow. `values` lists the allowed values if every
+/// alternative of the schemas is limited to certain values (`enum` or `const`).
 struct Allowed {
   uint8_t types = 0;
   std::optional<SchemaList> values;
@@ -242,10 +243,10 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
       }
       const auto word = value->get<std::string>();
       // The answer parser does not return every allowed string unchanged. It
-      // removes a line break from the beginning of a value. Unless the value is
-      // marked as a string, it also reads 42, for example, as a number if the
-      // schema allows numbers, too. The grammar leaves out the strings that the
-      // parser would change.
+      // removes a line break from the beginning of a value. If the schema
+      // allows both strings and numbers, the parser returns a value such as 42
+      // as a number, except where the call marks it as a string. The grammar
+      // leaves out the strings that the parser would change.
       const bool isKept =
           wanted == Shape::String ||
           tool.list->toJson(tool.name, argument, word) == jsonString(word);
@@ -262,8 +263,9 @@ Result<GrammarSequence> CallRules::taggedValue(const CallTool &tool,
     std::vector<GrammarSequence> values = {{tool.rules->valueOf(
         (allowed.types & Shape::String) != 0 ? withoutStrings(schemas, true)
                                              : schemas)}};
-    // If the schema names the type, the answer parser also accepts Python's
-    // True, False and None.
+    // If the schema has the keyword `type` and does not allow strings, the
+    // answer parser reads Python's True, False and None as JSON. The grammar
+    // therefore allows these words, too.
     if (allowed.types == types && (types & Shape::String) == 0 &&
         !allowed.values && schemas.size() == 1 &&
         schemas[0]->contains("type")) {

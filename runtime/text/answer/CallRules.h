@@ -39,8 +39,8 @@ struct CallTool {
   std::unique_ptr<SchemaRules> rules;
   /// The alternatives that the schema allows for the object of arguments.
   std::vector<SchemaShape> shapes;
-  /// The list that the tool is in, by which the answer parser decides whether
-  /// an argument is a string.
+  /// The list that contains the tool. The answer parser uses this list to
+  /// decide whether an argument is a string.
   const ToolSchemas *list = nullptr;
 };
 

@@ -75,7 +75,9 @@ private:
   bool stringIsKey = false;
 };
 
-/// Whether a text is one JSON value, with white space around it.
+/// Whether a text is one JSON value that is nested at most
+/// JsonScanner::kMostLevels deep. White space may stand before and after the
+/// value.
 bool isJson(std::string_view text);
 
 /// A text as a JSON string, with quotes. What is not UTF-8 becomes U+FFFD.

@@ -176,8 +176,9 @@ Result<ToolSchemas> ToolSchemas::parse(std::string_view json) {
   if (!list.is_array()) {
     return corruptError("the tools are not a JSON array of objects");
   }
-  // How many references and alternatives are followed in search of the types of
-  // an argument, because references may form a circle.
+  // The search for the types of an argument follows references and
+  // alternatives to this depth. A limit is needed, because references may form
+  // a cycle.
   constexpr int kLevels = 8;
   ToolSchemas schemas;
   for (size_t i = 0; i < list.size(); ++i) {

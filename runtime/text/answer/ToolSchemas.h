@@ -42,10 +42,10 @@ public:
   bool has(std::string_view tool) const { return tools.contains(tool); }
 
   /// Returns the argument as JSON. If the argument may be a string, `text`
-  /// becomes a string, unless it is JSON of another allowed type. Otherwise,
-  /// JSON stays as it is, Python's True, False and None become true, false and
-  /// null, and other text becomes a string. Arguments that the schema does not
-  /// name may have any type.
+  /// becomes a string, unless it is JSON of another allowed type. If the
+  /// argument may not be a string, JSON stays as it is, Python's True, False
+  /// and None become true, false and null, and other text becomes a string. An
+  /// argument that the schema does not name may have any type.
   std::string toJson(std::string_view tool, std::string_view argument,
                      std::string_view text) const;
 

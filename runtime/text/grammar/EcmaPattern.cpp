@@ -9,8 +9,9 @@
 namespace air::rt {
 namespace {
 
-/// The characters of the class `letter` of ECMA-262; null if ECMA-262 has no
-/// such class.
+/// Returns the characters of ECMA-262's class \d, \w or \s, in the form in
+/// which they stand between [ and ]. `letter` is d, w or s or, if the caller
+/// negates the set, D, W or S. For any other letter, the result is null.
 const char *contentsOf(char letter) {
   switch (letter) {
   case 'd':
@@ -58,7 +59,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
                  static_cast<uint8_t>(letter) >= 0x80 ||
                  std::string_view("^$\\.*+?()[]{}|/-,'\"#&~!@%=:;<> `_")
                          .find(letter) != std::string_view::npos) {
-        // A backslash before a character that needs none, such as '/' or '-',
+        // A backslash before a character that needs none, such as '/' or '#',
         // is left out.
         bool needless = std::string_view("/,'\"#&~!@%=:;<> `_").find(letter) !=
                         std::string_view::npos;
@@ -81,7 +82,9 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
     }
     if (inSet) {
       inSet = c != ']';
-      // ECMA-262 takes these characters of a set literally.
+      // In a set of our syntax, [ begins an inner set, and && is an
+      // intersection. ECMA-262 takes these characters literally, so they are
+      // escaped. The backslash before ~ changes nothing.
       ours += c == '[' || c == '&' || c == '~' ? "\\" : "";
       ours += c;
       continue;

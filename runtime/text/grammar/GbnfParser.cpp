@@ -11,8 +11,9 @@
 namespace air::rt {
 namespace {
 
-/// A repetition is expanded: each required item becomes a symbol of its own.
-/// This is the limit of llama.cpp, for which grammars are written.
+/// The largest m in X{m}, X{m,} and X{m,n}. A limit is needed, because each of
+/// the m required items becomes a symbol of its own. llama.cpp, for which most
+/// grammars of this kind are written, has the same limit.
 constexpr uint32_t kMostLeastCount = 2000;
 /// The largest product of the counts of nested repetitions. It bounds the
 /// symbols that a few characters of a grammar expand to.

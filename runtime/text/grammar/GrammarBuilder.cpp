@@ -267,7 +267,8 @@ GrammarBuilder::finish(uint32_t root) && {
   }
   setHas.assign(sets.size(), false);
   std::vector<bool> nullable = closure(setHas, false);
-  // Left recursion is an error even in an alternative that matches no text.
+  // Left recursion is an error even in an alternative that leaveOutEmpty()
+  // would remove.
   AIR_ASSIGN_OR_RETURN(std::vector<uint32_t> rank, ranks(nullable));
   leaveOutEmpty(isProductive);
 

@@ -35,9 +35,9 @@ public:
   /// less than 500 MB.
   static constexpr uint64_t kMostSymbols = 4'000'000;
 
-  /// Adds a rule without alternatives. `origin` says where the rule comes from,
-  /// and stands at the beginning of messages about it: "line 3, column 1: rule
-  /// 'item'".
+  /// Adds a rule without alternatives. Messages about the rule contain
+  /// `origin`, which says where the rule comes from, such as "line 3, column 1:
+  /// rule 'item'".
   uint32_t addRule(std::string origin);
   void define(uint32_t rule, std::vector<GrammarSequence> alternatives);
   bool isDefined(uint32_t rule) const { return rules[rule].isDefined; }
@@ -61,10 +61,10 @@ public:
   /// empty once the grammar is too large.
   GrammarSequence repeat(GrammarSequence part, uint32_t least, uint32_t most);
 
-  /// Checks and orders the rules. Alternatives that match no text are left out.
-  /// Errors, which begin with the origin of a rule: Corrupt if a rule is not
-  /// defined or is left-recursive, or if the root matches no text; Unsupported
-  /// if the grammar is too large.
+  /// Checks and orders the rules. Alternatives that can match no text, not even
+  /// the empty one, are left out. Errors: Corrupt if a rule is not defined or
+  /// is left-recursive, or if the root can match no text (the message contains
+  /// the origin of the rule); Unsupported if the grammar is too large.
   Result<std::shared_ptr<const Grammar>> finish(uint32_t root) &&;
 
 private:

@@ -57,7 +57,8 @@ void GrammarMatcher::prepareTrie() {
                                              : classes.of(nodes[i].symbol);
     uses[nodeClasses[i].edge] += nodes[i].isPartial ? 0 : 1;
   }
-  // The most common classes get bits of their own; all others share one.
+  // In a set of classes (kSharedBit), the most common classes have a bit each;
+  // all others share one.
   byUse.resize(classes.count());
   std::iota(byUse.begin(), byUse.end(), 0);
   std::ranges::sort(byUse, [&](uint32_t a, uint32_t b) {
@@ -116,9 +117,10 @@ GrammarMatcher::State GrammarMatcher::commonNext(State state) {
 
 GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
   // `chain` receives `state` and then the states that repeated calls of
-  // commonNext() yield, until one whose Absorption is already known.
-  // kLongestChain states are enough, because few subtrees of the vocabulary's
-  // trie have more levels.
+  // commonNext() return, until one whose Absorption is already known. Each
+  // state of the chain adds at most one character to the length of the texts
+  // that `state` is known to allow. kLongestChain characters are enough,
+  // because few subtrees of the vocabulary's trie are deeper.
   constexpr size_t kLongestChain = 48;
   std::vector<State> chain;
   std::vector<State> nexts;
@@ -136,10 +138,10 @@ GrammarMatcher::Absorption GrammarMatcher::computeAbsorption(State state) {
     }
     at = next;
   }
-  // If the limit ends the chain, Absorption::length counts no characters beyond
-  // its end. Such a length is correct, but shorter than it could be, above all
-  // for the last states. The results for the second half of the chain are
-  // therefore discarded below.
+  // If kLongestChain ends the chain, Absorption::length counts no characters
+  // beyond the end of the chain. Such a length is correct, but shorter than it
+  // could be, above all for the last states of the chain. The results for the
+  // second half of the chain are therefore discarded below.
   const size_t kept = chain.size() < kLongestChain || isKnown(at)
                           ? chain.size()
                           : kLongestChain / 2;
@@ -206,8 +208,8 @@ void GrammarMatcher::addRanks(uint32_t begin, uint32_t end) {
   }
 }
 
-/// Adds the tokens from rank `begin` to `end` that have at most `length`
-/// characters.
+/// Adds to `ranges` those ranks in [begin, end) whose tokens have at most
+/// `length` characters.
 void GrammarMatcher::addShortRanks(uint32_t begin, uint32_t end,
                                    uint32_t length) {
   const std::vector<uint16_t> &lengths = trie.lengthsByRank();

@@ -67,7 +67,8 @@ public:
   /// DoesNotFit as for allowed().
   Status accept(int32_t id);
 
-  /// Continues the text with bytes that need not be a token.
+  /// Continues the text with bytes that need not be a token. Errors: as for
+  /// accept().
   Status acceptText(std::string_view bytes);
 
   /// Whether the text may end here.

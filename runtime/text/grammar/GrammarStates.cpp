@@ -165,10 +165,11 @@ uint32_t GrammarStates::uniteSets(uint32_t a, uint32_t b) {
 }
 
 /// Replaces each item at the end of a rule by the items after the calls of this
-/// rule. Also adds the items after rules that may match the empty text. Sets
-/// `ends` if the root rule is at its end.
+/// rule. For each item before a rule that may match the empty text, also adds
+/// the item after this rule. Sets `ends` if the root rule is at its end.
 void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
-  // After most steps, no item is at the end of a rule or before such a rule.
+  // After most steps, no item is at the end of a rule or before a rule that may
+  // match the empty text, so there is nothing to do.
   const bool stays = std::ranges::none_of(items, [&](const Item &item) {
     const GrammarElement &element = source->elements[item.position];
     return element.kind == GrammarElement::End ||
@@ -178,7 +179,6 @@ void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
   if (stays) {
     return;
   }
-  // The loop also visits the items that it appends.
   std::vector<Item> seen = items;
   std::ranges::sort(seen);
   auto add = [&](Item item) {
@@ -188,6 +188,7 @@ void GrammarStates::returnFrom(std::vector<Item> &items, bool &ends) {
       items.push_back(item);
     }
   };
+  // The loop also visits the items that it appends.
   for (size_t i = 0; i < items.size(); ++i) {
     Item item = items[i];
     const GrammarElement &element = source->elements[item.position];

@@ -35,8 +35,9 @@ public:
   struct Limits {
     /// The largest number of nodes in one set.
     size_t setSize = 4096;
-    /// If the states take more bytes than this, states that are not needed are
-    /// forgotten. States that are needed may take at most half of this number.
+    /// If the states take more bytes than this, compact() forgets all states
+    /// but those that its caller keeps. If the kept states take more than half
+    /// of this number, status() returns DoesNotFit.
     size_t bytes = size_t{64} << 20;
   };
 
@@ -45,7 +46,8 @@ public:
   const Grammar &grammar() const { return *source; }
   State start() const { return first; }
 
-  /// The state after a character of a class.
+  /// The state after a character of class `characterClass`, if the state before
+  /// it is `from`.
   State step(State from, uint32_t characterClass) {
     State known = rowOf(from)[characterClass];
     return known != kUnknown ? known : computeStep(from, characterClass);

@@ -120,7 +120,8 @@ Result<GrammarSequence> SchemaRules::stringOf(const SchemaShape &shape) {
 }
 
 GrammarSequence SchemaRules::arrayOf(const SchemaShape &shape) {
-  // The number of items that are written one by one, before a repetition.
+  // Each of the first `fixed` items has a symbol of its own. All later items
+  // are a repetition of one symbol.
   size_t fixed = 0;
   for (const SchemaShape::Items &items : shape.items) {
     if (items.prefix != nullptr) {

@@ -38,10 +38,10 @@ struct GrammarMember {
   bool isRequired = false;
 };
 
-/// The text that may follow the members of a list.
+/// What may follow the members that membersInOrder() receives.
 struct MemberRest {
-  GrammarSequence first; ///< used if all members of the list are left out
-  GrammarSequence after; ///< used after a member of the list
+  GrammarSequence first; ///< used if all these members are left out
+  GrammarSequence after; ///< used after one of these members
 };
 
 /// The members in their order, with `comma` between them. Those that are not

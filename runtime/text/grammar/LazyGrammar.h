@@ -51,8 +51,9 @@ struct GrammarTriggers {
   /// If not empty, the grammar applies only after one of the `preludeEnds` that
   /// comes after this text.
   std::string preludeMark = {};
-  /// If not empty, each `branchMark` in the prelude must be followed by one of
-  /// `branches`, as a whole word.
+  /// If not empty, one of `branches`, as a whole word, must follow each
+  /// `branchMark` that appears outside the quiet spans before the grammar
+  /// applies.
   std::string branchMark = {};
   std::vector<std::string> branches = {};
   /// The control tokens that delimiters may contain, each with its text, in
@@ -78,11 +79,13 @@ public:
   /// token that completes the trigger. Errors: Usage.
   Status checkTriggers();
 
-  /// Until the grammar applies, a token is refused only in three cases: it
-  /// completes a trigger or one of the `preludeEnds`, and the grammar does not
-  /// allow the text that it must match from there on; it continues `branchMark`
-  /// with text that is not one of `branches`; or it ends the answer although
-  /// there are `preludeEnds`.
+  /// Until the grammar applies, a token is refused only in three cases:
+  /// - It completes a trigger or one of the `preludeEnds`, so that the grammar
+  ///   would apply, but no text of the grammar begins with the part of the
+  ///   answer that the grammar would have to match.
+  /// - It continues a `branchMark` with text that is not one of `branches`.
+  /// - It ends the answer before one of the `preludeEnds` has appeared, unless
+  ///   `preludeEnds` is empty.
   bool allows(int32_t id) override;
 
   /// Masks nothing if the text exceeds a limit of GrammarMatcher; accept() then
@@ -93,7 +96,7 @@ public:
   Status accept(int32_t id) override;
 
 private:
-  /// What is known about the text before the trigger.
+  /// What advance() remembers of the text while the grammar does not apply.
   struct Progress {
     std::string recent; ///< the last bytes, which may begin a delimiter
     /// Whether only white space and quiet spans (QuietSpan) precede `recent`.

@@ -33,9 +33,9 @@ public:
     return unsupportedError(placeOf(where) + ": " + what);
   }
 
-  /// The value to which `reference`, the value of a `$ref`, points. Errors:
-  /// Corrupt if `reference` points to nothing, Unsupported if it is in another
-  /// document.
+  /// Returns the value to which `reference`, the value of a `$ref`, points.
+  /// Errors: Unsupported if `reference` is a string but neither "#" nor begins
+  /// with "#/"; Corrupt if it is malformed or points to nothing.
   Result<const SchemaJson *> resolve(const SchemaJson &reference) const;
 
 private:

@@ -168,8 +168,8 @@ std::string email() {
 /// begin with a scheme; otherwise, it also matches relative references.
 std::string uriWith(bool isAbsolute) {
   const std::string encoded = "%[0-9A-Fa-f]{2}";
-  // The characters of a registered name, which may also stand in every other
-  // part of a URI.
+  // The unreserved characters and the sub-delimiters of RFC 3986. Every part of
+  // a URI except the scheme and the port may contain them.
   const std::string plain = "A-Za-z0-9._~!$&'()*+,;=-";
   const auto part = [&](const std::string &more) {
     return group("[" + more + plain + "]|" + encoded);

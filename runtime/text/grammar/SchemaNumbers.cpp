@@ -204,7 +204,8 @@ bool Writer::mayEnd(size_t at, bool hasLeast, bool hasMost) const {
 
 void Writer::fractionDigits(size_t at, bool hasLeast, bool hasMost,
                             std::vector<GrammarSequence> &found) {
-  // `hasLeast` is true if all digits before this one equal the digits of `low`.
+  // `hasLeast` says that the bound `low` restricts this digit, because all
+  // digits before it equal those of `low`. `hasMost` says the same of `high`.
   char from = '0';
   if (hasLeast && at < low.fraction.size()) {
     from = low.fraction[at];

@@ -552,8 +552,9 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
       made.push_back(std::move(part));
     }
     for (const SchemaJson *choice : choices) {
-      // Checked before the parts are made, because a schema of a megabyte may
-      // have both an anyOf and a oneOf with thousands of alternatives.
+      // Checked before the parts are made, because there could be millions: in
+      // a schema of one megabyte, an anyOf and a oneOf can have thousands of
+      // alternatives each.
       if (made.size() * choice->size() + parts.size() + shapes.size() >
           kMostShapes) {
         return document.unsupported(

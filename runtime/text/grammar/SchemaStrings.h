@@ -1,8 +1,10 @@
 //===- SchemaStrings.h - texts of JSON strings ------------------*- C++ -*-===//
 //
-// JSON can spell a character in several ways. The rule for a string allows all
-// of them, or only the one that compact JSON uses. If some texts must be left
-// out, it allows only compact JSON, so that no other escapes can spell them.
+// JSON can spell a character in several ways. If a string may contain any
+// characters, its rule allows all spellings, unless delimiters are escaped. If
+// the string must match a pattern, or differ from some texts, its rule allows
+// only the spelling of compact JSON; otherwise, escapes could spell a text that
+// must be excluded.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASTRINGS_H
@@ -47,7 +49,8 @@ private:
   GrammarBuilder &builder;
   bool escapesMarks;
   std::optional<GrammarSymbol> anyCharacter;
-  /// The results of compact(), by the bounds of the ranges.
+  /// The results of compact(). The key has the first and the last code point of
+  /// each range of the set.
   std::map<std::vector<uint32_t>, GrammarSymbol> compacts;
   /// The results of matching(), by the pattern.
   std::map<std::string, GrammarSequence, std::less<>> matches;

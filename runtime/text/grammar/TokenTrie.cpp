@@ -10,8 +10,8 @@ namespace air::rt {
 namespace {
 
 /// The most bytes of a piece in the trie. Longer pieces are left out, because
-/// the trie stores numbers of characters in 16 bits. The pieces of published
-/// vocabularies have at most a few hundred bytes.
+/// the trie counts the characters of a piece in 16 bits. The pieces of
+/// published vocabularies have at most a few hundred bytes.
 constexpr size_t kLongestPiece = 4096;
 
 bool isContinuation(char byte) {
@@ -60,8 +60,9 @@ TokenTrie::TokenTrie(int32_t tokens,
       ids.push_back(id);
     }
   }
-  // In the order of their bytes, pieces with the same first characters are
-  // neighbours. Equal pieces are in the order of their ids.
+  // After sorting by bytes, pieces that begin with the same characters are
+  // neighbours, so the nodes can be made in preorder. Tokens with equal pieces
+  // are sorted by id.
   std::ranges::sort(ids, [&](int32_t a, int32_t b) {
     int order = piece(a).compare(piece(b));
     return order != 0 ? order < 0 : a < b;

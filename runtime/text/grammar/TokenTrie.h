@@ -33,7 +33,7 @@ class TokenTrie {
 public:
   /// The nodes are in preorder.
   struct Node {
-    /// A character, or the index of a partial character if `isPartial`.
+    /// A code point or, if `isPartial` is true, an index in partials().
     uint32_t symbol;
     uint32_t end;       ///< the index after the last node of the subtree
     uint32_t firstRank; ///< the rank of the first token of the subtree

@@ -1,7 +1,7 @@
 //===- NormalizeSteps.cpp - the steps of a normalizer ---------------------===//
 //
-// The steps do what the components of Hugging Face's `tokenizers` library of
-// the same names do (tokenizers/src/normalizers).
+// Each step does what a normalizer of Hugging Face's `tokenizers` library does
+// (tokenizers/src/normalizers).
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/text/pipeline/NormalizeSteps.h"
@@ -22,7 +22,9 @@ bool isAscii(std::string_view text) {
       text, [](char c) { return static_cast<uint8_t>(c) >= 0x80; });
 }
 
-/// Replaces each character c by what `change` passes to its second argument.
+/// Calls change(c, bytes, put) for each character c of `text`. `bytes` is its
+/// UTF-8 encoding. The bytes that `change` passes to the function `put` replace
+/// the character; without a call of `put`, the character is removed.
 template <typename Change>
 void forEachCharacter(StepText &text, Change change) {
   Rewriter rewriter(text);
@@ -42,10 +44,10 @@ void applyForm(NormalForm form, StepText &text) {
   }
   std::string formed = normalized(text.text, form);
   if (text.origin != 0) {
-    // Finds the bytes of `formed` that stem from the first `text.origin` bytes.
-    // If `formed` does not begin with the normalized form of these bytes, they
-    // were combined with later characters; the first character of `formed` is
-    // then taken.
+    // Finds how many bytes of `formed` stem from the first `text.origin` bytes
+    // of `text`. If `formed` does not begin with the normalized form of these
+    // bytes, they were combined with later characters; in this case, the first
+    // character of `formed` counts as stemming from them.
     const std::string first =
         normalized(std::string_view(text.text).substr(0, text.origin), form);
     text.origin = formed.starts_with(first) ? first.size()
@@ -268,7 +270,7 @@ void applyNormalizer(const TextStep &step, const Charsmap &charsmap,
   case TextStepKind::Scripts:
   case TextStepKind::MarkSpaces:
   case TextStepKind::SpaceBefore:
-    return; // these are steps of the pre-tokenizer
+    return; // only a pre-tokenizer has steps of these kinds
   }
 }
 

@@ -16,8 +16,8 @@ void replaceAll(std::string &text, std::string_view from, std::string_view to) {
   }
 }
 
-/// What the decoder WordPiece of Hugging Face's `tokenizers` library does if
-/// 'cleanup' is set, in the same order.
+/// Makes the replacements that the decoder WordPiece of Hugging Face's
+/// `tokenizers` library makes if 'cleanup' is set, and in the same order.
 void tidyEnglish(std::string &text) {
   constexpr std::pair<std::string_view, std::string_view> kReplacements[] = {
       {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},

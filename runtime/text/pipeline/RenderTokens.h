@@ -8,9 +8,9 @@
 
 namespace air::rt {
 
-/// The bytes that token `id` of a vocabulary with a pipeline becomes, as
-/// TextPipeline::rendering says. Those of control and unknown tokens are as in
-/// the vocabulary.
+/// Returns the bytes that stand for token `id` in decoded text, if the
+/// vocabulary has a pipeline (see TextPipeline::rendering). Control and unknown
+/// tokens are rendered as the vocabulary spells them.
 std::string renderedToken(const TokenizerData &data, size_t id);
 
 } // namespace air::rt

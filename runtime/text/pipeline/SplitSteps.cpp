@@ -222,7 +222,8 @@ void SplitSteps::run(size_t index, std::string_view text, size_t origin,
     appendSpelling(text, out);
     return run(index + 1, out, origin, sink);
   default:
-    return run(index + 1, text, origin, sink); // not a splitting step
+    // Only a normalizer has steps of the other kinds.
+    return run(index + 1, text, origin, sink);
   }
 }
 

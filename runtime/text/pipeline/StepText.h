@@ -31,10 +31,11 @@ public:
     out.reserve(changed.text.size() + changed.text.size() / 8 + 16);
   }
 
-  /// The text before the change.
+  /// The text that is being replaced.
   std::string_view before() const { return target.text; }
   /// Appends `bytes`, which stem from the character at the byte `source` of
-  /// the text before the change.
+  /// before(). If the new text would exceed the limit of the StepText, sets
+  /// `isTooLong` instead.
   void put(std::string_view bytes, size_t source) {
     if (bytes.size() > target.limit ||
         out.size() > target.limit - bytes.size()) {

@@ -1,8 +1,10 @@
 //===- WordBpe.cpp - byte-pair encoding of a word -------------------------===//
 //
 // As in Hugging Face's `tokenizers` library (models/bpe/model.rs), merges are
-// pairs of tokens. A word begins as a list of tokens: one for each character,
-// several if it has tokens only for its bytes, or the unknown token.
+// pairs of tokens. Before the first merge, each character of a word is replaced
+// by its token. A character without a token becomes the tokens of its bytes or,
+// if one of these bytes has no token either, the unknown token. If the
+// vocabulary has no unknown token, the character is dropped.
 //
 // PairMerger needs some 40 bytes of memory for each byte of a word. A long word
 // is therefore divided by a MergeLattice. This is not done with three kinds of
@@ -51,7 +53,9 @@ public:
       return;
     }
     PairMerger &merger = *scratch.merger;
-    uint32_t unknownBytes = 0; // of an unknown token that is yet to be added
+    // The number of bytes for which an unknown token is yet to be added; 0 if
+    // none is to be added.
+    uint32_t unknownBytes = 0;
     const auto addUnknown = [&] {
       if (unknownBytes != 0) {
         merger.add(unknownBytes, unknown);
@@ -93,8 +97,8 @@ private:
     scratch.merger->finish(scratch.symbols);
   }
 
-  /// The lattice of all tokens that stay whole when their text is merged. It is
-  /// made when it is needed, because that takes some milliseconds.
+  /// The lattice of all tokens whose text BPE encodes as exactly this token. It
+  /// is made on first use, because making it takes some milliseconds.
   const MergeLattice &lattice(Scratch &scratch) const {
     std::call_once(isMade, [&] {
       std::vector<ByteTrie::Piece> whole;
@@ -154,7 +158,8 @@ private:
       return word;
     }
     kept.clear();
-    size_t done = 0; // the characters before this position are in `kept`
+    // `kept` has all characters of word[0, done) that are not dropped.
+    size_t done = 0;
     for (size_t at = 0; at < word.size();) {
       const size_t length = decodeUtf8(word.substr(at)).length;
       const std::string_view character = word.substr(at, length);
@@ -231,7 +236,8 @@ private:
   }
 
   Status readMerges(const TokenizerData &data) {
-    TokenTable all; // also those tokens that are no pieces of words
+    // Unlike `pieces`, `all` also finds tokens that are not pieces of words.
+    TokenTable all;
     for (size_t i = 0; i < data.tokens.size(); ++i) {
       const TokenType type = data.types[i];
       const int32_t id = pieces.add(data.tokens[i]);
@@ -258,7 +264,8 @@ private:
       const std::string_view left = text.substr(0, border);
       const std::string_view right = text.substr(border + 1);
       product = left;
-      // The library, too, removes as many bytes as the prefix has.
+      // Like the library, this removes as many bytes from `right` as the prefix
+      // has, and does not check that they are the prefix.
       product += right.substr(std::min(prefix.size(), right.size()));
       int32_t ids[3];
       size_t i = 0;
@@ -328,7 +335,8 @@ private:
   int32_t unknown;
   bool ignoreMerges;
   bool fusesUnknown;
-  /// A vocabulary with longer pieces, in bytes, could make the lattice slow.
+  /// The most bytes of a token in a vocabulary for which the lattice is used.
+  /// Longer tokens could make the lattice slow.
   static constexpr size_t kLongestPiece = 256;
   bool isPlain; ///< whether words may be divided by a lattice
   mutable std::once_flag isMade;

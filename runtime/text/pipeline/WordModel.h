@@ -1,14 +1,16 @@
 //===- WordModel.h - from a word to ids -------------------------*- C++ -*-===//
 //
 // The models of Hugging Face's `tokenizers` library. A model gets the words
-// that the steps of a pipeline have made, and looks them up as they are, so
-// tokens are spelled as in tokenizer.json.
+// that the steps of a pipeline have made, and looks their parts up in the
+// vocabulary without respelling them. TokenizerData must therefore spell tokens
+// as tokenizer.json does.
 //
 // A model never encodes a word, or a part of one, as a control token. Text thus
 // becomes a control token only where the search for special tokens finds it,
-// which happens before the text is divided into words. The library's models may
-// also produce a control token: if a normalizer has made its text, or if the
-// search has skipped its text because of single_word.
+// which happens before the text is divided into words. The library's models, in
+// contrast, may encode a part of a word as a control token. A word can contain
+// the text of such a token if a normalizer has turned other text into it, or if
+// the search has skipped it because of the token's flag single_word.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_PIPELINE_WORDMODEL_H
@@ -57,7 +59,8 @@ inline bool isWordPiece(const TokenizerData &data, size_t id) {
           (data.matching[id] & match_flags::kPiece) != 0);
 }
 
-/// In shorter words, merging with a heap takes less time than with a lattice.
+/// The most bytes of a word that a heap merges (PairMerger). A lattice
+/// (MergeLattice) divides longer words; it would be slower for short ones.
 constexpr size_t kLongWord = size_t{1} << 16;
 
 /// Parts of makeWordModel(). To encode a word of more than `longWord` bytes,

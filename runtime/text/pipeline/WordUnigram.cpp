@@ -34,8 +34,9 @@ public:
               TokenOutput &out) const override {
     std::vector<int32_t> &ids = out.ids;
     const bool isLong = word.size() > WordCache::kLongestWord;
-    // Adjacent unknown characters are encoded together.
-    size_t begin = 0; // they are the bytes from here to `at`
+    // One call of appendUnknown() encodes a whole run of adjacent unknown
+    // characters. The current run is the bytes of `word` from `begin` to `at`.
+    size_t begin = 0;
     size_t at = 0;
     const auto addUnknown = [&] {
       if (begin < at) {

@@ -119,9 +119,9 @@ void CandidateSet::keepBest(size_t n) {
     return;
   }
   weightsAreKnown = false;
-  // std::nth_element() rearranges copies of the logits, for which the array of
-  // weights serves as scratch memory, and not the candidates. So it does not
-  // matter how that function orders equal elements.
+  // std::nth_element() rearranges copies of the logits instead of the
+  // candidates, so it does not matter how it orders equal elements. The array
+  // of weights serves as scratch memory for the copies.
   for (size_t i = 0; i < count; ++i) {
     weightOf[i] = items[i].logit;
   }

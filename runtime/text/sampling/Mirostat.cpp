@@ -35,8 +35,8 @@ public:
   }
 
   void accept(int32_t id) {
-    // A token of the prompt says nothing about the choices, nor does one that
-    // was chosen and then refused.
+    // Tokens that choose() did not choose, such as those of the prompt, say
+    // nothing about its choices.
     if (id == chosenId) {
       bound -= eta * (surprise - tau);
     }
@@ -59,9 +59,8 @@ private:
   double surprise = 0;
 };
 
-/// Uses Zipf's law to estimate how many candidates have a surprise below the
-/// bound of the state. The exponent of the law is estimated from the most
-/// probable tokens.
+/// Uses Zipf's law to estimate how many candidates have a surprise below mu.
+/// The exponent of the law is estimated from the most probable tokens.
 class MirostatStage : public CopyableStage<MirostatStage> {
 public:
   MirostatStage(const SamplerOptions &options, int32_t vocabSize)

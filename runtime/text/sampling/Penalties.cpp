@@ -22,7 +22,8 @@ public:
     if (set.isWhole()) {
       // Visits the recent tokens, because only these are penalised, and there
       // are fewer of them than candidates. A token may be among the recent ones
-      // several times, so a negative count marks it once it is penalised.
+      // several times, so its count is negated after it has been penalised, and
+      // a token with a negative count is not penalised again.
       for (size_t i = 0; i < recent.size(); ++i) {
         const auto id = static_cast<size_t>(recent.fromLast(i));
         if (counts[id] > 0) {

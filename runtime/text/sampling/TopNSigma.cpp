@@ -32,8 +32,8 @@ public:
     }
     const double sigma = std::sqrt(squares / static_cast<double>(finite));
     const double least = set.largestLogit() - sigmas * sigma;
-    // The excluded tokens stay candidates, as they do in llama.cpp: the dynamic
-    // temperature depends on their number.
+    // As in llama.cpp, the excluded tokens stay candidates: the dynamic
+    // temperature depends on the number of candidates.
     for (Candidate &candidate : set.edit()) {
       if (candidate.logit < least) {
         candidate.logit = -HUGE_VALF;

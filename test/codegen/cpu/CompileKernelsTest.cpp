@@ -335,7 +335,8 @@ TEST(CompileKernels, HintsBecomeInstructions) {
     const bool isFew = spec.mClass == MClass::One;
     spec.tiles.prefetchHint = StreamHint::None;
     const Prefetches none = prefetchesOf(spec);
-    // Kernels for large M also prefetch activations, always into L1.
+    // Even without a hint, kernels for large M prefetch activations, always
+    // into L1 (prefetcht0).
     EXPECT_EQ(none, (Prefetches{0, isFew ? 0 : none[1], 0, 0}));
     for (size_t i = 0; i < std::size(kHints); ++i) {
       spec.tiles.prefetchHint = kHints[i];

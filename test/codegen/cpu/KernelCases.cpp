@@ -342,10 +342,10 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     const float mark = marked[row];
     for (uint64_t j = 0; j < kBlock; ++j) {
       // One element of the block becomes `mark` below. If `mark` is infinite or
-      // NaN, or if |mark| <= 1, the other elements become mark / 4. A mark of
-      // 127 gives a scale of 1 in I8 and I8Grid, and 127 * 128 in I8x2. The
-      // others then become multiples of 0.5, so that many lie halfway between
-      // integers. For any other mark, the others stay random.
+      // NaN, or if |mark| <= 1, the other elements become mark / 4. If `mark`
+      // is 127, the scale is 1 in I8 and I8Grid; if it is 127 * 128, the scale
+      // is 1 in I8x2. With these marks, the others become multiples of 0.5, so
+      // that many lie halfway between integers. Other marks leave them random.
       block[j] = !(std::abs(mark) > 1) || std::isinf(mark) ? 0.25F * mark
                  : mark == 127 * 128
                      ? 0.5F * static_cast<float>(random() % 32512) - 8128
@@ -505,9 +505,10 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
 }
 
 /// A bound on the error of a matmul. With bfloat16 activations, products are
-/// exact, and every addition rounds. A result is rounded at most once for each
-/// column of a panel and once for each panel. `flushed` bounds the error of
-/// flushing a subnormal term to zero.
+/// exact, and every addition rounds. Each panel of columns has its own sum, and
+/// these sums are then added up. A product thus goes through at most one
+/// addition per column of a panel, and one per panel. `flushed` bounds the
+/// error of flushing a subnormal term to zero.
 Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
@@ -602,8 +603,8 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
 
 /// Multiplies activations of any magnitude and compares with the exact product
 /// of the original float32 activations and the unpacked weights. The bound is
-/// the error of the packed format, plus the error of the kernel, plus a float32
-/// subnormal per term.
+/// the error of the packed format, plus the error of the kernel, plus the
+/// smallest subnormal float32 (2^-149) for each column.
 void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
                       Layout layout, MClass mClass, Precision precision,
                       RowsFrom from, Random &random) {
@@ -679,9 +680,8 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],
                   tokens, random);
       }
-      // A large-M kernel has GEMV code for at most kGemvRows output rows. About
-      // half of 5 * kGemvRows tokens are outputs, so this case has more output
-      // rows than that.
+      // About half of the tokens are outputs. These are more than kGemvRows, so
+      // a large-M kernel does not multiply them with its GEMV code.
       if (mClass == MClass::Large &&
           kMatMulShapes[i].rowsFrom == RowsFrom::Outputs) {
         addMatMul(cases, dtype, layout, mClass, precision, kMatMulShapes[i],

@@ -3,12 +3,14 @@
 // Compiles the kernels of every op, dtype, layout and M class in the registry
 // for the host. The kernels of ops without a dtype and of common dtypes are
 // also compiled for the other targets, but only a sixth of them for each
-// target. Less common dtypes have fewer kernels, which are all compiled for one
-// in six of the other targets that support them, and for at least one; which of
-// them depends on the dtype, the layout and the precision. If the environment
-// variable AIR_TEST_ALL is set, everything is compiled for every target. The
-// kernels whose target this machine can run, by itself or with an emulator, are
-// also run. An emulator may cover a whole architecture or only some
+// target. Less common dtypes have fewer kernels. All kernels of such a dtype
+// are compiled for a sixth of the other targets that support them, but for at
+// least one target. The dtype, the layout and the precision determine which
+// targets these are. If the environment variable AIR_TEST_ALL is set,
+// everything is compiled for every target.
+//
+// A kernel is also run if this machine can run code for its target, by itself
+// or with an emulator. An emulator may cover a whole architecture or only some
 // instructions. An op without cases fails the test.
 //
 //===----------------------------------------------------------------------===//
@@ -128,7 +130,7 @@ struct Slice {
     return row->dtypes.empty() || isCommon(dtype, precision);
   }
   /// Whether this slice is tested on the target `index` of the `count` targets
-  /// that support it. Target 0 is the host if that supports it.
+  /// that support it. If the host supports the slice, the host is target 0.
   bool isTestedOn(size_t index, size_t count) const {
     if (index == 0 || isLarge() || testsEverything()) {
       return true;

@@ -354,7 +354,7 @@ TEST(Activations, AreBytesWhereAKernelTakesThem) {
     EXPECT_EQ(best(many, target), Activation::I8x2) << target;
   }
   // With I8x2, a large-M kernel would look up the codebook again for every four
-  // tokens.
+  // tokens. This takes too long, so another format is chosen for large M.
   spec = byteMatMul(DType::IQ2_XS);
   for (const char *target : {"x86-64-v3", "x86-64-v4-vnni"}) {
     spec.mClass = MClass::Large;

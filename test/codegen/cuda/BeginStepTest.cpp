@@ -39,8 +39,9 @@ TEST(BeginStep, DequantisesRowsOfEveryDType) {
   for (size_t i = 0; i < kernels.size(); ++i) {
     const DTypeInfo &type = types[i];
     SCOPED_TRACE(type.name);
-    // The table is random. The highest exponent bit of every float16 is
-    // cleared, so that these numbers are finite.
+    // The embeddings consist of random bits. In each of their float16 numbers,
+    // whether elements or scales, the highest exponent bit is cleared, so that
+    // these numbers are finite.
     const uint64_t rowBytes = 512 / type.blockElements * type.blockBytes;
     std::vector<uint8_t> table(7 * rowBytes);
     for (uint8_t &byte : table) {

@@ -111,9 +111,10 @@ uint64_t splitMix64(uint64_t &state) {
   return z ^ (z >> 31);
 }
 
-/// The token that a draw must choose by the formulas of docs/sampling.md, or
-/// kNone if the random number is so close to the border of two tokens that the
-/// rounding of this function may decide.
+/// The token that a draw must choose by the formulas of docs/sampling.md, which
+/// give each token an interval of random numbers. Returns kNone if the random
+/// number is so close to an end of an interval that a rounding error could
+/// change the choice.
 uint32_t expectedToken(const std::vector<float> &logits,
                        const TokenDraw &draw) {
   std::vector<uint32_t> order(logits.size());
@@ -331,7 +332,8 @@ TEST(ChooseToken, RefusesWhatCannotBe) {
   spec.vocabulary = 0;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
-  spec.choice = Choice::Draw; // requires spec.advance
+  // Choice::Draw requires that spec.advance is true.
+  spec.choice = Choice::Draw;
   EXPECT_EQ(codeOf(spec), ErrorCode::Unsupported);
   spec = good;
   spec.choice = Choice::Draw;

@@ -44,8 +44,8 @@ protected:
 };
 
 TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
-  // Unless AIR_TEST_ALL is set, each form is compiled for one target with each
-  // number of tokens.
+  // Unless AIR_TEST_ALL is set, each combination of a form and a number of
+  // tokens is compiled for only one target.
   const std::vector<Form> forms = allForms();
   const bool all = testsEverything();
   size_t turn = 0;
@@ -83,12 +83,12 @@ TEST_F(WithNvrtc, EveryKernelFitsItsTargetWithoutSpills) {
   EXPECT_EQ(compiled, forms.size() * 2 * (all ? cudaTargets().size() : 1));
 }
 
-/// Returns the number of instructions per weight in the loop of a kernel.
-/// Compiles two kernels. An iteration of their loops processes `heldTiles`
-/// tiles: 2 T16 units of each tile in the first kernel, and 4 in the second.
-/// The result is the number of instructions that the second kernel has more
-/// than the first, divided by the number of weights that a lane multiplies in
-/// the additional units.
+/// Returns the number of instructions per weight in the loop of a kernel, which
+/// is found by compiling two kernels. In each iteration of its loop, the first
+/// kernel multiplies 2 T16 units of each of `heldTiles` tiles, and the second
+/// kernel multiplies 4 units of each. The result is the difference between the
+/// two kernels' numbers of instructions, divided by each lane's share of the
+/// weights in the additional units.
 Result<double> instructionsPerWeight(const Nvrtc &nvrtc, const Form &form,
                                      uint32_t tokens,
                                      const CudaTarget &target) {

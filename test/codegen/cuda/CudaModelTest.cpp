@@ -231,8 +231,8 @@ TEST(CudaModel, BatchesOfSequencesGiveTheLogitsOfEachAlone) {
   const BatchShape shape = {.sequences = 2, .tokensPerSequence = 4};
   Result<EmulatedModel> device = EmulatedModel::create(*model, shape);
   ASSERT_TRUE(device.isOk()) << device.status().message();
-  // In 17 steps of 4 tokens, each sequence gets 68 tokens, so its cache reaches
-  // the second page of 64 tokens.
+  // Each step adds 4 tokens to each sequence. After 17 steps, a sequence has 68
+  // tokens. Its KV cache then extends to a second page, since a page holds 64.
   constexpr uint32_t kSteps = 17;
   const auto tokenAt = [&](uint32_t s, uint32_t i) {
     return (i * 37 + s * 11 + i * i) % model->vocabulary;

@@ -69,7 +69,7 @@ std::vector<Case> casesOf(DType dtype) {
   std::vector<Case> cases;
   for (const Shape &shape : shapes) {
     ++index;
-    // Dtypes with two layouts are tested with each of them in turn.
+    // If the dtype has two layouts, they alternate from shape to shape.
     const bool isOdd =
         (static_cast<uint32_t>(dtype) + (&shape - shapes.data())) % 2 != 0;
     for (const uint32_t tokens : {1U, 2U, 5U, 8U}) {
@@ -97,11 +97,11 @@ std::vector<Case> casesOf(DType dtype) {
     }
   }
   if (dtype == DType::BF16 || dtype == DType::F16) {
-    // The matrix has 5 tiles, and `heldTiles` does not divide the number of
-    // tiles of every thread block. In the first case, the only thread block
-    // multiplies 4 tiles together and then the last one. In the second case, a
-    // thread block with 3 tiles multiplies 2 together and then the last one,
-    // and a thread block with 2 tiles multiplies both together.
+    // The matrix has 5 tiles, and some thread blocks have a number of tiles
+    // that is not a multiple of `heldTiles`. In the first case, the only thread
+    // block multiplies 4 tiles together and then the last one. In the second
+    // case, a thread block with 3 tiles multiplies 2 together and then the last
+    // one, and a thread block with 2 tiles multiplies both together.
     Case held = cases.front();
     held.spec.rows = 70;
     held.spec.columns = unit * 7;

@@ -406,7 +406,8 @@ const Racy kRacy[] = {
      "if (t == 0) { s[0] = ap_atomic_add(counter, 1); } ap_barrier(); "
      "ap_fence(); if (s[0] == 1 && t == 9) { y[0] = y[5] + y[32]; }",
      "of 'y'"},
-    // In the bad kernel, each block changes a counter of its own.
+    // In the bad kernel, the second counter is in shared memory. Each block
+    // thus has its own, which does not order the two blocks' accesses to `y`.
     {"CountersOfTwoBlocksInSharedMemory", 32, 2,
      "if (t == 0) { if (ap_atomic_add(counter, 1) == 0) { y[0] = 1; "
      "ap_fence(); ap_atomic_add((u32 *)s, 1); } else { "

@@ -240,8 +240,8 @@ TEST(FusedMatMul, FinishesHeadsAndAppendsThemToTheCache) {
         spec.dtype, spec.layout, spec.rows, spec.columns, 1, 70 + i);
     auto x = randomFloats(random, uint64_t{spec.tokens} * spec.columns, -1, 1);
     if (!spec.splitActivations) {
-      // The kernel rounds the activations to float16. The expected heads are
-      // computed without rounding.
+      // The kernel rounds the activations to float16, but the formulas do not.
+      // The test therefore uses numbers that float16 represents exactly.
       for (float &value : x) {
         value = halfToFloat(floatToHalf(value));
       }

@@ -11,8 +11,9 @@
 
 namespace air::emulator {
 
-/// The contents of a kernel's bindings, by name. launch() allocates "partials"
-/// and "counters".
+/// The bytes of the buffers that a kernel's bindings address, by the names of
+/// the bindings. "partials" and "counters" need no entries, because launch()
+/// allocates the memory for these bindings.
 using Buffers = std::map<std::string, std::vector<uint8_t>>;
 
 template <typename T>
@@ -38,9 +39,10 @@ inline std::vector<uint8_t> unwrittenFloats(uint64_t count) {
 using Views = std::map<std::string, std::span<uint8_t>>;
 
 /// Runs a kernel on `views`, which it changes, and looks for data races if
-/// `findRaces` is true. If `dependent` names a buffer,
-/// its bytes are NaN until the kernel waits for the previous kernel. Fails if a
-/// buffer is missing or a counter is not 0 at the end.
+/// `findRaces` is true. If `dependent` names a buffer, its bytes are NaN until
+/// the kernel waits for the previous kernel. If `reversed` is true, the threads
+/// run in the opposite order. Fails if a buffer is missing or a counter is not
+/// 0 at the end.
 Status launch(const Library &library, const codegen::cuda::CudaKernel &kernel,
               const Views &views, const std::string &dependent = "",
               bool reversed = false, bool findRaces = false);

@@ -103,8 +103,8 @@ TEST_F(PrefillStep, MatMulsOfEveryFormFitTheirTargetsWithoutSpills) {
 
 TEST_F(PrefillStep, MatMulsWithWgmmaFitWithoutSpills) {
   const CudaTarget target = *cudaTarget("sm_90a");
-  // Unless AIR_TEST_ALL is set, each form is compiled with one of the numbers
-  // of tokens.
+  // Unless AIR_TEST_ALL is set, each form is compiled for only one of the three
+  // numbers of tokens.
   const bool all = testsEverything();
   std::vector<Form> forms = allForms();
   std::erase_if(forms, [&](const Form &form) {

@@ -102,8 +102,8 @@ TEST_P(EveryDType, EqualsTheMatMulInDoublePrecision) {
        true},
       {20, unit, 19, 64, {4, 1, 2, 1, 1}, "sm_90a", true},
   };
-  // Unless AIR_TEST_ALL is set, dtypes with two layouts are tested with each of
-  // them in turn.
+  // Unless AIR_TEST_ALL is set, each shape is tested with only one layout. If
+  // the dtype has two layouts, they alternate from shape to shape.
   const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
   const bool hasIndices = t16IndexUnit(dtype).isOk();
   std::vector<Case> cases;
@@ -185,9 +185,9 @@ struct Operation {
   bool rowScales = false;
 };
 
-/// Stores the rows of `k` activations in reverse order, with a row of NaN
-/// between any two of them. Appends the index of each row in the result to
-/// `numbers`.
+/// Returns the rows, of `k` activations each, in reverse order and with a row
+/// of NaN after each of them. Appends the new index of each row to `numbers`,
+/// in the original order of the rows.
 std::vector<float> scattered(const std::vector<float> &rows, uint64_t k,
                              std::vector<uint32_t> &numbers) {
   const uint64_t count = rows.size() / k;

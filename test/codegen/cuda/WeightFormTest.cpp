@@ -95,7 +95,7 @@ TEST(WeightForm, ChoosesWhatTheDocumentationSays) {
           weightTime(*weightWork(dtypes[i], Layout::T16Indices), rate)
               .longest() /
           weightTime(*weightWork(dtypes[i], Layout::T16), rate).longest();
-      // A ratio in bold means that the layout is t16i.
+      // The ratio is in bold if layout t16i is chosen.
       const bool isBold = cells[i + 2].starts_with("**");
       const double stated = std::stod(cells[i + 2].substr(isBold ? 2 : 0));
       EXPECT_NEAR(ratio, stated, 0.0051) << line;

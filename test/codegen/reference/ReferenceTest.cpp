@@ -29,8 +29,8 @@ TEST(Reference, EmbedRowsPicksAndScales) {
 }
 
 TEST(Reference, RmsNormDividesByTheRoot) {
-  // With an epsilon of 11.5, the first row is divided by the square root of
-  // mean(9, 16) + 11.5 = 24.
+  // The squares of the first row have the mean (9 + 16) / 2 = 12.5. With an
+  // epsilon of 11.5, the row is divided by sqrt(12.5 + 11.5) = sqrt(24).
   const Doubles x = {3, 4, 0, 0};
   const Doubles weight = {1, 2};
   const double root = std::sqrt(24.0);
@@ -78,7 +78,8 @@ TEST(Reference, RotateIsAComplexProduct) {
   const Doubles angles = {std::cos(0.3), std::cos(2.1), std::sin(0.3),
                           std::sin(2.1)};
   for (const RopeKind kind : {RopeKind::Norm, RopeKind::Neox}) {
-    Doubles head = {1, -2, 3, 5, 7, 11}; // two elements beyond ropeDim
+    // RoPE rotates four elements. The last two stay as they are.
+    Doubles head = {1, -2, 3, 5, 7, 11};
     const Doubles before = head;
     rotate(head, angles, 4, kind);
     for (int i = 0; i < 2; ++i) {
@@ -151,14 +152,18 @@ TEST(Reference, AttentionGroupsReadTheirOwnHead) {
 
 TEST(Reference, ActivationsAreSplitInTwoBytes) {
   std::vector<float> x(2 * kActivationColumns);
-  x[0] = 127 * 128; // the largest magnitude of the block; its scale is 1
+  // This is the largest magnitude in the first block, whose scale is therefore
+  // 1.
+  x[0] = 127 * 128;
   x[1] = -127 * 128;
   // 63.5 is a tie and rounds to 64. A value is stored as 128 * high + low,
   // where `low` is at most 63, so 64 is stored as 128 * 1 - 64.
   x[2] = 63.5F;
   x[3] = -64.5F;
   x[17] = 1000;
-  x[40] = 0x1p-113F; // so small that its block has the smallest scale
+  // This number is in the second block, and is so small that this block has the
+  // smallest scale that there is, 2^-126.
+  x[40] = 0x1p-113F;
   const auto sections = quantizeToSections(x, x.size());
   ASSERT_EQ(sections.size(), 1U);
   const ActivationSection &section = sections[0];
@@ -175,7 +180,8 @@ TEST(Reference, ActivationsAreSplitInTwoBytes) {
   EXPECT_EQ(section.negatedSums[0][0], -1000);
   EXPECT_EQ(section.negatedSums[1][0], 0);
   EXPECT_EQ(section.negatedSums[2][0], -1000);
-  EXPECT_EQ(section.bytes[6].high[8], 64); // 2^13 as 128 * 64 + 0
+  // x[40] is 2^13 times its block's scale, and 2^13 is stored as 128 * 64 + 0.
+  EXPECT_EQ(section.bytes[6].high[8], 64);
   const Doubles back = valuesOf(sections, 1, x.size());
   EXPECT_EQ(back[0], 16256.0);
   EXPECT_EQ(back[2], 64.0);

@@ -192,8 +192,8 @@ TEST(ExplainPlanContext, IsTheLargest) {
   const Result<Explanation> said = explained(options);
   ASSERT_TRUE(said) << said.status().message();
   EXPECT_GT(said->maxContext, 4096U);
-  // A larger context also needs larger buffers, so the reported maximum itself
-  // may not fit.
+  // The maximum is computed with buffers for the default context. A larger
+  // context also needs larger buffers, so the maximum itself may not fit.
   options.context = said->maxContext * 9 / 10;
   EXPECT_TRUE(explained(options));
   options.context = said->maxContext + 64;

@@ -162,7 +162,8 @@ TEST_F(Fat, SegmentsAreCopiedFromAndToOtherPlans) {
   ASSERT_TRUE(packOne("rtx4090").isOk());
   EXPECT_TRUE(contents(folder.path("rtx4090.air")) == alone);
 
-  // Both targets need these weights, which are in the file only once.
+  // Both targets of from.air need the weights of rtx4090.air, but from.air
+  // contains these weights only once, so they are copied only once.
   options.from = folder.path("rtx4090.air");
   ASSERT_TRUE(pack("from.air", targets).isOk());
   EXPECT_TRUE(contents(folder.path("from.air")) == bytes);

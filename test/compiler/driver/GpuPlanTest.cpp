@@ -407,7 +407,8 @@ Bytes modelOfAllDTypes(const std::vector<DType> &dtypes) {
   return builder.build();
 }
 
-// Every matrix has kernels of its own in each of the four programs.
+// In each of the four programs, each of a layer's seven matrices needs a kernel
+// of its own for every dtype.
 TEST_F(GpuPlan, AModelMayMixAllDTypes) {
   std::vector<DType> dtypes;
   for (const DTypeInfo &type : allDTypes()) {
@@ -441,8 +442,8 @@ TEST_F(GpuPlan, EqualKernelsOfSeveralTargetsAreCompiledOnce) {
   ASSERT_TRUE(second.isOk()) << second.status().message();
   ASSERT_TRUE(second->run("").isOk());
   const int more = compiler->calls - calls;
-  // The RTX 3070 has more multiprocessors than the first target. Only kernels
-  // whose grid depends on this number differ.
+  // The RTX 3070 has more multiprocessors than the RTX 3060, the first target.
+  // Only kernels whose grid depends on this number are compiled again.
   EXPECT_LT(more, calls);
   Result<Compiler> third = second->again(other);
   ASSERT_TRUE(third.isOk()) << third.status().message();
@@ -530,7 +531,8 @@ TEST_F(GpuPlan, TheAdvisedContextFits) {
   EXPECT_TRUE(file.isOk()) << file.status().message();
 }
 
-/// Changes the revision of layout t16 in the codegen_fingerprint of a plan.
+/// Returns the bytes of a plan in whose codegen_fingerprint `part` replaces the
+/// revision of layout t16, ", t16 3". `part` must have the same length.
 Bytes withRevision(const PlanFile &file, const std::string &part) {
   Bytes bytes(file.bytes().begin(), file.bytes().end());
   const std::string now = ", t16 3";

@@ -90,7 +90,8 @@ TEST_F(Packed, ThePlanIsTheSameAsWithoutTheOther) {
   options.from = at("v3.air");
   const Status status = pack("copied.air");
   ASSERT_TRUE(status.isOk()) << status.message();
-  // Both targets read the same layouts, so all weights are copied.
+  // Both targets read the same layouts, so all weights are copied from the plan
+  // for x86-64-v3.
   EXPECT_EQ(copied, weightBytes(at("v3.air")));
   EXPECT_TRUE(bytesOf("copied.air") == bytesOf("v4.air"));
   EXPECT_FALSE(bytesOf("copied.air") == bytesOf("v3.air"));
@@ -164,12 +165,12 @@ TEST_F(Packed, DamagedPlansAreRefused) {
   ASSERT_TRUE(pack("a.air").isOk());
   options.from = at("a.air");
   std::string bytes = bytesOf("a.air");
-  // Damages the first or the last byte of the first segment, or a byte of the
-  // header.
   const Result<PlanFile> file = PlanFile::open(options.from);
   ASSERT_TRUE(file.isOk());
   const plan::Segment &segment = *file->plan().segments()->Get(0);
   const uint64_t first = segment.offset();
+  // Each round changes one byte of the plan: the first or the last byte of the
+  // first segment, or a byte of the header.
   for (const uint64_t at :
        {first, first + segment.stored_bytes() - 1, uint64_t{40}}) {
     options.from = folder / "damaged.air";
@@ -204,7 +205,7 @@ TEST_F(Packed, PlansWithoutWeightsOrWithOtherLayoutsAreRefused) {
     EXPECT_THAT(status.message(), HasSubstr(bad.message));
     options.from.clear();
   }
-  // Segments with a codec are not copied, but the other segments still are.
+  // Only the segments that zstd.air stores without a codec are copied from it.
   options.codec = "none";
   ASSERT_TRUE(pack("plain.air").isOk());
   options.codec = "zstd";

@@ -12,9 +12,10 @@
 
 namespace air::compiler {
 
-/// Keeps the kernels for CPUs that the tests of this process compile, so that
-/// packing a model again does not compile them again. Null if the folder cannot
-/// be created. When the process ends, the folder is removed.
+/// Returns a cache in a temporary folder for the CPU kernels that the tests of
+/// this process compile, so that packing a model again does not compile them
+/// again. Returns null if the folder or the cache cannot be made. The folder is
+/// removed when the process ends.
 inline std::shared_ptr<const codegen::KernelCache> sharedKernels() {
   struct Folder {
     std::string path =

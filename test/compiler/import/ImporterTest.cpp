@@ -214,7 +214,8 @@ TEST(Importer, YarnHasTheMagnitudeOfTransformers) {
                 double(original));
       EXPECT_EQ(rope.getYarn().getBetaFast().convertToDouble(), fast);
       EXPECT_EQ(rope.getYarn().getBetaSlow().convertToDouble(), slow);
-      // YaRN's magnitude is always multiplied by llama.cpp's attn_factor.
+      // llama.cpp's attn_factor multiplies YaRN's magnitude, whichever other
+      // keys determine the magnitude.
       set("attn_factor", 0.5);
       EXPECT_NEAR(ropeOf(context, source).getMagnitude().convertToDouble(),
                   magnitude / 2, 1e-12);
@@ -244,8 +245,9 @@ TEST(Importer, YarnDefaults) {
   EXPECT_EQ(rope.getMagnitude().convertToDouble(), 1);
 }
 
-/// Returns a value that the importer accepts for a key with the rule `neutral`
-/// (NeutralKeys.h), and one that it refuses.
+/// Returns two values for a key with the rule `neutral` (NeutralKeys.h). The
+/// importer accepts the first value. It refuses the second one, unless the rule
+/// is Neutral::Anything.
 std::pair<double, double> valuesOf(compiler::Neutral neutral) {
   switch (neutral) {
   case compiler::Neutral::One:
@@ -265,8 +267,8 @@ TEST(Importer, NeutralKeysSayNothingAndOtherValuesAreRefused) {
     const std::string name = "llama." + std::string(key.key);
     auto [neutral, other] = valuesOf(key.neutral);
     ModelSource source = tinySource("llama");
-    // The value may have any numeric type, and may also be a list of equal
-    // values.
+    // The neutral value is accepted in every numeric type, as a boolean, and as
+    // a list whose elements are all neutral.
     for (const MetadataValue &value :
          {MetadataValue(neutral), MetadataValue(static_cast<uint64_t>(neutral)),
           MetadataValue(static_cast<int64_t>(neutral)),
@@ -345,7 +347,7 @@ TEST(Importer, AScaleBesideAMatrixMultipliesIt) {
   EXPECT_THAT(notes,
               ::testing::ElementsAre("2 tensors '*.input_scale' are ignored: "
                                      "input scales are for 4-bit "
-                                     "activations, which are not used here"));
+                                     "activations, which no kernel uses"));
 }
 
 TEST(FuseSteps, WhatNoStepDoesIsUnsupported) {

@@ -20,7 +20,7 @@ RamDemand demand() {
   demand.process = kMiB / 2;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // 16 pages of 64 tokens
+  demand.context = 1000; // needs 16 pages of 64 tokens
   demand.slots = 2;
   return demand;
 }
@@ -86,7 +86,8 @@ std::string adviceFor(const RamDemand &demand, uint64_t capacity) {
 
 TEST(Budget, TheAdviceNamesWhatIsAtFault) {
   // The KV cache of a sequence takes 32 MiB. Everything else takes 113 MiB, so
-  // a machine with 113 + 100 MiB has 100 MiB left for the KV cache.
+  // a machine with 113 + 100 MiB has 100 MiB left for the KV cache. They are
+  // enough for 3 sequences, or for 20 sequences of 2 pages (128 tokens) each.
   RamDemand many = demand();
   many.slots = 65536;
   EXPECT_EQ(adviceFor(many, 113 + 100), "choose --slots 3 or less");
@@ -240,10 +241,11 @@ TEST(Budget, APinnedShareThatDoesNotFitSaysWhichDoes) {
       "64.00 MiB, activations 8.00 MiB, scratch 4.00 MiB, kernels 512.00 "
       "KiB, process 512.00 KiB), but --ram gives 600.00 MiB; choose --pin "
       "47 or less, or provide more RAM");
-  // With --pin 0, a pass reads 1024 MiB through a ring of at least 68 MiB (one
-  // step and 4 MiB more). A pass must fill the ring a whole number of times, so
-  // the smallest ring has 1024 / 15 = 68.27 MiB, which does not fit beside the
-  // other 77 MiB. Without --pin, a ring of 68 MiB is allowed, and it fits.
+  // With --pin 0, a pass reads 1024 MiB. The ring must have at least 68 MiB
+  // (one step and 4 MiB more), and a pass must fill it a whole number of times.
+  // The smallest such ring has 1024 / 15 = 68.27 MiB, which does not fit beside
+  // the other 77 MiB. Without --pin, the plan would fit: if RAM is so small, a
+  // pass need not fill the ring a whole number of times, so 68 MiB suffice.
   limit.bytes = 145 * kMiB + 4096;
   EXPECT_THAT(planPlacements(manyWeights(), demand(), limit).status().message(),
               HasSubstr("no smaller --pin fits either"));
@@ -257,8 +259,8 @@ TEST(Budget, WithoutDiskTheWeightsMustFit) {
 
 TEST(Budget, TheProcessGrowsWithTheVocabulary) {
   // By measurement, airrun took 12 MiB of private memory with a vocabulary of
-  // 2.4 MiB, and 4 MiB with one of 100 KiB. The budget must exceed this by 8 to
-  // 16 MiB.
+  // 2400 KiB, and 4 MiB with one of 100 KiB. The budget must exceed the first
+  // number by more than 8 MiB, and the second by less than 16 MiB.
   EXPECT_GT(processBytes(2400 * 1024), 12 * kMiB + 8 * kMiB);
   EXPECT_LT(processBytes(100 * 1024), 20 * kMiB);
   EXPECT_EQ(processBytes(UINT64_MAX), UINT64_MAX);
@@ -271,7 +273,7 @@ VramDemand vramDemand() {
   demand.activations = 2 * kMiB;
   demand.kvPageBytes = 2 * kMiB;
   demand.kvPageTokens = 64;
-  demand.context = 1000; // 16 pages of 64 tokens
+  demand.context = 1000; // needs 16 pages of 64 tokens
   demand.slots = 2;
   demand.tokens = 8;
   demand.outputs = 17;
@@ -323,9 +325,9 @@ TEST(VramBudget, TheDriverTakesItsShare) {
 }
 
 TEST(VramBudget, TheAdviceCountsTheBlockTablesOfTheContextThatItNames) {
-  // Without pages, the plan takes 1003 MiB and 1088 bytes. The page for padding
-  // takes 2 MiB. Each other page takes 2 MiB, and 4 bytes in the block tables
-  // of each of 8 tokens.
+  // Without KV pages, the plan takes 1003 MiB and 1088 bytes. The page for
+  // padding takes 2 MiB. Every page of the context takes 2 MiB and 32 bytes: 4
+  // bytes in the block table of each of 8 tokens.
   VramDemand demand = vramDemand();
   demand.slots = 1;
   demand.context = UINT32_MAX; // The block tables take 2 GiB.
@@ -418,7 +420,9 @@ TEST(VramBudget, LayersOnTheCpuTakeRam) {
     EXPECT_EQ(ledger->items[2].bytes, 13 * kMiB);
     EXPECT_EQ(ledger->items[3].bytes, 2 * kMiB);
   }
-  // Two of the segments are read from the disk, through a ring of 1 MiB.
+  // Now 51 - 37 - 8 - 2 = 4 MiB are left for the five segments of 1 MiB that
+  // are copied to the GPU. A ring takes 1 MiB, so three of the segments stay in
+  // RAM, and each pass reads the other two from the disk through the ring.
   const auto ledger = with(51 * kMiB);
   ASSERT_TRUE(ledger.isOk()) << ledger.status().message();
   EXPECT_EQ(ledger->items[2].bytes, 11 * kMiB);
@@ -429,8 +433,8 @@ TEST(VramBudget, LayersOnTheCpuTakeRam) {
                         "smaller --cpu-layers, or choose a target"));
 }
 
-// The process and the buffers take 37 MiB of the 41 MiB of RAM. Of the other 4
-// MiB, a ring takes 1 MiB, so 3 of the 5 segments stay in RAM.
+// The process and the transfer buffers take 37 MiB of the 41 MiB of RAM. Of the
+// other 4 MiB, a ring takes 1 MiB, so 3 of the 5 segments of 1 MiB stay in RAM.
 TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   const Copied of;
   const auto with = [&](uint64_t bytes, bool streams) {
@@ -445,7 +449,7 @@ TEST(VramBudget, WhatDoesNotFitIntoRamIsReadFromTheDisk) {
   EXPECT_EQ(ledger->items[3].name, "ring");
   EXPECT_EQ(ledger->items[3].bytes, kMiB);
   EXPECT_EQ(ledger->placement.reads.size(), 2U);
-  // A ring for one segment is the least that is needed.
+  // Beside the 37 MiB, at least a ring for one segment (1 MiB) is needed.
   EXPECT_TRUE(with(38 * kMiB, true).isOk());
   EXPECT_THAT(
       with(38 * kMiB - 1, true).status().message(),

@@ -7,10 +7,11 @@ namespace air::compiler {
 namespace {
 
 /// A pass reads 2 of 4 GB of weights from the disk, which takes 4 s. A codec
-/// stores 1.8 of these 2 GB in 70 % of their size, so the pass reads 0.54 GB
-/// less, which takes 2.92 s. Reading all weights from memory takes 0.4 s of
-/// this time, which leaves 2.52 s to decode on each of 2 cores. Decoding the
-/// 1.8 GB takes only 0.9 s, because each core decodes 1 GB/s.
+/// stores 1.8 of these 2 GB in 70 % of their size, so a pass reads only 1.46
+/// GB, which takes 2.92 s. Reading all weights from memory keeps both cores
+/// busy for 0.4 s of this time, which leaves each of them 2.52 s to decode.
+/// Decoding the 1.8 GB takes only 0.9 s, because each core decodes 1 GB/s. The
+/// codec therefore pays.
 CodecQuestion question() {
   CodecQuestion asked;
   asked.streamedBytes = 2'000'000'000;
@@ -28,10 +29,13 @@ TEST(CodecChoice, PaysWhereTheDiskIsSlow) {
 
 TEST(CodecChoice, TheCoresMustHaveTimeToDecode) {
   CodecQuestion asked = question();
-  // Decoding takes 5.14 s on one core. The 2 cores together have only 5.04 s.
+  // Decoding takes 5.14 s of a core's time. The 2 cores together have only 2 *
+  // 2.52 = 5.04 s, so the codec does not pay.
   asked.coded[0].decodeRate = 350'000'000;
   EXPECT_FALSE(codecsPay(asked));
-  asked.coded[0].decodeRate = 360'000'000; // decoding takes 5 s
+  // Now decoding takes only 5 s of a core's time. 2 cores have 5.04 s for it,
+  // but 1 core has only 2.52 s.
+  asked.coded[0].decodeRate = 360'000'000;
   EXPECT_TRUE(codecsPay(asked));
   asked.cores = 1;
   EXPECT_FALSE(codecsPay(asked));
@@ -39,8 +43,9 @@ TEST(CodecChoice, TheCoresMustHaveTimeToDecode) {
 
 TEST(CodecChoice, AFastDiskLeavesNoTime) {
   CodecQuestion asked = question();
-  // Reading takes 0.406 s from the disk and 0.4 s from memory. This leaves
-  // 0.006 s to decode, but decoding takes 0.9 s.
+  // The disk needs 0.406 s. For 0.4 s of this time, the cores read weights from
+  // memory. That leaves them 0.006 s to decode, but decoding takes 0.9 s, so
+  // the codec does not pay.
   asked.diskBandwidth = 3'600'000'000;
   EXPECT_FALSE(codecsPay(asked));
 }

@@ -26,7 +26,8 @@ MachineProfile machineWith(uint64_t ramRate) {
   return machine;
 }
 
-/// A model of ten layers of 1 GB. One of them is on the CPU already.
+/// A problem with ten layers of 1 GB each. As CpuLayerProblem requires, its
+/// demand and its pass are those of a plan with one layer on the CPU.
 CpuLayerProblem problemWith(uint64_t vramBytes, uint64_t ramBytes) {
   CpuLayerProblem problem;
   problem.layers = kLayers;
@@ -98,9 +99,10 @@ TEST(CpuLayers, CopiesBesideTheCpuAreLimitedByTheRing) {
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "cpu");
 }
 
-// 2 GB on the CPU take 40 ms, 4 GB in VRAM 10 ms, 3 GB of copies 120 ms, and 3
-// GB from the disk 600 ms. Without rings, nothing is read while the CPU works,
-// so the pass takes 40 ms + 600 ms.
+// The CPU reads 2 GB in 40 ms, and the GPU reads 4 GB of VRAM in 10 ms. 3 of
+// these 4 GB must first be read from the disk in 600 ms and copied to the GPU
+// in 120 ms. Reads from the disk, copies and the GPU overlap. Without rings,
+// they start only when the CPU is done, so the pass takes 40 ms + 600 ms.
 TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   GpuPassBytes pass = {
       .weights = 4 * kGB, .copied = 3 * kGB, .read = 3 * kGB, .onCpu = 2 * kGB};
@@ -128,8 +130,9 @@ TEST(CpuLayers, ReadsBesideTheCpuAreLimitedByTheRings) {
   pass.ramRing = pass.ring = 4 * kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 300'000'000U);
   // All 0.3 GB that are read fit in the ring in RAM, and reading them takes 60
-  // ms. Of the 3 GB that are copied, 2.6 GB do not fit in the ring in VRAM.
-  // They are copied in 104 ms once the CPU is done, and reading ends meanwhile.
+  // ms. Of the 3 GB that are copied, 0.4 GB fit in the ring in VRAM and are
+  // copied while the CPU works. When the CPU is done, after 40 ms, the other
+  // 2.6 GB are copied in 104 ms. Reading ends during these 104 ms.
   pass.read = 3 * kGB / 10;
   EXPECT_EQ(predictGpuPass(pass, machine).nanoseconds, 144'000'000U);
   EXPECT_EQ(predictGpuPass(pass, machine).limit, "pcie");

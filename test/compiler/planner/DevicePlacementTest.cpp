@@ -141,8 +141,10 @@ TEST(DevicePlacement, AFewLargeSegmentsStay) {
 
 TEST(DevicePlacement, SomeSegmentsAlwaysStay) {
   WeightProblem problem = fourEqual();
-  problem.weights[1].lastStep = 3;                  // used by two steps
-  problem.weights[2].bytes = kSmallestStreamed - 1; // too small
+  // Two steps (2 and 3) need the second segment, and the third is too small to
+  // be copied.
+  problem.weights[1].lastStep = 3;
+  problem.weights[2].bytes = kSmallestStreamed - 1;
   const DevicePlacement placement = placed(problem, 140 * kMiB);
   EXPECT_THAT(placement.isCopied, ElementsAre(true, false, false, true));
 }

@@ -103,8 +103,8 @@ TEST(Explain, AllInRam) {
   EXPECT_NEAR(all.links[0].bytesPerToken, 9e9 + 20e3, 1);
   // At the end of the context, the 512 MiB of the KV cache are read, too.
   EXPECT_NEAR(*all.decodeAtFullContext, 60e9 / (9e9 + 512.0 * kMiB), 1e-3);
-  // 512 tokens of 18 Gflop each take 19.2 s on 8 cores that reach 60 % of 100
-  // Gflop/s. Reading 9 GB from the disk takes less time.
+  // 512 tokens of 18 Gflop each take 19.2 s on 8 cores, each of which reaches
+  // 60 % of 100 Gflop/s. Reading 9 GB from the disk takes less time.
   EXPECT_NEAR(*all.firstTokenWarm, 19.2, 0.01);
   EXPECT_NEAR(*all.firstTokenCold, 19.2, 0.01);
   EXPECT_FALSE(all.decodeFluid);
@@ -233,8 +233,9 @@ TEST(Explain, TheLargestContextIsTheLargest) {
                 ErrorCode::DoesNotFit);
     }
   }
-  // 16 GB hold 9 GB of weights without the table, 109 MiB of activations,
-  // scratch and kernels, and 820 pages of KV cache, which take 6.885 GB.
+  // Of 16 GB, the weights without the embedding table take 9 GB, and the
+  // activations, scratch and kernels take 109 MiB. That leaves 6.88 GB, which
+  // hold 820 KV pages of 8 MiB.
   const uint64_t resident = explained(machine(16 * kGB)).maxResidentContext;
   EXPECT_NEAR(static_cast<double>(resident), 820 * 64, 2 * 64);
   EXPECT_EQ(explained(machine(6 * kGB)).maxResidentContext, 0u);
@@ -275,7 +276,8 @@ TEST(Explain, HugeNumbersDoNotOverflow) {
             ErrorCode::DoesNotFit);
   MachineProfile endless = machine(INT64_MAX);
   EXPECT_TRUE(explain(model(), endless, {}));
-  endless.memoryBytes = 0; // unknown, which counts as unlimited
+  // 0 means that the size is not known. RAM then counts as unlimited.
+  endless.memoryBytes = 0;
   const Result<Explanation> unlimited = explain(model(), endless, {});
   ASSERT_TRUE(unlimited);
   EXPECT_FALSE(unlimited->ramCapacity);

@@ -36,10 +36,10 @@ uint64_t sumOf(const GpuPlacement &placement) {
 }
 
 TEST(GpuAlternates, AreForLessVram) {
-  // The placements are for 100, 90, 75 and 50 % of the limit. 1100 MiB hold
-  // everything. 990 MiB hold 7 segments and a ring for 2 more. 825 MiB hold 6
-  // segments and a ring for 2, or 5 and a ring for 3. 550 MiB hold 3 and a ring
-  // for 2.
+  // The placements are for 100, 90, 75 and 50 % of the limit. Each holds the 24
+  // MiB of activations. Beside these, 1100 MiB hold all ten segments of 100
+  // MiB. 990 MiB hold 7 segments and a ring for 2 segments. 825 MiB hold 6 and
+  // a ring for 2, or 5 and a ring for 3. 550 MiB hold 3 and a ring for 2.
   const auto placements = planGpuPlacements(demand(), limits(1100 * kMiB));
   ASSERT_TRUE(placements) << placements.status().message();
   ASSERT_EQ(placements->size(), 4U);
@@ -56,7 +56,8 @@ TEST(GpuAlternates, AreForLessVram) {
     copied = placement.copiedBytes();
   }
   // In the last placement, VRAM has room for 5 segments. A ring takes the room
-  // of at least one, so at most 4 stay, and at least 6 are copied.
+  // of at least one, so at most 4 of the 10 segments stay there, and each pass
+  // copies at least 6.
   EXPECT_GE(copied, 600 * kMiB);
 }
 

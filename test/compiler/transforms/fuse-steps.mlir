@@ -97,7 +97,8 @@ llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, widt
 // Ops that match no pattern of a fused step become plain steps. Here these are
 // - a norm that a sum reads in addition to q, k and v, and this sum,
 // - a projection and its sum with a residual that is read again later,
-// - a gate matrix with a bias and an up matrix with another input, and
+// - a gate matrix with a bias, an up matrix with another input, and their gated
+//   product, and
 // - the norm and the output matrix, which have another matrix between them.
 
 // CHECK-LABEL: plan.graph @plain {

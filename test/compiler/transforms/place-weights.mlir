@@ -62,10 +62,11 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The large segments have 256 MiB of weights, but only 192 MiB of the RAM are
-// left for them: the rest is taken by the other items and by the page that
-// holds the small segment @n. Half of each large segment stays in RAM. The
-// other halves are read in 8 pieces each, through a ring of two halves (see
+// The four large segments have 64 MiB each, but only 192 MiB of the RAM are
+// left for all of them: the rest is taken by the other items and by the page
+// that holds the small segment @n. Half of each large segment stays in RAM, 128
+// MiB in all. The other halves are read in 8 pieces of 4 MiB each, through a
+// ring that has room for two halves, 64 MiB (see
 // test/compiler/planner/PlacementTest.cpp). The rows of the table are gathered
 // from the file. Three more placements take 90, 75 and 50 % of the RAM.
 
@@ -144,9 +145,10 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// The steps 1 and 2 read 16 rows of 2 MiB each. The other items leave some 43.9
-// MiB, so the ring holds the 32 MiB of step 1, and two reads of step 2. The third
-// read of step 2 and those after it overwrite bytes of step 1.
+// Step 1 needs the first 16 rows of @a.t, and step 2 the other 16. A row has 2
+// MiB, and a read 4 MiB. About 43.9 MiB are left for the ring, so it holds the
+// 32 MiB of step 1 and two reads of step 2. The third read of step 2 and those
+// after it overwrite bytes of step 1.
 
 // CHECK: plan.placement resident [0, 500] ring 46026752 {{{$}}
 // CHECK: plan.stream @a at 0 bytes 4194304 to 0 before 1 after -1

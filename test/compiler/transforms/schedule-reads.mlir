@@ -1,8 +1,8 @@
 // RUN: air-opt %s --split-input-file --schedule-reads --verify-diagnostics | FileCheck %s
 
-// Step 0 gathers rows of a table and of @b, which does not count as a use of
-// their segments. Step 1 needs @a, and step 2 needs @a again and @b. No step
-// reads the segment of the kernels.
+// Step 0 only gathers rows, from the segments @t and @b. Gathering does not
+// count as a use of a segment. Step 1 needs @a. Step 2 needs @a again, and @b.
+// No step reads the segment of the kernels.
 
 // CHECK: plan.read @a before 1{{$}}
 // CHECK-NEXT: plan.read @b before 2{{$}}

@@ -19,7 +19,8 @@
 // CHECK-DAG: plan.buffer @scales row 512 device 1 fixed
 // CHECK-DAG: plan.buffer @counters row {{[0-9]+}} device 1 fixed zeroed
 // CHECK-DAG: plan.buffer @partials row {{[0-9]+}} device 1 fixed
-// The table has 512 rows of 144 bytes, or 32 tiles (16 rows) of 2368 bytes.
+// By rows, the table takes 512 x 144 bytes. In layout t16, a row takes 148
+// bytes, and a tile of 16 rows 2368 bytes; the table has 32 tiles.
 // CHECK-DAG: plan.tensor @token_embd.weight copy {{.*}} as Q4_K rows 512 x 256 bytes 73728
 // CHECK-DAG: plan.tensor @token_embd.weight_{{[0-9]+}} copy {{.*}} as Q4_K t16 512 x 256 bytes 75776
 // CHECK-DAG: plan.tensor @"q+k" concat {{.*}} as Q4_K t16 192 x 256 bytes 28416
@@ -47,8 +48,9 @@
 // CHECK: op = "begin_step"{{.*}} tokens = 8 : i64
 // CHECK-NOT: dependent
 
-// Prompts of up to 64 tokens have a program of their own. A tile has 64
-// queries. Since 2 heads share a KV head, these are 32 tokens.
+// Batches of 9 to 64 tokens have a program of their own. A tile has 64 queries.
+// Two query heads share a KV head, so each token has two of these queries, and
+// a tile has 32 tokens.
 // CHECK-LABEL: plan.program @"m9-64" tokens 9 to 64 tiles 32
 // CHECK: max_tokens = 64 : i64, op = "prefill_input"
 // CHECK-LABEL: plan.program @"m65-512" tokens 65 to 512 tiles 32
@@ -98,9 +100,9 @@ module {
 
 // -----
 
-// If gate and up have different dtypes, a matmul for each takes the place of the
-// one for both. A scale becomes a factor for each row. F32 and F64 are
-// multiplied without wgmma.
+// gate and up have different dtypes, so there is one matmul per matrix instead
+// of one for both. The scale of up is stored once per row. On Hopper, F32 is
+// multiplied without wgmma, and NVFP4 with it.
 // CHECK-LABEL: plan.model <name = "types"
 // CHECK-DAG: plan.tensor @u.scale row_scales {{.*}} as F32 rows 1 x 48 bytes 192
 // CHECK: plan.step ffn_in layer 0

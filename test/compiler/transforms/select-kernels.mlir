@@ -204,7 +204,8 @@ module {
 
 // The model has BF16 weights, and the target multiplies bfloat16. With few
 // tokens, matmuls read float32. With many, each input is rounded to bfloat16
-// once. A row then takes 16 words per 32 columns, and one word for its factor.
+// once. A row then takes 16 words per block of 32 columns, and one word for its
+// factor. Here, 48 columns take two blocks.
 
 // PAIRS-LABEL: plan.model {{.*}}"of_bf16"
 // PAIRS-DAG: plan.buffer @normed row 48

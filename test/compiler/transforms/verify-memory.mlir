@@ -55,7 +55,7 @@ module {
 
 // -----
 
-// expected-error @+1 {{buffer 'a' of 1024 bytes at 64 ends outside the arena of 1024 bytes}}
+// expected-error @+1 {{buffer 'a' of 1024 bytes at offset 64 ends outside the arena of 1024 bytes}}
 module {
   plan.limits tokens 16 outputs 1 arena 1024
   plan.buffer @a row 16 at 64 bytes 1024

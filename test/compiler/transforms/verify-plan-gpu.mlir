@@ -57,7 +57,8 @@
 // RUN: sed 's/\(zeroed at \)[0-9]*/\10/' %t | not air-opt --verify-memory 2>&1 | FileCheck %s --check-prefix=OVERLAP
 // OVERLAP: overlap while step {{[0-9]+}} needs both
 
-// Matrices of Q4_0 and of IQ4_NL have the same size.
+// A matrix of IQ4_NL has the layout and the size of one of Q4_0, so the
+// verifier can tell only from its dtype that the kernel cannot read it.
 // RUN: sed 's/"d", Q8_0/"d", Q4_0/' %s | air-opt --select-kernels="target=rtx3060" --pack-segments --split-steps --plan-memory --schedule-reads > %t.q4
 // RUN: sed '/tensor @d /s/Q4_0/IQ4_NL/g' %t.q4 | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DTYPE
 // DTYPE: dispatch 'matmul_q4_0_{{.*}}': the binding of the operand weights does not have the kind, access, dtype, layout and size
@@ -79,7 +80,8 @@
 // RUN: sed 's/ device \[./ device [2/' %t.copied | not air-opt --verify-plan 2>&1 | FileCheck %s --check-prefix=DEVICE
 // DEVICE: placement 0: segment '{{.*}}' is on device 2 and keeps {{[0-9]+}} of its {{[0-9]+}} bytes in RAM; it may be on device 1, the GPU, with 0 bytes in RAM; if it holds weights, it may also be on device 0, the CPU, with all of its bytes in RAM or none
 
-// RAM is too small for what is copied, so each pass reads a part of it.
+// RAM is too small for all weights that passes copy to the GPU, so each pass
+// reads some of them from the disk.
 // RUN: air-opt %t --place-weights="vram=1079048192 ram=34100000" --estimate-cost --verify-plan > %t.read
 // RUN: FileCheck %s --check-prefix=READ --input-file=%t.read
 // READ: plan.placement resident [{{.*}}] ring 143360 device

@@ -143,9 +143,10 @@ TEST_F(FatPlanTest, DoesNotDependOnTheOrderOfTargets) {
   EXPECT_EQ(names.size(), 3U);
 }
 
-/// Joins plans whose segments of weights have the contents `lists`, and returns
-/// the contents of the file's segments. A number stands for the contents of a
-/// segment.
+/// Joins one plan for each element of `lists`. lists[i] gives the contents of
+/// the segments of plan i, which are all of weights. A number stands for the
+/// contents of a segment, so equal numbers mean equal contents. Returns the
+/// contents of the segments of the joined file, in order.
 std::vector<uint64_t> joined(const std::vector<std::vector<uint64_t>> &lists) {
   std::vector<plan::PlanT> plans;
   for (size_t i = 0; i < lists.size(); ++i) {

@@ -57,8 +57,8 @@ std::vector<Case> partCases() {
        })},
       {"plan.dispatch.parts",
        inParts([](P &p) { secondPart(p).grid->first_tile = 0; })},
-      // The second part of the step would run all tiles, or would not run the
-      // kernel of the first part.
+      // In the first of these two cases, the second part runs all tiles. In the
+      // other, the second part runs another kernel than the first part.
       {"plan.dispatch.parts", inParts([](P &p) {
          secondPart(p).grid->first_tile = secondPart(p).grid->tiles = 0;
        })},
@@ -102,8 +102,9 @@ std::vector<Change> validParts() {
           program->steps.pop_back();
         }
       }),
-      // A step whose dispatch adds to its output may be divided, too. Here,
-      // attn_out is divided into two dispatches.
+      // A dispatch that adds its results to a buffer may be divided into parts,
+      // like one that overwrites a buffer. Here, the dispatch of attn_out is
+      // divided into two.
       in([](P &p) {
         for (const auto &program : p.programs) {
           plan::StepT &out = *program->steps[3];

@@ -50,9 +50,11 @@ void threePages(SmallPlan &small) {
   }
 }
 
-/// Gives the layer of threePages() a codec. Its first chunk has two pages, and
-/// the second one page; both are stored as they are. The second placement reads
-/// the whole layer, with a read of its own for the first page.
+/// Gives the layer of threePages() a codec. The layer's first chunk has two
+/// pages, and the second chunk has one; both are stored uncompressed. The
+/// second placement keeps no page of the layer in RAM. It reads the first page,
+/// and then the other two. The first read therefore ends in the middle of a
+/// chunk, which breaks the rule plan.stream.coded.
 void codedPages(SmallPlan &small) {
   threePages(small);
   P &p = small.plan;
@@ -301,8 +303,9 @@ std::vector<Case> placementCases() {
       {"plan.stream.before",
        inHeadParts([](Placement &p) { p.reads[2]->before_step = 4; })},
       // Steps 4 and 5, the two parts of the output head, both need page 4 of
-      // its segment. The layer's read may overwrite this page in the ring as
-      // soon as step 4 has run.
+      // its segment. In this plan, the layer's read for the next pass may begin
+      // as soon as step 4 has run, and would then overwrite this page in the
+      // ring before step 5 has used it.
       {"plan.stream.overrun", headPartsInFivePages(-2)},
       {"plan.budget.item", in([](P &p) { p.placements[0]->items.clear(); })},
       {"plan.budget.item",
@@ -396,7 +399,8 @@ std::vector<Change> validPlacements() {
         p.reads[0]->ring_offset = 2 * kPlanPageBytes;
         p.reads[1]->ring_offset = kPlanPageBytes;
       }),
-      // Tables may have an item of their own in the budget.
+      // The embedding table may have a budget item of its own instead of being
+      // a part of the item "weights".
       in([](P &p) {
         auto &items = p.placements[0]->items;
         items[0]->bytes -= p.segments[3]->raw_bytes;

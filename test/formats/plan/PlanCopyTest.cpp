@@ -60,7 +60,8 @@ TEST_F(PlanCopyTest, SegmentsAreCopiedFromAnotherPlan) {
     EXPECT_EQ(contents(at("b.air")), expected);
   }
 
-  // A segment is refused if it has another size or kind, or is damaged.
+  // copySegment() refuses to copy from a segment that is damaged, that does not
+  // exist, or that has another size than the segment to be written.
   std::vector<uint8_t> damaged = expected;
   SmallPlan small = makeSmallPlan();
   damaged[small.plan.segments[0]->offset] ^= 1;

@@ -73,8 +73,8 @@ TEST(PlanCorruption, ChangedSegmentsNameTheDigests) {
 TEST(PlanCorruption, EveryCutIsFound) {
   const Bytes file = fileOf(makeSmallPlan());
   for (size_t length = 0; length < file.size(); ++length) {
-    // The copy is only as long as the part of the file that it contains, so
-    // AddressSanitizer reports a read past its end.
+    // `cut` has its own allocation of `length` bytes, so AddressSanitizer
+    // reports any read past the end of the cut file.
     const Bytes cut(file.begin(),
                     file.begin() + static_cast<ptrdiff_t>(length));
     const Status status = PlanFile::parse(cut, "cut").status();
@@ -102,8 +102,9 @@ TEST(PlanCorruption, StructureIsRefused) {
   refused(metadata);
 }
 
-// FlatBuffers aligns the length of a list, but a damaged offset may point to a
-// list whose 64-bit numbers are not aligned.
+// The FlatBuffer verifier checks only the alignment of a list's length, which
+// has 32 bits. The list's 64-bit numbers may still be misaligned if the offset
+// of the list is damaged.
 TEST(PlanCorruption, MisalignedNumbersAreRefused) {
   SmallPlan small = makeSmallPlan();
   flatbuffers::FlatBufferBuilder builder;

@@ -3,10 +3,10 @@
 // Random bytes rarely break a plan in an interesting way, because most of them
 // hit strings and offsets. A PlanMutator uses the schema's reflection to find
 // every number, list and text in the metadata of a valid plan. It replaces a
-// number by a boundary value, another number or a random one, or changes it a
-// little. It changes the length of a list, or swaps two elements. Sometimes it
-// changes an arbitrary byte. The digests are computed again, so they cannot
-// reveal the damage.
+// number by a boundary value, by another number of the plan or by a random
+// number, or changes it a little. It changes the length of a list or of a text,
+// or swaps two elements. Sometimes it changes an arbitrary byte. The digests
+// are computed again, so they cannot reveal the damage.
 //
 // The same seed gives the same changes. Thread-safety: one thread.
 //
@@ -45,9 +45,9 @@ public:
   /// empty string if nothing is. A refusal must have a message of one line and
   /// the code Corrupt, Unsupported or VerificationFailed. It must be possible
   /// to read an accepted plan to its end and to load its templates; if
-  /// rendering them fails, the message must be one line. The plan must copy
-  /// weights to a GPU before they are needed, and must not have more tokens
-  /// than its vocabulary. A crash ends the process.
+  /// rendering them fails, the message must be one line. An accepted plan must
+  /// copy weights to a GPU before they are needed, and its tokenizer must not
+  /// have more tokens than the model's vocabulary. A crash ends the process.
   std::string tryOne(MutationCounts &counts);
 
 private:

@@ -641,7 +641,8 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
       }),
       // The bytes of the weights may be absent from a plan.
       makeWeightless,
-      // A plan may have no predictions, no budget and no tokenizer.
+      // A plan may have no predictions, budgets, sources or decisions, and its
+      // tokenizer may be empty.
       in([](P &p) {
         p.placements.pop_back();
         p.placements[0]->predictions.clear();

@@ -21,7 +21,8 @@ struct Order {
 
 using Reads = flatbuffers::Vector<flatbuffers::Offset<plan::StreamRead>>;
 
-/// A ring, and the position in the sequence of reads that fill it.
+/// A ring, the sequence of reads that fill it in each pass, and the place in
+/// this sequence of the read that comes next.
 class Ring {
 public:
   Ring(const Reads *given, int64_t stepsOfPass) : steps(stepsOfPass) {

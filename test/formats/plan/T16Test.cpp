@@ -276,9 +276,11 @@ TEST(T16, PairsAndThirdBitsAreWhereAMaskAndAShiftMakeThemCodes) {
   packT16(DType::Q3_K, 16, 256, source, packed);
   for (uint32_t lane = 0; lane < 32; ++lane) {
     for (uint32_t at = 0; at < 64; ++at) {
-      // `block` is a block of 32 columns, and `group` is a half of it. In each
-      // group, a lane has four codes of each of two rows: `second` says which
-      // row, and `last` says which two of the four codes.
+      // A lane holds 64 pairs of codes, each of two adjacent columns, and `at`
+      // is the index of a pair. `block` is the index of the pair's block of 32
+      // columns, and `group` says which half of the block the pair is in. In a
+      // half, the lane has four adjacent columns of each of two rows: `second`
+      // says which row, and `last` says which two of the four columns.
       const uint32_t block = at / 8;
       const uint32_t group = at / 4 % 2;
       const uint32_t second = at / 2 % 2;
@@ -347,12 +349,13 @@ TEST(T16, SizesOfTranscodedDTypesAreTheDocumentedOnes) {
   }
 }
 
-// With one byte permutation, a kernel looks up the elements of IQ2 in four
-// columns by their codes of 3 bits. The codes lie in four successive nibbles,
-// from the lowest to the highest those of columns 0, 2, 1 and 3. In blocks 0 to
-// 5 of 32 columns each, a code is the lower 3 bits of its nibble. The codes of
-// blocks 6 and 7 are in the top bits of nibbles of all three planes: bit n of a
-// code is in plane n.
+// An element of IQ2 has a code of 3 bits, the index of its unscaled value in a
+// list. A kernel uses the codes of four adjacent columns as the selector of a
+// byte permutation, which looks up the four values at once. The four codes are
+// in adjacent nibbles, which belong to columns 0, 2, 1 and 3, from the lowest
+// nibble to the highest. In blocks 0 to 5 of 32 columns each, a code is the
+// lower three bits of a nibble. A code of block 6 or 7 is spread over the top
+// bits of three nibbles, one in each plane: plane n has bit n of the code.
 TEST(T16, CodesOfIQ2AreSelectorsOfBytePermutations) {
   const Bytes source = randomBytes(16 * 74, 3);
   std::vector<float> values(16 * 256);
@@ -435,8 +438,9 @@ TEST(T16Indices, EveryBitOfABlockHasAPlace) {
   }
 }
 
-// What a damaged plan has in bits that no field uses must not matter: unpacking
-// any bytes, packing the result and unpacking it again gives the same bytes.
+// A damaged plan may contain anything, even in bits of a unit that no field
+// uses. Unpacking must accept any bytes. If the result is packed and unpacked
+// again, it must not change.
 TEST(T16Indices, AnyBytesCanBeUnpacked) {
   for (const DType dtype : t16IndexDTypes()) {
     const Bytes packed = randomBytes(t16IndexUnit(dtype)->unit.bytes, 7);

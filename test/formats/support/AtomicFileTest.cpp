@@ -64,8 +64,8 @@ TEST_F(AtomicFileTest, CopiesFromFilesAndFromMemory) {
   std::ofstream(path("source")) << text;
   const int source = open(path("source").c_str(), O_RDONLY);
   ASSERT_GE(source, 0);
-  // The system cannot copy from a pipe to a file, so copyAt() writes the bytes
-  // that it is given.
+  // copy_file_range() cannot read from a pipe, so copyAt() must write the bytes
+  // of its last argument instead.
   int pipe[2] = {-1, -1};
   ASSERT_EQ(::pipe(pipe), 0);
   struct Case {
@@ -229,8 +229,8 @@ TEST_F(AtomicFileTest, FindsAFullDiskBeforeWriting) {
       << status.message();
 }
 
-/// Runs `body` in a child process, which exits with its result. Returns the
-/// wait status of the child.
+/// Runs `body` in a child process, whose exit code is the result of `body`.
+/// Returns the wait status of the child process.
 int statusOfChild(const std::function<int()> &body) {
   pid_t child = fork();
   if (child == 0) {

@@ -174,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "pattern": {"Regex": "[[:alpha:]]"}})"},
         Refusal{"'decoder' has the type 'CTC', which is not supported here",
                 "llama3", kUnsupported, "/decoder", R"({"type": "CTC"})"},
-        Refusal{"'decoder' must replace a 'String' that is not empty", "llama3",
+        Refusal{"'decoder' must replace the text in 'pattern.String'", "llama3",
                 kUnsupported, "/decoder",
                 R"({"type": "Replace", "content": "_",
                     "pattern": {"String": " "}})"},
@@ -185,8 +185,8 @@ INSTANTIATE_TEST_SUITE_P(
                 kUnsupported, "/decoder",
                 R"({"type": "Sequence", "decoders": [
                     {"type": "ByteLevel"}, {"type": "Metaspace"}]})"},
-        Refusal{"the decoder expects '</x>' at the edges of words, but the "
-                "model has ''",
+        Refusal{"the decoder expects parts of words to be marked with '</x>', "
+                "but the model marks them with ''",
                 "llama3", kUnsupported, "/decoder",
                 R"({"type": "BPEDecoder", "suffix": "</x>"})"},
         Refusal{"'decoder' has an empty suffix", "llama3", kUnsupported,

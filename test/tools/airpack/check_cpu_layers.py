@@ -1,5 +1,9 @@
-"""Checks `airpack --cpu-layers auto`: it is faster than copying weights to the
-GPU and than the numbers of layers beside it, and 0 if all weights fit in VRAM.
+"""Checks how many layers the CPU computes with `airpack --cpu-layers auto`.
+
+If the weights do not fit in VRAM, the prediction must be faster than without
+layers on the CPU, where weights are copied to the GPU. With one layer more or
+less, it must not be more than 3 % faster. If all weights fit in VRAM, the CPU
+must compute no layers.
 
 usage: check_cpu_layers.py MODEL    a model of 32 layers that needs some 5 GiB
 """

@@ -74,9 +74,9 @@ def options(base, changed):
 
 
 def plan(*arguments):
-    """The plan's ledger and its prediction are computed by the passes that follow.
+    """Compares the report with the plan that airpack makes with the same arguments.
 
-    Only the kernels' size is an estimate, which must not be too small.
+    Only the size of the kernels is an estimate, which must not be too small.
     """
     packed = json.loads(run(*arguments, "--emit", "json").stdout)
     report = explain(*arguments)

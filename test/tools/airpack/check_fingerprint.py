@@ -8,7 +8,7 @@ import sys
 
 
 def lower(value):
-    """The JSON of a plan writes enumerators as the schema does: "TwoStreams" is two_streams."""
+    """Converts the name of an enumerator in a plan, such as TwoStreams, to its name in a profile, two_streams."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower() if isinstance(value, str) else value
 
 

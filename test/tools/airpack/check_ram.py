@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """check_ram.py PLAN BYTES BY PERCENT...: checks the placements of a plan for BYTES of RAM.
 
-BY is who decided on that number. There must be one placement for each PERCENT of it.
+BY says where this number comes from, such as "User" for --ram. There must be one
+placement for each PERCENT, whose budget is this percentage of BYTES.
 """
 import json
 import subprocess

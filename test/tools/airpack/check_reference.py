@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""check_reference.py MODEL.gguf WHOLE.json LESS.json EMITTED.json: checks what --reference changes."""
+"""check_reference.py MODEL.gguf WHOLE.json LESS.json EMITTED.json: checks what --reference changes.
+
+WHOLE.json and LESS.json are what `airpack inspect --json` prints of two plans of the model:
+WHOLE.json of a plan with all weights, and LESS.json of a plan made with --reference.
+EMITTED.json is the output of `airpack --reference --emit=json`.
+"""
 import json
 import sys
 from pathlib import Path

@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""check_weightless.py WHOLE.json LESS.json EMITTED.json: checks what --weightless changes."""
+"""check_weightless.py WHOLE.json LESS.json EMITTED.json: checks what --weightless changes.
+
+WHOLE.json and LESS.json are what `airpack inspect --json` prints of two plans of one
+model: WHOLE.json of a plan with all weights, and LESS.json of a plan made with
+--weightless. EMITTED.json is the output of `airpack --weightless --emit=json`.
+"""
 import json
 import sys
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """edit_probe.py FROM TO [KEY VALUE]: copies a saved probe from one cache folder to another.
 
-KEY of its GPU becomes VALUE. Without a key, the probe loses its GPU.
+In the copy, KEY of the GPU has the value VALUE. Without KEY, the copy has no GPU.
 """
 import json
 import os

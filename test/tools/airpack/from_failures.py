@@ -72,7 +72,8 @@ expect_old_plan("killed")
 limit = len(new) - 4096
 code, errors = pack("x86-64-v4", NEW, "--from", OLD,
                     setup=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-# What is needed is estimated before the kernels are compiled.
+# airpack estimates the size of the plan before it compiles the kernels. The
+# estimate must not be too low.
 found = re.search(rf"it needs ([0-9]+) bytes, but the limit on file sizes is {limit} bytes", errors)
 assert code == 5 and found and int(found[1]) >= len(new), errors
 assert not expect_old_plan(errors)

@@ -2,7 +2,8 @@
 """check_cache.py INPUTS WORKDIR: airrun with a model instead of a plan.
 
 airrun is copied beside a script called airpack, which records each call, so that the
-test sees how often models are packed, and then runs the real program.
+test sees how often models are packed. The script runs the real airpack, or copies the
+plan of an earlier call with the same model and options.
 """
 import fcntl
 import json
@@ -26,8 +27,9 @@ for folder in (BIN, LONELY):
     folder.mkdir(parents=True)
     shutil.copy(AIRRUN, folder / "airrun")
 LOG = WORK / "log"
-# This script replaces airpack. It copies the plan of an earlier call with the
-# same arguments, unless AIR_TEST_REAL is set.
+# This script takes the place of airpack. To save time, it copies the plan of an
+# earlier call with the same model and options, if there is one. If there is none,
+# or if AIR_TEST_REAL is set, it runs the real airpack.
 KEPT = WORK / "kept"
 KEPT.mkdir()
 (BIN / "airpack").write_text(f"""#!/bin/sh

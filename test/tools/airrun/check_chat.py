@@ -63,7 +63,7 @@ class Terminal:
         return before + text
 
     def prompt(self, text="> "):
-        """Waits for the prompt, and until what is typed reaches libedit instead of the terminal's own line."""
+        """Waits for the prompt, and then until libedit has turned off line editing by the kernel (ICANON)."""
         self.until(text)
         while termios.tcgetattr(self.control)[3] & termios.ICANON:
             time.sleep(0.01)
@@ -94,7 +94,7 @@ class Terminal:
 
 
 def saved(terminal, name="saved.json"):
-    """The conversation, by /save."""
+    """Saves the conversation with /save, and returns the role and content of each message."""
     path = WORK / name
     path.unlink(missing_ok=True)
     terminal.say(f"/save {path}", "\n")
@@ -189,7 +189,8 @@ terminal.say(f"/read {WORK}/text", "Hola!")
 assert saved(terminal)[3:] == [("user", "from a file\n"), ("assistant", "Hola!")]
 with open(WORK / "huge", "wb") as file:
     file.truncate(13501)
-# The context of 900 tokens has room for 13500 bytes. More are not even read.
+# No token has more than 15 bytes of text, so at most 13500 bytes fit into the
+# context of 900 tokens. A longer file is not even read.
 terminal.say(f"/read {WORK}/huge", "has 13501 bytes, but the plan's context holds only 900 tokens of at most 15 bytes each")
 terminal.say("/undo", "\n")
 terminal.say("/system Be long.", "\n")

@@ -2,10 +2,11 @@
 """check_memory.py PLAN FOLDER: checks the memory that long text takes.
 
 A prompt that cannot fit into the context must not be read: neither a file of 64 MiB
-nor an endless stream may take extra memory. `airrun tokenize` holds the text, its
-normalised form where that differs and cannot be made piece by piece, and the lengths
-of the pieces of a word without an end, each of which takes a byte per byte of text.
-FOLDER has the vocabularies.
+nor an endless stream may take extra memory. `airrun tokenize` holds the text; its
+normalised form, if that differs and cannot be made piece by piece; and the lengths of
+the pieces of the current word, which matter only if the word is very long. With the
+texts used here, each of the three takes at most one byte per byte of text. FOLDER has
+the vocabularies.
 """
 import os
 import subprocess
@@ -31,8 +32,9 @@ with tempfile.NamedTemporaryFile() as text:
         code, errors, bytes_ = peak(["airrun", plan], **source)
         assert code == 5 and bytes_ < 100 * MIB, (code, errors, bytes_ / MIB)
 
-# For each model: how many bytes of memory a byte of text may take, first for a
-# text with spaces between words, and then for a text without spaces.
+# Each text has about SIZE bytes. SLACK bytes of memory are not counted, because
+# they do not depend on the text. Each model has two limits, in bytes of memory per
+# byte of text: one for a text with spaces between words, one for a text without.
 SIZE, SLACK = 4 * MIB, 1.5 * MIB
 for model, with_words, without in (("models/tiny/llama2.gguf", 1, 3), ("models/tiny/qwen2.gguf", 1, 1.5),
                                    ("tokenizers/unigram.gguf", 1, 3), ("tokenizers/wordpiece.gguf", 1, 1)):

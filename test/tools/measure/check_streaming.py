@@ -16,7 +16,11 @@ spec.loader.exec_module(script)
 
 
 def report(tok_s, disk_gb_s=None, first=1.0, peak=900):
-    """What airrun bench reports for a pass that reads 2 GB of 5 GB, which a plain reader takes 1.25 s to read."""
+    """Returns a report as measure_streaming.py makes it of what airrun bench prints.
+
+    If `disk_gb_s` is given, each pass reads 2 of the plan's 5 GB from the disk, and a plain reader takes 1.25 s for
+    these 2 GB.
+    """
     made = {"threads": 2, "peak": peak, "first_token_s": first, "plain_load_s": first / 2, "peak_rss_bytes": 1000,
             "plain_pass_s": 1.25 if disk_gb_s else 0,
             "decode": {"tok_s": tok_s, "bound_tok_s": 10, "predicted_tok_s": 1.1, "plan_predicted_tok_s": 1.5,
@@ -88,7 +92,7 @@ own, best, share = script.best_pin(rows)
 assert own["tok_s"] == 1.9 and best["pin"] == 40, (own, best)
 near(share, 0.95)
 
-# A coded plan reads other bytes than its ranges have, so it has no plain figure.
+# If a plan has coded weights, no plain pass is measured, so there is no figure.
 coded = script.summary(CASE, [report(0.9, 2) | {"plain_pass_s": 0}] * 3, ALONE, [])
 assert coded["plain_tok_s"] is None and coded["plain_eta"] is None, coded
 with contextlib.redirect_stdout(io.StringIO()) as text:

@@ -1,13 +1,14 @@
 //===- ArithmeticLoops.h - loops at the peak rate of a core -----*- C++ -*-===//
 //
 // Loops that do nothing but arithmetic in registers, with the instructions that
-// kernels use. An instruction takes 3 to 5 cycles, and a core can start 2 to 4
-// of them per cycle. A loop therefore has 8 to 16 independent chains of
-// instructions, so that the core rarely waits for a result. With VNNI, AVX-VNNI
-// or Arm's dot products, one instruction multiplies bytes and adds the products
-// to 32-bit sums. Without them, one instruction multiplies bytes and adds every
-// two adjacent products, which gives 16-bit sums. A loop adds the sums of eight
-// such instructions in 16 bits, and widens the results to 32 bits.
+// kernels use. An instruction takes about 4 cycles, and a core can start 2 to 4
+// of them per cycle, so a core is fully used only if 8 to 16 of them are in
+// flight. A loop therefore has 8 to 16 independent chains of instructions. With
+// VNNI, AVX-VNNI or Arm's dot products, one instruction multiplies bytes and
+// adds the products to 32-bit sums. Without them, one instruction multiplies
+// bytes and adds every two adjacent products, which gives 16-bit sums. A loop
+// adds the sums of eight such instructions in 16 bits, and widens the results
+// to 32 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_ARITHMETICLOOPS_H

@@ -62,8 +62,9 @@ uint64_t dot128(uint64_t turns) {
   return total(sums);
 }
 
-// Each byte holds two 4-bit weights. A shift and two ANDs extract them to bytes
-// of their own, which a dot product then multiplies by other bytes.
+// A register holds 32 weights of 4 bits, two in each byte. A shift and two ANDs
+// distribute them over two registers, with one weight in each byte. Two dot
+// products then multiply these weights by 8-bit activations.
 uint64_t mixed128(uint64_t turns) {
   Int128 sums[16] = {};
   const Int128 weights = Int128{} + kOneInEachNibble;

@@ -25,8 +25,8 @@ struct CpuTimes {
   double total = 0;
 };
 
-/// Reads the first line of ROOT/proc/stat; nullopt if it cannot be read. The
-/// root directory is a parameter for tests.
+/// Reads the first line of the file `root` + "/proc/stat". `root` is "", except
+/// in tests. Returns nullopt if the line cannot be read.
 std::optional<CpuTimes> cpuTimes(const std::string &root);
 
 /// Returns the share of the CPU time between `before` and `after` that was

@@ -25,9 +25,9 @@ namespace {
 
 constexpr uint32_t kDistances[] = {1024, 4096, 9216, 16384};
 constexpr uint64_t kTilePages = 8; ///< pages of a tile: 32 KiB
-/// The least duration of a sample of a stream. It is long compared with the
-/// time that threads take to wake up, and short enough that a round takes about
-/// a second.
+/// The approximate duration of a sample in which all threads read memory
+/// without prefetches, in seconds. It is long compared with the time that
+/// threads take to wake up, and short enough that a round takes about a second.
 constexpr double kStreamSeconds = 8e-3;
 
 /// Reads a buffer with `readers` of the `threads` threads. The readers are
@@ -58,8 +58,9 @@ struct StreamJob {
     const uint64_t places = job.partPages / job.unitPages;
     uint64_t sum = 0;
     if (job.step == 1) {
-      // One call reads all units up to the end of the part, so that the stream
-      // of loads is not interrupted between units.
+      // With a step of 1, each unit lies directly behind the previous one. One
+      // call reads all units up to the end of the part, so that the stream of
+      // loads is not interrupted between units.
       uint64_t place = job.first % places;
       for (uint64_t left = job.units; left != 0;) {
         const uint64_t units = std::min(left, places - place);
@@ -79,11 +80,11 @@ struct StreamJob {
   }
 };
 
-/// Units are read at `places` places in memory. Returns the stride from each
-/// unit to the next, which is counted in places and wraps around at the end.
-/// The stride is about 0.618 * places, so that consecutive units are far apart.
-/// It has no common divisor with `places`, so that every place is visited once
-/// before any is visited again.
+/// Returns a StreamJob::step with which the units of a part are read in
+/// scattered order. `places` is the number of units in the part. The step is
+/// about 0.618 * places, so that two units that are read in succession are far
+/// apart. It has no common divisor with `places`, so that every unit is read
+/// once before any is read again.
 uint64_t scatteringStep(uint64_t places) {
   uint64_t step = std::max<uint64_t>(2, places * 618 / 1000);
   while (std::gcd(step, places) != 1) {

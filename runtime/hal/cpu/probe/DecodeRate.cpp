@@ -21,9 +21,10 @@ constexpr double kSampleSeconds = 2e-3;
 /// twice as many turns, up to this number.
 constexpr uint64_t kMostTurns = 1024;
 
-/// Makes a chunk of nearly normally distributed numbers. Each is a sum of
-/// twelve uniform ones. Unlike std::normal_distribution, this gives the same
-/// numbers with every standard library.
+/// Returns the bytes of a chunk of bfloat16 numbers whose distribution is
+/// nearly normal: each is computed from a sum of twelve uniformly distributed
+/// numbers. Unlike std::normal_distribution, this gives the same numbers with
+/// every standard library.
 std::vector<uint8_t> numbers(std::mt19937 &random) {
   std::vector<uint8_t> bytes(kChunkBytes);
   for (uint64_t i = 0; i < kChunkBytes; i += 2) {

@@ -2,8 +2,9 @@
 //
 // Decodes chunks of weights (ChunkCodec.h) on all threads of a pool. The
 // weights are bfloat16 numbers with a normal distribution, as in most models,
-// and are the same in every run. Each thread decodes 16 chunks of 256 KiB, one
-// after the other, to the same place.
+// and are the same in every run. All threads decode the same 16 chunks of
+// 256 KiB. Each thread has a buffer of its own, into which it decodes one chunk
+// after the other.
 //
 // Ownership: the pool must outlive the object. Thread-safety: one caller at a
 // time.
@@ -28,8 +29,8 @@ public:
                                    ChunkCodec codec);
 
   /// Returns the rate at which all threads together decode, in decoded bytes
-  /// per second, from one sample of at least two milliseconds. Errors: those of
-  /// decodeChunk().
+  /// per second, from one sample of at least two milliseconds. Errors: Internal
+  /// if a chunk cannot be decoded.
   Result<double> sample();
 
 private:

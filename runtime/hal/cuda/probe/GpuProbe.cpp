@@ -42,7 +42,8 @@ struct BlockRows {
 /// The size of the buffers.
 Result<uint64_t> bufferBytes(const CudaFacts &facts) {
   // If the buffers were smaller than four times the L2 cache, the cache could
-  // serve the copies. A buffer must also hold a whole series of copies.
+  // serve the copies. Each buffer must also have room for kRowBytes bytes,
+  // because successive copies of a measurement use successive parts of it.
   const uint64_t least = std::max(kRowBytes, 4 * facts.l2Bytes);
   const uint64_t allowed = facts.freeBytes / kMemoryShare / kMiB * kMiB;
   if (allowed < least) {
@@ -69,10 +70,11 @@ BlockRows addBlock(Rounds &rounds, CudaCopies &copies, uint64_t block) {
 
 /// Returns the architecture for which airpack makes kernels for a GPU of this
 /// compute capability. This is the newest architecture that has a built-in
-/// profile and whose machine code this GPU runs. For a newer GPU that runs none
-/// of this code, returns the GPU's own architecture, such as "sm_103". Kernels
-/// for such a GPU use no architecture-specific instructions, and may be PTX.
-/// Returns "" for a GPU that is older than those of all built-in profiles.
+/// profile and whose machine code the GPU runs. If there is no such
+/// architecture, but the GPU is newer than one that has a built-in profile,
+/// returns the GPU's own architecture, such as "sm_103"; kernels for such a GPU
+/// use no architecture-specific instructions, and may be PTX. Returns "" for a
+/// GPU that is older than all architectures that have a built-in profile.
 std::string archFor(uint32_t capability) {
   std::string newest;
   bool isOlder = true;
@@ -85,8 +87,9 @@ std::string archFor(uint32_t capability) {
     // the numbers in their names have equally many digits, and the names can be
     // compared as text.
     newest = runs && *runs ? std::max(newest, gpu.arch) : newest;
-    // PTX without architecture-specific instructions, such as "compute_90",
-    // runs on every GPU that is not older than the architecture in its name.
+    // The GPU is not older than the profile's architecture if it runs PTX for
+    // that architecture. The name for PTX has no suffix: "compute_90" for
+    // "sm_90a".
     const size_t digits = gpu.arch.find_first_of("0123456789");
     const size_t end = gpu.arch.find_first_not_of("0123456789", digits);
     const Result<bool> isNewer = cudaRunsCode(

@@ -29,7 +29,7 @@ struct CopyRate {
   // The rate of many copies, one directly after another, in bytes per second.
   uint64_t toGpu = 0;
   uint64_t toHost = 0;
-  // The time of one copy alone, in nanoseconds.
+  // The time of a single copy on an otherwise idle GPU, in nanoseconds.
   uint64_t toGpuNs = 0;
   uint64_t toHostNs = 0;
 };

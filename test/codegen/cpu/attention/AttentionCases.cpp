@@ -17,7 +17,8 @@ void addRopeAngles(std::vector<KernelCase> &cases, Random &random) {
     KernelCase test;
     test.spec.op = KernelOp::RopeAngles;
     test.spec.ropeDim = ropeDim;
-    // 1.1386294 is the magnitude that YaRN prescribes for a factor of 4.
+    // If YaRN extends the context by a factor of 4, it multiplies the cosines
+    // and sines by 0.1 * ln(4) + 1 = 1.1386294.
     test.spec.scale = ropeDim == 96 ? 1.1386294F : 1.0F;
     test.batch = makeBatch(random, BatchKind::Decode, 21, 1U << 20);
     const uint32_t marked[] = {0, 1, 1U << 20, (1U << 20) - 1, 1U << 31, ~0U};
@@ -493,12 +494,13 @@ void addAttentionMerges(std::vector<KernelCase> &cases, Random &random) {
     test.readsRows(states, width);
     test.writesRows(randomFloats(random, tokens * outWidth), outWidth);
     const Doubles want = reference::attentionMerge(spec, widened(states));
-    // A result is a sum of one product of a factor and a value for each range,
-    // divided by a number that is at least 1. There are at most 64 ranges, and
-    // factors are at most 1. The values have a standard deviation of 9, so
-    // hardly any has a magnitude above 45. The bound counts one rounding for
-    // each range, as if all products had the magnitude 45. There are more
-    // roundings, but most products are far smaller.
+    // To compute a result, the kernel multiplies one value per range by a
+    // factor, adds up these products, and divides the sum by a number that is
+    // at least 1. The factors are at most 1. The values have a standard
+    // deviation of 9, so hardly any product has a magnitude above 45. The bound
+    // is the error of 64 roundings of numbers of magnitude 45, since there are
+    // at most 64 ranges. There may be more roundings than that, but most
+    // products are far smaller.
     test.check = [=](const std::vector<Bytes> &after) {
       return compare("out", floatsOf(after[1]), want,
                      Doubles(want.size(), 45 * kEpsilon * 64));
@@ -520,8 +522,9 @@ void addAttentions(std::vector<KernelCase> &cases, MClass mClass,
   int turn = 0;
   int kernel = static_cast<int>(mClass);
   if (mClass == MClass::One) {
-    // Long contexts, either undivided or divided into ranges of positions.
-    // Short contexts leave most ranges empty.
+    // Contexts have a random length of up to `history` + 1 positions, which are
+    // divided into `ranges` ranges. Most contexts are long. If `history` is
+    // 100, they have at most two pages, so most of their 8 ranges are empty.
     struct Long {
       HeadShape shape;
       uint32_t history;

@@ -242,7 +242,8 @@ void expectAscending(const std::vector<uint64_t> &loads, uint64_t bytes) {
   }
 }
 
-/// `loads` without those of addresses that were loaded before.
+/// Returns `loads` without repetitions: of several loads from the same offset,
+/// only the first is kept.
 std::vector<uint64_t> firstReads(const std::vector<uint64_t> &loads) {
   std::set<uint64_t> seen;
   std::vector<uint64_t> first;
@@ -351,9 +352,10 @@ TEST_P(LoadOrder, OfWeightsAscends) {
   EXPECT_GT(traced, 0);
 }
 
-// A gated matmul reads several row blocks of one matrix before it reads those
-// of the other one, even if a tile has a single row block. Changing the stream
-// after every row block costs up to a fifth of the bandwidth.
+// Each tile of this gated matmul has a single row block, and one call of the
+// kernel processes all three tiles. The kernel must read all row blocks of the
+// gate matrix before those of the up matrix: if a kernel switches between the
+// two matrices after every row block, it loses up to a fifth of the bandwidth.
 TEST(GatedLoadOrder, RarelyChangesTheMatrix) {
   constexpr uint64_t kRowBlocks = 3;
   Random random(32);
@@ -382,8 +384,8 @@ TEST(GatedLoadOrder, RarelyChangesTheMatrix) {
     std::vector<uint64_t> loads =
         tracedLoads(decoder, *image, artifact->entries.front(), test);
     if (tokens > 1) {
-      // A float kernel multiplies weights by the first four tokens, and then
-      // loads them again for the other three.
+      // A float kernel multiplies the weights by the first four of the seven
+      // tokens. It then loads the weights again, for the last three tokens.
       loads = firstReads(loads);
     }
     expectAscending(loads, 2 * test.bindings[1].before.size());

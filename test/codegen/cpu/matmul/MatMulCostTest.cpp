@@ -111,10 +111,11 @@ TEST(CostModel, TilesOnZen4AreLarge) {
   EXPECT_LE(rowBlocks, 48U);
 }
 
-// A core of an Intel Xeon of model 207 without tile registers executes 217
-// Gop/s of float32 FMAs, but only 109 Gop/s of bfloat16 dot products. A core of
-// an EPYC of family 26 executes 252 Gop/s of float32 FMAs, and 504 Gop/s of
-// bfloat16 dot products.
+// A multiplication and an addition count as two operations. Without tile
+// registers, a core of an Intel Xeon of family 6, model 207, does 217e9
+// operations per second with float32 FMAs, but only 109e9 with bfloat16 dot
+// products. A core of an EPYC of family 26 does 252e9 operations per second
+// with float32 FMAs, and 504e9 with bfloat16 dot products.
 TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   const auto best = [](const MachineProfile &profile) {
     return bestActivation(matMul(DType::BF16, MClass::Large), profile,
@@ -285,8 +286,8 @@ int operationsIn(const std::string &name, const std::string &operands) {
     return isLoad ? 0 : 1;
   }
   if (name.starts_with("vpxor") || name.starts_with("vxorps")) {
-    // An XOR of a register with itself is a zeroing idiom, which CPUs handle
-    // without an execution unit.
+    // An XOR of a register with itself only sets the register to zero. CPUs
+    // handle this idiom without an execution unit, so it does not count.
     std::istringstream words(operands);
     std::map<std::string, int> registers;
     for (std::string word; std::getline(words, word, ',');) {

@@ -123,8 +123,8 @@ TEST(TileVariants, ChangeOneSizeAtATime) {
   }
 }
 
-// Having no prefetches is a variant, just as each prefetch hint is. Once it is
-// chosen, there is no distance to vary.
+// StreamHint::None is a variant like every other hint. If the spec chooses it,
+// there are no prefetches, so the list of prefetch distances is empty.
 TEST(TileVariants, PrefetchesCanBeLeftOut) {
   KernelSpec spec = matMul(MClass::One, Precision::Int15);
   std::set<StreamHint> hints = {*usedTiles(spec, machine(2)).prefetchHint};

@@ -239,7 +239,8 @@ void runThread() {
   }
 }
 
-/// A fiber that has ended a thread runs another one when it is resumed.
+/// What a fiber executes: one thread of a block after another. It yields after
+/// each thread, and runs the next one when it is resumed.
 void fiberMain() {
   while (true) {
     runThread();

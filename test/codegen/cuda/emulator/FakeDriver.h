@@ -69,8 +69,8 @@ struct FakeCuda {
   uint64_t bytesFromHost = 0;
 };
 
-/// A text that the fake driver takes for PTX, with a zero byte at its end. It
-/// is a comment, followed by the bytes of a module in hexadecimal.
+/// Returns a text that the fake driver accepts in place of PTX: a line with a
+/// comment, then the bytes of a module in hexadecimal, then a zero byte.
 inline std::vector<uint8_t> fakePtx(const std::vector<uint8_t> &module) {
   std::string text = "// PTX of the emulator\n";
   for (const uint8_t byte : module) {

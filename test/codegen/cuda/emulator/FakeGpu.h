@@ -139,9 +139,9 @@ private:
   bool guardsAreIntact() const;
 
   std::map<uint64_t, Allocation> memory; ///< by address
-  /// What the latest kernel wrote, if the next kernel of its graph depends on
-  /// it by programmatic dependent launch, and so may start before it has ended.
-  /// Otherwise empty.
+  /// The bytes that the latest kernel wrote, if the next kernel of the graph is
+  /// a programmatic dependent launch, which may start before the latest kernel
+  /// has ended. Otherwise empty.
   std::vector<std::span<uint8_t>> written;
   bool reversed = false;
 };

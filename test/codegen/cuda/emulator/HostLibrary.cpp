@@ -63,11 +63,12 @@ constexpr unsigned airParametersOf(void (*)(T...)) { return sizeof...(T); }
 #define AIR_PARAMETERS(name) AIR_PARAMETERS_OF(name)
 )";
 
-/// For kernels that run once. Optimising them would take ten times as long as
-/// compiling and running them does.
+/// Options for kernels that run once. Optimising them would take ten times as
+/// long as compiling them without optimisation and running them.
 constexpr const char *kForOneRun = "-O0";
-/// For kernels of a model. With functions inlined and loops unrolled, compiling
-/// them would take four times as long.
+/// Options for the kernels of a model, which run many times. If functions were
+/// inlined and loops were unrolled, compiling the kernels would take four times
+/// as long.
 constexpr const char *kForManyRuns = "-O1 -fno-inline-functions "
                                      "-mllvm -inline-threshold=0 "
                                      "-fno-unroll-loops";
@@ -111,9 +112,10 @@ struct Workshop {
            << "\n#ifdef KERNEL_NAME\nAIR_PARAMETERS(KERNEL_NAME)\n#endif\n}\n";
     }
     file.close();
-    // The linker is called directly, so that it does not search the standard
-    // libraries, which the program that loads the kernels already has, and does
-    // not link the sanitizer's library.
+    // The linker is called directly. If the compiler called it, it would also
+    // search the standard libraries and link the sanitizer's library. The
+    // kernels need neither: the program that loads them already has the
+    // standard libraries, and kPrelude defines the sanitizer's functions.
     const std::string command =
         AIR_HOST_COMPILER " -std=c++17 -w -fPIC -c -fno-strict-aliasing "
                           "-ffp-contract=off -fsanitize=thread "

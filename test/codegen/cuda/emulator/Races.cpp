@@ -159,9 +159,10 @@ void Races::addUser(Cell &cell, Place now, bool isAtomic) const {
     cell.userLanes[i] = now.lane;
   };
   if ((cell.isAtomic != 0) != isAtomic) {
-    // All recorded users are ordered before this access, because check() has
-    // found no race, so they need not be kept. But for later reads, an atomic
-    // operation counts as a write.
+    // The recorded users are of the other kind (reads or atomic operations).
+    // They are all ordered before this access, because check() has found no
+    // race, so they are dropped. If they are atomic operations, the last one is
+    // kept as the last write.
     if (!isAtomic) {
       cell.writer = cell.users[0];
       cell.writerLane = cell.userLanes[0];
@@ -226,7 +227,7 @@ bool Races::check(const Cell &cell, uint64_t address, Place now, Access kind) {
     report(address, writer, "written", now, kind);
     return false;
   }
-  // Reads are no races with reads, and atomic operations none with each other.
+  // Two reads are no race, and neither are two atomic operations.
   if (kind == (cell.isAtomic != 0 ? Access::Atomic : Access::Read)) {
     return true;
   }
@@ -304,9 +305,10 @@ void Races::access(uint32_t thread, const void *at, uint64_t bytes,
     }
   };
   for (const Places &fence : fences) {
-    // If the fence and the atomic operation are in the same interval, they are
-    // ordered only if the same lane has run both. Otherwise, the intervals are
-    // ordered for all lanes or for none.
+    // If the fence is in the interval of the atomic operation, it is ordered
+    // before the operation only if the same lane has run both. If the fence is
+    // in another interval, that interval is ordered before the operation for
+    // all lanes or for none.
     Places ordered = fence;
     if (fence.interval == now.interval) {
       ordered.lanes &= 1U << now.lane;

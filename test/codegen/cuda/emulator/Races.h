@@ -7,11 +7,11 @@
 //   - a barrier of the block, for all of its threads;
 //   - a warp barrier, for the threads of the warp. Other collectives of a warp
 //     (shuffles, mma) order nothing;
-//   - two atomic operations at the same address, even if they are in different
-//     blocks, provided that the earlier one follows a fence and the later one
-//     precedes a fence. What is ordered before the first of these fences is
-//     then ordered before what is ordered after the second fence. Nothing else
-//     orders accesses of different blocks.
+//   - two atomic operations at the same address in different blocks, provided
+//     that the earlier one follows a fence and the later one precedes a fence.
+//     What is ordered before the first of these fences is then ordered before
+//     what is ordered after the second fence. Nothing else orders accesses of
+//     different blocks.
 //
 // An asynchronous copy counts as a write to its target from its issue until a
 // thread has waited for it: with cp.async, the thread that has issued it; with
@@ -24,9 +24,10 @@
 // record of only 16 bytes. It holds the last write and, of the accesses since
 // then, at most two reads or the last atomic operation. If reads of several
 // blocks or warps are not ordered, the record holds reads of two of these
-// blocks or warps, so between two barriers of a block no race of a write with a
-// read is missed. Races of two kinds can be missed: a race with a read that is
-// not in the record, if atomic operations order the two reads in the record
+// blocks or warps. At least one of the two is not the block or warp of a thread
+// that then writes, so between two barriers of a block, no race of a write with
+// a read is missed. Races of two kinds can be missed: a race with a read that
+// is not in the record, if atomic operations order the two reads in the record
 // before the write; and a race with a write that follows a fence before the
 // next barrier of its warp, because this write counts as one before the fence.
 //
@@ -86,9 +87,10 @@ private:
     uint32_t interval = 0; ///< 0 means "nobody"
     uint8_t lane = 0;
   };
-  /// What is known about a byte: the interval and the lane of its last write,
-  /// and those of its users since then. If `isAtomic` is 0, the users are at
-  /// most two reads; otherwise, users[0] is the last atomic operation.
+  /// The record of a byte: the interval and the lane of its last write, and of
+  /// the accesses since then, which are called users. If `isAtomic` is 0, the
+  /// users are at most two reads. Otherwise, the only user is the last atomic
+  /// operation, in users[0].
   struct Cell {
     uint32_t writer = 0;
     uint32_t users[2] = {0, 0};
@@ -98,12 +100,13 @@ private:
     bool operator==(const Cell &) const = default;
   };
   static_assert(sizeof(Cell) == 16);
-  /// The time of one warp between two of its barriers, or a copy.
+  /// The time of one warp between two of its barriers. An asynchronous copy
+  /// has an interval of its own.
   struct Interval {
     uint32_t epoch = 0; ///< increases with each barrier of a block
     uint32_t block = 0;
     uint32_t warp = 0;
-    uint32_t copy = UINT32_MAX; ///< index of the copy, if it is one
+    uint32_t copy = UINT32_MAX; ///< in a copy's interval: the copy's index
   };
   struct Copy {
     const uint8_t *to = nullptr;
@@ -118,8 +121,9 @@ private:
     uint32_t lanes = 0; ///< a bit for each
   };
   using PlaceList = std::vector<Places>;
-  /// An atomic operation, or a fence after one. `fences` are the fences that
-  /// precede earlier atomic operations at the same address.
+  /// An atomic operation A, or a fence that follows A. In both cases, `fences`
+  /// are the fences that precede the atomic operations which were done before A
+  /// at the address of A.
   struct Seen {
     Places at;
     std::shared_ptr<const PlaceList> fences;

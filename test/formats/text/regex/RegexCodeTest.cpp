@@ -16,12 +16,13 @@ namespace {
 using Words = std::vector<uint32_t>;
 using Many = std::vector<Words>;
 
-/// The words of an instruction are its operation and flags, row, nextRow,
-/// otherRow, next, other, count and memo.
+/// The value of the word `memo` of an instruction that has no set of positions.
+/// The eight words of an instruction are, in order: operation and flags (one
+/// word), row, nextRow, otherRow, next, other, count and memo.
 constexpr uint32_t kNone = UINT32_MAX;
 
-/// The words of a program with the instructions `code`, `memos` sets of
-/// remembered positions, and three rows, which are sets of characters: row 0
+/// Returns the words of a program that consists of the instructions `code` and
+/// has `memos` sets of positions. It has three rows (sets of characters): row 0
 /// contains only the letter a, row 1 contains every character, and row 2
 /// contains every character and the end of the text.
 Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
@@ -58,7 +59,8 @@ Words split(uint32_t next, uint32_t other, uint32_t memo = kNone) {
 Words look(uint32_t next, uint32_t other) {
   return {6, 0, 2, 2, next, other, 0, kNone};
 }
-/// An instruction that matches as many letters "a" as there are.
+/// Returns an instruction that matches all letters a that follow, and then
+/// continues at instruction `next`.
 Words run(uint32_t next, uint32_t memo = kNone) {
   return {2, 0, 2, 0, next, 0, 0, memo};
 }
@@ -233,8 +235,10 @@ TEST(RegexCodeTest, SlowAndDeepProgramsAreRefused) {
        "is in a look-ahead, but its set 1 is a main set"},
       {programOf({look(2, 1), run(3), kAccept, kAccept}),
        "needs a set of positions, because it is in a look-ahead"},
-      // An instruction that repeats characters needs a set of positions if the
-      // next instruction may fail: letterTo3 may, but kAccept cannot.
+      // Outside look-aheads, an instruction that repeats characters needs a set
+      // of positions, in which the matcher remembers where the instruction
+      // failed, unless the next instruction cannot fail. kAccept cannot fail,
+      // but letterTo3 can.
       {programOf({run(1), kAccept}), nullptr},
       {programOf({run(1), letterTo3, kAccept, kAccept}),
        "needs a set of positions, because it may be followed by no match"},

@@ -1,7 +1,8 @@
 //===- RegexTimeTest.cpp - matching takes linear time -----------*- C++ -*-===//
 //
-// The number of steps is compared for a text and one four times as long. If
-// the time were quadratic, the second number would be 16 times the first.
+// The matcher counts its steps. The test compares these numbers for a text and
+// for one that is four times as long. In linear time, the second number is
+// about 4 times the first; in quadratic time, it would be 16 times the first.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/text/regex/RegexMatcher.h"
