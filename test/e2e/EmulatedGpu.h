@@ -67,12 +67,13 @@ Rows runBoth(rt::Session &cpu, rt::Session &other,
              const std::vector<rt::SequenceId> &sequences,
              std::vector<uint32_t> outputs = {});
 
-/// What a command of the shell writes to standard output. Its exit code must be
-/// `code`.
+/// Runs a shell command and returns what it writes to standard output. The test
+/// fails unless the command's exit code is `code`.
 std::string outputOf(const std::string &command, int code = 0);
 
-/// What airrun writes to standard output, with the fake driver. `arguments` may
-/// contain redirections. The exit code must be `code`.
+/// Runs airrun with the fake driver and returns what it writes to standard
+/// output. `arguments` may contain redirections of the shell. The test fails
+/// unless airrun's exit code is `code`.
 std::string airrun(const std::string &arguments, int code = 0);
 
 /// The number after the first `name` that follows `section` in a text.

@@ -106,17 +106,17 @@ std::vector<int32_t> tokensOf(int32_t count, int32_t seed) {
   return tokens;
 }
 
-// For each class of batch sizes, a prompt is followed by a single token. After
-// one of the prompts, a second sequence continues a copy of the first, and both
-// run in one batch. Then the first sequence is truncated and gets another long
-// continuation.
+// Runs prompts of several lengths, and a single token after each of them. After
+// the prompt of 17 tokens, a second sequence is forked from the first 9 tokens,
+// and both sequences run in one batch. Then the first sequence is truncated to
+// 5 tokens, and 17 other tokens follow.
 TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());
   ASSERT_NE(gpu.gpu(), nullptr);
   // A page of the KV cache has 64 positions, and a pass has at most 512 tokens.
   // With AIR_TEST_ALL, prompts just below, at and just above these limits are
-  // tested, too. Without it, only one prompt of such a length is tested.
+  // tested. Without it, only 64 and either 63 or 65 of these are tested.
   std::vector<int32_t> lengths = {1, 8, 9, 17, 64, 130};
   if (std::getenv("AIR_TEST_ALL") != nullptr) {
     lengths.insert(lengths.end(), {63, 65, 511, 512, 513});
@@ -151,8 +151,8 @@ TEST_P(GpuTargetTest, LogitsAndTokensAreThoseOfTheCpu) {
   }
 }
 
-// The batch has more tokens than a pass, so the third prompt is divided between
-// two passes.
+// The batch has more tokens than fit in a pass, so the third prompt is divided
+// between two passes.
 TEST_P(GpuTargetTest, APromptMayContinueInTheNextPass) {
   Session cpu = open("cpu.air");
   Session gpu = open(plan());
@@ -253,9 +253,9 @@ std::vector<rt::SamplerOptions> drawnOptions(uint64_t seed) {
 }
 
 // Two sessions run the same kernels. In the first one, the GPU also chooses the
-// tokens. In the second one, samplers on the host choose them from the logits.
-// Each sequence has sampler options of its own. In the first session, some
-// passes run ahead (Executor.h).
+// tokens, and some passes are started ahead of time (Executor.h). In the second
+// one, samplers on the host choose the tokens from the logits. Each sequence
+// has sampler options of its own.
 TEST_F(GpuModelTest, TheGpuDrawsTheTokensOfTheHost) {
   packForGpu("rtx3060");
   fakeCuda.capability = 86;
@@ -311,8 +311,9 @@ public:
   Status accept(int32_t) override { return Status::ok(); }
 };
 
-// An answer does not depend on who draws. Its first token is always drawn by
-// the host, because the prompt has several tokens.
+// An answer does not depend on whether the GPU or the host draws its tokens. In
+// both cases, the host draws the first token, because the prompt has several
+// tokens.
 TEST_F(GpuModelTest, AnAnswerIsTheSameWhoeverDraws) {
   packForGpu("rtx3060");
   fakeCuda.capability = 86;
@@ -349,7 +350,9 @@ TEST_F(GpuModelTest, AnAnswerIsTheSameWhoeverDraws) {
   fakeCuda = {};
 }
 
-// CUresult 209 means that a GPU cannot run the machine code.
+// The plan has machine code for compute capability 8.6, and PTX. Here the GPU
+// has compute capability 12.0 and refuses the machine code with the CUresult
+// 209 (CUDA_ERROR_NO_BINARY_FOR_GPU), so the runtime must load the PTX.
 TEST_F(GpuModelTest, ANewerGpuRunsThePtx) {
   packForGpu("rtx3060", /*ptx=*/true);
   fakeCuda = {.capability = 120, .cubinResult = 209};
@@ -366,7 +369,8 @@ TEST_F(GpuModelTest, ANewerGpuRunsThePtx) {
   fakeCuda = {};
 }
 
-// The fake driver's GPU has compute capability 9.0, unless a test changes it.
+// airrun runs in a process of its own. There, the fake driver's GPU always has
+// compute capability 9.0, which is that of an H100.
 TEST_F(GpuModelTest, AirrunRunsThePlan) {
   packForGpu("h100");
   const std::string cpu = folder().path("cpu.air");
@@ -408,7 +412,8 @@ TEST_F(GpuModelTest, BenchRunsNoPassInVain) {
   packForGpu("h100");
   const std::string plan = folder().path("h100.air");
   const int two = benchLaunches(plan, 2);
-  // Five kernels for the layer, and at least three others.
+  // Each of the two tokens is decoded twice. A pass runs at least 8 kernels:
+  // five for the layer, and three or more others.
   EXPECT_GE(two, 2 * 2 * 8);
   EXPECT_EQ(benchLaunches(plan, 4), 2 * two);
 }

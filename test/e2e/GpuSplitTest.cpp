@@ -123,10 +123,12 @@ std::vector<int32_t> tokensOf(int32_t count, int32_t seed) {
 class LayersTest : public GpuSplitTest,
                    public testing::WithParamInterface<uint64_t> {};
 
-// The lengths of the prompts are next to the limits of the programs and of the
-// pages of the KV cache. Unless AIR_TEST_ALL is set, only some of them are
-// tested. Each prompt is followed by a single token. After the prompt of 17
-// tokens, the sequence is also forked, and both sequences run in one batch.
+// The plan has programs for up to 1, 8, 64 and more tokens, and a page of the
+// KV cache has 64 positions. Except for 17, the lengths of the prompts are at,
+// just below or just above these limits. Unless AIR_TEST_ALL is set, only some
+// lengths are tested. Each prompt is followed by a single token. After the
+// prompt of 17 tokens, the sequence is also forked, and both sequences run in
+// one batch.
 TEST_P(LayersTest, LogitsAndTokensAreThoseOfTheCpu) {
   Session cpu = open("cpu.air");
   Session split = open(packSplit(GetParam()));
@@ -203,8 +205,8 @@ TEST_P(LayersTest, TheGpuChoosesTheTokensOfTheCpu) {
 INSTANTIATE_TEST_SUITE_P(One, LayersTest, testing::Values(1));
 INSTANTIATE_TEST_SUITE_P(AllButOne, LayersTest, testing::Values(3));
 
-// The batch has more tokens than a pass, so the third prompt is divided between
-// two passes.
+// The batch has more tokens than fit in a pass, so the third prompt is divided
+// between two passes.
 TEST_F(GpuSplitTest, APromptMayContinueInTheNextPass) {
   if (std::getenv("AIR_TEST_ALL") == nullptr) {
     GTEST_SKIP() << "530 tokens on the emulator take too long; AIR_TEST_ALL=1 "
@@ -291,15 +293,16 @@ void checkRam(Session &split) {
 
 // If VRAM is too small, each pass copies weights of the GPU's layers, while the
 // CPU computes the other layers. If RAM is too small as well, a pass reads some
-// of the copied weights from the disk. The logits are the same, bit for bit.
+// of the copied weights from the disk. The logits must be the same, bit for
+// bit, as with enough VRAM.
 TEST_F(GpuSplitTest, WeightsOfTheGpuMayBeCopied) {
   const std::string all = packSplit(1);
   const uint64_t vram =
       compiler::kDriverBytes +
       memoryOf(folder().path(all), plan::Tier::Vram, "weights", 50);
   const std::string copied = packSplit(1, vram);
-  // The weights of the CPU's layers do not count for the percentage of weights
-  // that stay in VRAM.
+  // The percentage is the share of the GPU's weights that stay in VRAM. The
+  // weights of the CPU's layers are not counted.
   EXPECT_THAT(
       test::outputOf(AIR_PACK " inspect " + folder().path(copied)),
       testing::ContainsRegex(
@@ -333,8 +336,8 @@ TEST_F(GpuSplitTest, AirrunRunsThePlan) {
   options.machine = gpuInThisMachine("h100");
   options.cuda = test::emulatorCompiler();
   options.cpuLayers = 3;
-  // The kernels for the CPU and those for the GPU are compiled at the same
-  // time.
+  // With this option, the kernels for the CPU are compiled in the background,
+  // while those for the GPU are compiled.
   options.background = true;
   pack(options, "h100.air");
   const std::string split = folder().path("h100.air");

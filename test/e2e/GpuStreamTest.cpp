@@ -135,16 +135,18 @@ protected:
     return name;
   }
 
-  /// The logits of a prompt, of single tokens, and of two sequences together.
+  /// Runs five passes: two parts of a prompt, two single tokens, and a batch of
+  /// two sequences. Returns the logits of all tokens but those of the prompt's
+  /// first part.
   static Rows runAll(Session &session) {
     const SequenceId first = *session.newSequence();
     std::vector<int32_t> prompt;
     for (int32_t i = 0; i < 11; ++i) {
       prompt.push_back((i * 37 + 11) % 300);
     }
-    // If no outputs are requested, the output head does not run, and its
-    // weights are not copied.
     const std::vector<SequenceId> sequences(prompt.size(), first);
+    // This pass requests no logits, so the output head does not run, and its
+    // weights are not copied.
     EXPECT_TRUE(
         session
             .run({prompt, sequences, {}},
@@ -164,9 +166,10 @@ protected:
   }
 };
 
-// With less memory, a GPU must copy more weights in every pass. The logits must
-// be the same, bit for bit, as with all weights in VRAM, whether copies are
-// made as late or as early as the events allow.
+// The less memory a GPU has, the more weights must be copied to it in every
+// pass. The logits must be the same, bit for bit, as with all weights in VRAM,
+// whether the fake driver makes the copies as late or as early as the runtime's
+// CUDA events allow.
 TEST_F(GpuStreamTest, LogitsDoNotDependOnWhatStaysInVram) {
   packAll("rtx3060");
   fakeCuda.capability = 86;
@@ -343,8 +346,8 @@ TEST_F(GpuStreamTest, AirrunRunsThePlan) {
               10, 0.25);
   EXPECT_GT(numberAfter(report, "\"bytes_per_token\": ", "{\"name\": \"pcie\""),
             1e5);
-  // From the disk, a pass that decodes a token reads the weights that are
-  // neither in VRAM nor in RAM. It needs each byte of them only once.
+  // The weights that are neither in VRAM nor in RAM must be read from the disk
+  // for every token that is decoded, each byte of them once.
   const double read = numberAfter(
       report, "\"minimal_bytes_per_token\": ", "{\"name\": \"disk\"");
   EXPECT_GT(read, 1e5);

@@ -38,7 +38,8 @@ std::string inputs(const char *extension) {
 
 class GpuTypesTest : public testing::Test {
 protected:
-  /// Packs the model, and returns the plan's path. All tests share the folder.
+  /// Packs the model as `name` into a folder that all tests share, without its
+  /// weights if `weightless` is true. Returns the plan's path.
   static std::string pack(const std::string &name, bool weightless) {
     static const GpuModel folder;
     CompileOptions options;

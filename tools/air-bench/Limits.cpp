@@ -103,9 +103,10 @@ Value addProduct(KernelBuilder &b, Arithmetic kind, Value sum,
   return sum;
 }
 
-// Binding 0 holds the initial accumulators and the factors. All of these values
-// differ, so that the compiler cannot share a computation between two chains.
-// Binding 1 receives one result per tile, so that no computation is dead code.
+// Binding 0 holds the initial accumulators and the factors. Each of them has an
+// address of its own, so that the compiler must assume different values and
+// cannot share a computation between two chains. Binding 1 receives one result
+// per tile, so that no computation is dead code.
 void writeLoop(KernelBuilder &b, const Loop &loop) {
   const KernelBuilder::Type type =
       b.vec(loop.isOfFloats() ? b.f32() : b.i32(), loop.bytes / 4);

@@ -22,7 +22,8 @@ bool has(plan::Access access, plan::Access part) {
   return (static_cast<unsigned>(access) & static_cast<unsigned>(part)) != 0;
 }
 
-/// The bytes of the key and the value of one position.
+/// The bytes that one position takes in a cache: the keys and values of all KV
+/// heads.
 uint64_t positionBytesOf(const plan::Cache &cache) {
   const auto bytes = [&](uint16_t dtype, uint64_t elements) {
     return cache.heads() * elements *

@@ -34,7 +34,8 @@ struct KernelArithmetic {
   double repeats = 1;
 };
 
-/// Converts the arithmetic that a plan records for a dispatch.
+/// The kind of arithmetic whose peak rate limits a dispatch for which a plan
+/// records `arithmetic`.
 KernelArithmetic kernelArithmetic(plan::Arithmetic arithmetic);
 
 struct DispatchCost {

@@ -150,9 +150,10 @@ inline constexpr double kSteadyRatio = 1.2;
 /// Whether a pass took less time than the limits measured around it allow.
 bool isTooFast(const PlanMeasurement &measured, const PassSample &pass);
 
-/// Whether the limits measured around a pass hold during the pass. If memory
-/// had another rate before the pass than after it, or if the pass took less
-/// time than these limits allow, memory changed its rate at an unknown time.
+/// Whether the limits measured around a pass also held during the pass. They
+/// did not if the read bandwidths before and after the pass differ by more than
+/// a factor of kSteadyRatio, or if the pass took less time than the limits
+/// allow. In both cases, the bandwidth changed at an unknown time.
 bool isSteady(const PlanMeasurement &measured, const PassSample &pass);
 
 PlanReport evaluate(const PlanMeasurement &measured);

@@ -22,13 +22,14 @@ constexpr uint64_t kFewTokens = 8;
 /// No new round starts after this many seconds, so that measuring a slow model
 /// does not take too long.
 constexpr double kEnoughSeconds = 60;
-/// How many seconds of each round are spent on passes that are timed dispatch
-/// by dispatch. Passes with empty kernels get a tenth of this time.
+/// In each round, passes are timed dispatch by dispatch for at least this many
+/// seconds, and passes with empty kernels for at least a tenth of this time.
 constexpr double kSingleSeconds = 0.25;
-/// After kSingleSeconds, a round continues to time passes dispatch by dispatch
-/// if fewer than kSteadyPasses of them were steady (PlanReport.h). It stops
-/// when kSteadyPasses were steady, when it has timed kMostSingles passes in all
-/// dispatch by dispatch, or when it has spent kSteadySeconds on these passes.
+/// After kSingleSeconds, a round continues to time passes dispatch by dispatch.
+/// It stops when kSteadyPasses of the passes that it timed in this way were
+/// steady (PlanReport.h), when their number reaches kMostSingles, or when they
+/// have taken kSteadySeconds. The passes of the first kSingleSeconds are
+/// included in all three limits.
 constexpr size_t kSteadyPasses = 3;
 constexpr size_t kMostSingles = 24;
 constexpr double kSteadySeconds = 10;
@@ -37,14 +38,16 @@ constexpr double kSteadySeconds = 10;
 constexpr double kWholeSeconds = 2;
 constexpr int kWholePasses = 12;
 constexpr uint32_t kLimitSamples = 15;
-/// The number of samples of each peak rate that are taken before a pass, and
-/// again after it. The first of them only wakes the threads and is not used.
+/// The number of samples of each arithmetic rate that are taken before a pass,
+/// and again after it. The first of them only wakes the threads and is not
+/// used.
 constexpr uint32_t kAdjacentSamples = 4;
 /// The maximum number of times that the limits are measured again because a
 /// pass or a dispatch was faster than they allow.
 constexpr int kAttempts = 10;
-/// The bandwidth probe reads at most this many bytes, which is far more than
-/// any cache holds and far less than a large model has.
+/// The largest buffer, in bytes, whose reads are timed to measure the bandwidth
+/// of memory. It is larger than the caches of most CPUs, and much smaller than
+/// the weights of a large model.
 constexpr uint64_t kMostLimitBytes = uint64_t{1} << 30;
 
 /// The limits of this machine that matter to one plan's kernels.

@@ -41,12 +41,13 @@ inline constexpr std::array<HeadShape, 2> kHeads = {
     {{32, 8, 64, 16}, {32, 8, 128, 32}}};
 /// The contexts with which attention is timed for every MClass.
 inline constexpr std::array<uint32_t, 2> kContexts = {512, 4096};
-/// Further contexts with which attention is timed: kLongContexts with one
-/// token, and kLongPrompts with the many tokens of a prompt.
+/// Further contexts with which attention is timed: kLongContexts for
+/// MClass::One (decode), and kLongPrompts for MClass::Large (prefill).
 inline constexpr std::array<uint32_t, 3> kLongContexts = {16384, 65536, 131072};
 inline constexpr std::array<uint32_t, 2> kLongPrompts = {16384, 65536};
-/// The limit for the size of a KV cache in bytes. Its pages hold all layers of
-/// the model, or as many as fit within this limit.
+/// The maximum size, in bytes, of the KV cache with which attention is timed.
+/// If a cache for all layers of the model would be larger, attention is timed
+/// with a cache for only as many layers as fit.
 inline constexpr uint64_t kMostKvBytes = uint64_t{1} << 30;
 
 /// For each MClass, the number of tokens with which its kernels are timed.

@@ -18,8 +18,9 @@ using tune::Workload;
 
 /// The size of an L2 cache that is assumed if the profile does not state it.
 constexpr uint64_t kNominalL2Bytes = 1 << 20;
-/// The least duration of a sample. In a shorter sample, the time for waking the
-/// threads would matter.
+/// The time that each sample of a variant should take. The kernel runs as often
+/// as is needed for this, at most 1000 times. In a shorter sample, the time for
+/// waking the threads would matter.
 constexpr double kSampleSeconds = 4e-3;
 constexpr uint32_t kFewestRounds = 7;
 constexpr int kAttempts = 3;
@@ -47,10 +48,10 @@ public:
 
 private:
   Status create();
-  /// Creates the workloads of all variants for weights in cache or in memory.
-  /// `spec` gives the shape: that of row.spec for weights in memory, and one
-  /// with fewer rows, if need be, for weights in cache. Variants with the same
-  /// activation format share a workload.
+  /// Creates the workloads of all variants, for weights in cache or in memory.
+  /// `spec` gives the shape of the matrix: it is row.spec for weights in
+  /// memory, and `cached`, which may have fewer rows, for weights in cache.
+  /// Variants with the same activation format share a workload.
   Status createPlace(const KernelSpec &spec, bool isCached,
                      std::vector<Bench> &benches);
   Status sample(Bench &bench);
@@ -231,7 +232,8 @@ Result<VariantTable> VariantRun::run() {
   AIR_RETURN_IF_ERROR(create());
   for (std::vector<Bench> *benches : {&fromCache, &fromMemory}) {
     for (Bench &bench : *benches) {
-      // The first runs touch the pages of the code and of the scratch memory.
+      // The first runs are slow because of page faults in the code and in the
+      // scratch memory, so they are not timed.
       AIR_RETURN_IF_ERROR(bench.work->runMany(bench.kernel, 2));
       AIR_RETURN_IF_ERROR(sample(bench));
       bench.runs = static_cast<uint32_t>(std::clamp(

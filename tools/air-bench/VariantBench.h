@@ -28,8 +28,9 @@ struct VariantOptions {
   double seconds = 0.1;
 };
 
-/// Times the variants of the matmul `row` (Rows.h). The predictions are for
-/// `target`.
+/// Times the variants of the matmul `row` (Rows.h) on this machine. The kernels
+/// are compiled for `target`, and the cost model predicts their times from the
+/// rates of `target`. `memory` holds the operands.
 Result<VariantTable> measureVariants(const BenchRow &row,
                                      const MachineProfile &target,
                                      const VariantOptions &options,

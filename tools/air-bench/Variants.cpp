@@ -128,8 +128,8 @@ KernelSpec cachedSpec(const KernelSpec &spec, const MachineProfile &target,
   }
   const uint64_t rowBlockBytes = ceilDiv(entry->weightBytes, rowBlocks);
   const uint64_t fit = l2Bytes / 2 * threads / rowBlockBytes;
-  // A smaller matrix than that of `spec` has the same number of row blocks for
-  // each thread.
+  // If some row blocks are left out, the number of row blocks that are kept is
+  // a multiple of `threads`, so that every thread gets the same number.
   const uint64_t kept =
       std::min(rowBlocks, std::max(fit / threads, uint64_t{1}) * threads);
   cached.n = std::min(spec.n, kept * kRows);

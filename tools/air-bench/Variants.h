@@ -85,7 +85,8 @@ struct VariantTable {
   std::vector<VariantRow> rows;
 };
 
-/// Converts the `seconds` of a run to clock cycles of one core per block.
+/// Converts `seconds`, the time in which all threads together multiply `blocks`
+/// blocks, to the number of clock cycles that one core takes for a block.
 double cyclesPerBlock(const VariantTable &table, double seconds, double blocks);
 
 /// If a rate exceeds its limit by more than kMostShare allows, returns a text

@@ -44,7 +44,7 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   };
 
-  // These cases cover partial tiles and units, fewer tiles than thread blocks,
+  // These cases cover partial tiles and units, several tiles per thread block,
   // splits, every WeightFetch, and tiles that share activations.
   auto addOdd = [&](DType dtype, Layout layout) {
     const uint32_t block = info(dtype).blockElements;
@@ -68,9 +68,10 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
         spec.multiprocessors = 2;
         add(cases.odd, spec);
         ++variant;
-        // Here, each thread block has all tiles of the matrix. In most of these
-        // cases, the number of tiles is not a multiple of heldTiles, so the
-        // last tiles that share activations are fewer than heldTiles.
+        // Here, each thread block has all tiles of the matrix. Groups of
+        // heldTiles tiles share activations. In most of these cases, the number
+        // of tiles is not a multiple of heldTiles, so that the last group is
+        // smaller.
         spec.tiling.heldTiles = 2 + variant % 3;
         spec.multiprocessors = 1;
         add(cases.odd, spec);
@@ -105,7 +106,8 @@ Cases casesFor(const CudaTarget &target, uint32_t multiprocessors) {
     }
   }
 
-  // These cases multiply one matrix with many different tilings.
+  // These cases multiply matrices of one shape, in several dtypes, each with
+  // many different tilings.
   for (const DType dtype :
        {DType::Q4_K, DType::Q6_K, DType::Q8_0, DType::BF16}) {
     const uint32_t unitBytes = t16Unit(dtype)->bytes;

@@ -72,8 +72,9 @@ public:
   Status wgmma();
   Status uploads();
 
-  /// Replays a graph that repeats the launches of `set` for kGraphMilliseconds.
-  /// Returns the milliseconds per launch in each replay.
+  /// Makes a graph in which the launches of `set` are repeated so often that a
+  /// replay takes about kGraphMilliseconds. Replays the graph kReplays times,
+  /// and returns the milliseconds per launch in each of these replays.
   Result<std::vector<double>> time(const std::vector<Launch> &set);
 
   Report report;
@@ -369,7 +370,9 @@ Status Session::wgmma() {
   Row &result = row("wgmma", kernel.name);
   for (uint32_t i = 0; i < 64; ++i) {
     for (uint32_t j = 0; j < 8; ++j) {
-      float sum = 0; // exact, because all values are integers below 2^24
+      // This sum is exact: its 16 terms are integers with magnitudes of at most
+      // 30 * 18, so all partial sums are below 2^24.
+      float sum = 0;
       for (uint32_t k = 0; k < 16; ++k) {
         sum += halfToFloat(a[i * 16 + k]) * halfToFloat(b[j * 16 + k]);
       }

@@ -32,10 +32,11 @@ struct Difference {
 };
 
 /// Compares `y` [tokens][rows of the whole matrix] with the expected results.
-/// The allowed error is 2^-16 times the sum of magnitudes. Rounding errors of
-/// float32 sums of a few thousand terms are far smaller. If one of 4096 terms
-/// is missing, the error is about 16 times the allowed one. NaN counts as an
-/// infinite error.
+/// The allowed error of a result is 2^-16 times its entry in
+/// Operands::magnitudes. The rounding errors of float32 sums of a few thousand
+/// terms are usually far smaller. If one of 4096 terms of equal magnitude is
+/// missing, the error is 16 times the allowed one. NaN counts as an infinite
+/// error.
 Difference compare(const Operands &operands, const std::vector<float> &y,
                    uint32_t rows, uint32_t tokens);
 

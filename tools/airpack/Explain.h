@@ -9,7 +9,7 @@
 
 namespace air {
 
-/// The options that only --explain has, and --explain itself.
+/// The options --explain, --vram and --cpu.
 std::vector<cli::Option> explainOptions();
 
 /// Refuses options that need --explain if it was not given, and options that

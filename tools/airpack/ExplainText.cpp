@@ -54,7 +54,8 @@ std::string capacityText(uint64_t bytes) {
   return bytes == 0 ? "an unknown size" : byteText(bytes);
 }
 
-/// What a limit is called in a sentence.
+/// The words for `limit` in a sentence, such as "reads from the disk" for
+/// "disk". An unknown limit is returned unchanged.
 std::string limitText(const std::string &limit) {
   constexpr std::pair<const char *, const char *> kNames[] = {
       {"disk", "reads from the disk"},

@@ -37,7 +37,8 @@ Status canPlanForHostGpu(const cli::Invocation &invocation,
   if (vram == uint64_t{0}) {
     return unsupportedError("--vram is 0");
   }
-  // Both options ask for a plan for the GPU.
+  // A size above 0 for --vram, or --cpu-layers with anything but 0, asks for a
+  // plan for the GPU.
   if (vram || invocation.text("--cpu-layers").value_or("0") != "0") {
     return Status::ok();
   }

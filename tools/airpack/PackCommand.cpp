@@ -395,9 +395,10 @@ Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
   std::optional<std::string> dump = invocation.text("--dump-kernels");
   const bool isSeparate = invocation.has("--separate");
   if (isSeparate) {
-    // If no plan can have the given name, no names are derived from it. With
-    // the name of a folder, for example, the plans would be written beside the
-    // folder instead of into it.
+    // The paths of the plans are derived from `given`. If `given` is empty or
+    // names something other than a file, such as a folder, the call fails here.
+    // Without this check, the plans would be written beside the folder instead
+    // of into it.
     if (Status status = findOutputPlace(given).status();
         status.code() == ErrorCode::Usage) {
       return status;
@@ -443,9 +444,9 @@ Result<std::vector<Output>> outputsOf(const cli::Invocation &invocation,
 /// Prints the line of --times: how long each stage of making `plan` took.
 void printTimes(PlanFile &plan, double kernelsReadyAt, double loadSeconds,
                 double compileStart, double writeStart, double writeSeconds) {
-  // For a reference plan, the time includes computing the digests of all
-  // weights, so the bytes must include the weights that the plan does not
-  // store.
+  // For a reference plan, `writeSeconds` includes the time to compute the
+  // digests of all weights. The plan does not store these weights, so their
+  // bytes are added here.
   const bool isReference = plan.plan().reference();
   uint64_t bytes = plan.bytes().size();
   (void)forEachSegment(plan, [&](uint32_t index) {

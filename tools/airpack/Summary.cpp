@@ -188,7 +188,8 @@ uint64_t residentWeights(const plan::Plan &plan,
   return bytes;
 }
 
-/// The table of the items in RAM or in VRAM; empty if there are none.
+/// The table of what the plan keeps in RAM or in VRAM (`tier`), with sizes;
+/// empty if it keeps nothing there.
 std::string memoryTable(const plan::Placement &placement, plan::Tier tier) {
   if (sumOf(placement, tier) == 0) {
     return "";
@@ -233,10 +234,11 @@ std::string streamLines(const plan::Plan &plan,
       "token; %s",
       byteText(streamed).c_str(), plan.reference() ? "model's file" : "plan",
       byteText(resident).c_str());
-  // The percentage is the share of the weights that stays in RAM. It compares
-  // decoded sizes: with a codec, `streamed` is smaller than the decoded size of
-  // the same weights. If passes also copy weights to a GPU, other weights stay
-  // in VRAM and are missing from `all`, so no percentage is stated.
+  // The percentage is the share of all weights that stays in RAM. `all` is
+  // computed from decoded sizes, as `resident` is, and not from `streamed`,
+  // which is smaller if a codec compresses the weights in the plan. If passes
+  // also copy weights to a GPU, other weights stay in VRAM. Since `all` does
+  // not include these, no percentage is stated.
   const uint64_t all = resident + rawBytesPerPass(placement);
   return copiedBytesPerPass(placement) != 0
              ? line + " stay in RAM\n"
@@ -260,8 +262,8 @@ uint64_t cpuLayersOf(const plan::Plan &plan) {
   return usesGpu ? layers.size() : 0;
 }
 
-/// The line that says what is copied to a GPU in every pass; empty if all
-/// weights stay in VRAM, or if there is no GPU.
+/// The line that says how many bytes of weights are copied to a GPU in every
+/// pass; empty if none are.
 std::string copiedLine(const plan::Plan &plan,
                        const plan::Placement &placement) {
   const uint64_t copied = copiedBytesPerPass(placement);
@@ -283,8 +285,8 @@ std::string copiedLine(const plan::Plan &plan,
                 cpuLayersOf(plan) == 0 ? "all" : "the GPU's");
 }
 
-/// A line for each placement but the first. These placements are used when less
-/// RAM is available, or less memory of a GPU.
+/// A line for each placement but the first. These placements are for machines
+/// on which less RAM or VRAM is available than the first placement needs.
 std::string alternateLines(const plan::Plan &plan) {
   std::string lines;
   for (uint32_t i = 1; i < sizeOf(plan.placements()); ++i) {

@@ -23,8 +23,10 @@ inline constexpr const char *kUnknownSpeed =
 std::string planSummary(const plan::Plan &plan, uint64_t fileBytes,
                         double dramBandwidth = 0);
 
-/// The line that says how many of a model's layers the CPU computes, and how
-/// many the GPU; empty if the CPU computes none of a plan for a GPU.
+/// The line that says how many layers of a model with `layers` layers the CPU
+/// computes, and how many the GPU computes. `cpuLayers` is the number for the
+/// CPU in a plan for a GPU, and 0 for a plan without a GPU. If it is 0, returns
+/// "".
 std::string layersLine(uint64_t cpuLayers, uint64_t layers);
 
 } // namespace air

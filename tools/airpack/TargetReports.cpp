@@ -22,8 +22,9 @@ namespace {
 /// the file.
 using Json = nlohmann::ordered_json;
 
-/// For each segment, the number of targets that use it. Targets share a segment
-/// by referring to the same record.
+/// For each segment, the number of targets that use it. If targets share a
+/// segment, their plans refer to the same plan::Segment in the file, so the
+/// pointers are equal.
 std::map<const plan::Segment *, uint32_t> usesOf(const PlanFile &file) {
   std::map<const plan::Segment *, uint32_t> uses;
   for (uint32_t t = 0; t < file.targets(); ++t) {

@@ -9,9 +9,9 @@
 
 namespace air {
 
-/// Calls `visit` once for each segment of the file. Before each call, it
-/// chooses a target that has the segment; `index` is the segment's index in
-/// this target.
+/// Calls `visit` once for each segment of the file. Before each call, the first
+/// target that has the segment becomes the chosen target of `file`
+/// (PlanFile::choose()); `index` is the segment's index in this target.
 Status forEachSegment(PlanFile &file,
                       const std::function<Status(uint32_t index)> &visit);
 

@@ -26,7 +26,9 @@ public:
   AnswerPrinter(Write output, bool dims);
 
   Status add(std::span<const rt::AnswerEvent> events);
-  /// Ends the answer, with a newline unless it already has one.
+  /// Ends the answer. Writes a newline unless the text so far is empty or ends
+  /// with one. If the answer ends within the reasoning, dim text is switched
+  /// off, but </think> is not written.
   Status finish();
 
 private:

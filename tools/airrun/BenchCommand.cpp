@@ -69,9 +69,10 @@ double systemBytesRead() {
 }
 
 /// Runs passes of random tokens on one sequence. The speed does not depend on
-/// the token ids. If the plan can choose tokens on a GPU, each decode pass
-/// chooses the token of the next one there, as airrun does when it generates
-/// without sampling. Only the first decoded token is then random.
+/// the token ids. If the plan can choose tokens on a GPU, each decode pass also
+/// chooses there the input token of the next pass, as airrun does when it
+/// generates without sampling. In this case, only the tokens of the prompt and
+/// of the first decode pass are random.
 class Workload {
 public:
   static Result<Workload> create(rt::Session &session, uint64_t prefill,
@@ -128,8 +129,8 @@ public:
     return before - start;
   }
 
-  /// The seconds of the first token that the last call of decode() computed,
-  /// whether decode() timed it or not.
+  /// How many seconds the first token of the last call of decode() took, even
+  /// if the time that decode() returned does not include this token.
   double lastFirstTokenSeconds() const { return firstSeconds; }
 
   /// The number of tokens that decode() does not time.

@@ -73,7 +73,8 @@ double predictedRate(const BenchMeasurement &measured) {
   }
   const double cores = overlappedTime(reading, arithmetic) +
                        (isInTurn ? std::max(vram, lateCopies) : 0);
-  // Reads from the disk slow down CPU kernels, but not GPU kernels.
+  // Without a GPU, passTime() takes into account that reads from the disk slow
+  // down the kernels of the CPU. They do not slow down the kernels of a GPU.
   const double seconds =
       std::max(measured.gpu.empty() ? passTime(cores, disk, measured.kept)
                                     : std::max(cores, disk),

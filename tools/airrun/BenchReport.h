@@ -1,16 +1,16 @@
 //===- BenchReport.h - the report on a measurement --------------*- C++ -*-===//
 //
-// A decode pass reads over one to four links. The first is the memory from
-// which the kernels read: RAM, or the memory of a GPU (VRAM). If the plan's
-// placement does not keep all weights in this memory, other links bring in the
-// rest: from the disk to RAM, from RAM to VRAM, or both. The limit of a link is
-// its highest measured bandwidth in bytes per second, and its usual rate is the
-// median of the same samples. For VRAM, both rates are measured by copies
-// within that memory. The minimal bytes of a link are the bytes that each token
-// must read over it. For the first link, these are the weights and the KV
-// cache. For the link from the disk, they are the weights that each pass reads
-// from the disk, and for the link from RAM to VRAM, the weights that each pass
-// copies.
+// A decode pass, which computes one token, reads over one to four links. The
+// first is the memory from which the kernels read: RAM, or the memory of a GPU
+// (VRAM). If the plan's placement does not keep all weights in this memory,
+// other links bring in the rest: from the disk to RAM, from RAM to VRAM, or
+// both. The limit of a link is its highest measured bandwidth in bytes per
+// second, and its usual rate is the median of the same samples. For VRAM, both
+// rates are measured by copies within that memory. The minimal bytes of a link
+// are the bytes that each token must read over it. For the first link, these
+// are the weights and the KV cache. For the link from the disk, they are the
+// weights that each pass reads from the disk, and for the link from RAM to
+// VRAM, the weights that each pass copies.
 //
 // If the CPU computes some layers and a GPU the others, the first two links are
 // VRAM and RAM, each with the weights and the KV cache of the layers of its
@@ -36,9 +36,11 @@
 //                    a GPU, a token takes as long as the kernels, the disk or
 //                    the copies to VRAM, whichever takes longest. If the CPU
 //                    computes some layers, the time of the kernels is that of
-//                    the cores plus that of the GPU. The latter is the time of
-//                    VRAM or, if longer, the time of the copies that do not fit
-//                    into the ring in VRAM while the CPU works
+//                    the cores plus that of the GPU. While the CPU works,
+//                    copies can only fill the ring in VRAM, and the rest is
+//                    copied while the GPU works. The time of the GPU is
+//                    therefore the time of VRAM or, if longer, the time to copy
+//                    this rest
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -183,7 +185,8 @@ inline constexpr uint32_t kMostLimitRetries = 20;
 /// may have slowed down the measurement of the limit. The limit is then
 /// measured again until decode no longer exceeds it, at most kMostLimitRetries
 /// times for each link. `measureAgain` gets the index of a link and returns a
-/// new measurement in bytes/s, which replaces a lower limit of the link.
+/// new measurement in bytes/s. If it is higher than the limit of the link, it
+/// becomes the limit.
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 

@@ -104,8 +104,8 @@ bool hasOneMessage(const cli::Invocation &invocation) {
          isatty(STDIN_FILENO) == 0;
 }
 
-/// The message that is answered without a terminal: the text of --prompt, of
-/// the file that --file names, or else of standard input.
+/// The message that airrun chat answers instead of holding a conversation: the
+/// text of --prompt, of the file that --file names, or else of standard input.
 Result<std::string> onlyMessage(const cli::Invocation &invocation,
                                 const Chat &chat) {
   if (const std::optional<std::string> text = invocation.text("--prompt")) {
@@ -272,7 +272,7 @@ Status checkChatModel(const cli::Invocation &invocation,
   AIR_ASSIGN_OR_RETURN(const TokenizerData vocabulary,
                        readGgufTokenizer(source));
   if (vocabulary.tokens.empty()) {
-    return Status::ok(); // openChat() refuses the plan
+    return Status::ok(); // openChat() refuses a plan without a vocabulary
   }
   AIR_ASSIGN_OR_RETURN(std::optional<rt::Tokenizer> tokenizer,
                        rt::Tokenizer::create(vocabulary));

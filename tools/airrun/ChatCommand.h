@@ -18,9 +18,11 @@ Status checkChat(const cli::Invocation &invocation);
 Status checkChatModel(const cli::Invocation &invocation,
                       const ModelSource &source);
 
-/// Runs a conversation on the terminal, or answers one message that comes from
-/// --prompt or from a file or pipe on standard input. Errors: Usage,
-/// Unsupported (no vocabulary, or no chat template), those of Session and Chat.
+/// Runs a conversation on the terminal, or answers one message: the text of
+/// --prompt, of the file that --file names, or of standard input if that is not
+/// a terminal. Errors: Usage; Unsupported if the plan has no vocabulary or no
+/// chat template; Io, Corrupt and DoesNotFit for files that options name; those
+/// of Session and Chat.
 Status runChat(const cli::Invocation &invocation);
 
 } // namespace air

@@ -204,8 +204,9 @@ Result<EntryLock> lockEntry(const PlanCache &cache, const std::string &key,
 /// Makes the plan. The caller holds an exclusive lock on its entry.
 Status makePlan(const PlanCache &cache, const Request &request) {
   AIR_ASSIGN_OR_RETURN(const uint64_t limit, limitOf(cache));
-  // A plan with its weights is about as large as the model. If that is over the
-  // limit, the plan refers to the model's file.
+  // A plan that contains the weights is about as large as the model. If the
+  // model is larger than the limit, the plan does not contain the weights, but
+  // refers to the model's files.
   const bool isReference = request.bytes > limit;
   AIR_RETURN_IF_ERROR(cache.makeRoom(isReference ? 0 : request.bytes, limit));
   std::vector<std::string> arguments = {request.model,

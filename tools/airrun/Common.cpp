@@ -151,7 +151,7 @@ rt::CudaChoice gpuChoice(const cli::Invocation &invocation,
           .likeMultiprocessors = record.multiprocessors()};
 }
 
-/// The devices of a command, which last as long as its sessions.
+/// Makes the runtime that opens the devices on which a command's sessions run.
 static std::shared_ptr<rt::Runtime>
 makeRuntime(const cli::Invocation &invocation) {
   return std::make_shared<rt::Runtime>([invocation](const plan::Device &record)

@@ -32,8 +32,9 @@ class DiskLimit {
 public:
   /// The size of the buffer that is used if the caller provides no memory.
   static constexpr uint64_t kBufferBytes = uint64_t{8} << 20;
-  /// A sample reads this many bytes, but at least as many as fill the memory
-  /// that it reads into, and at most kMostFills times as many as fill it.
+  /// A sample reads this many bytes into memory, rounded up to whole blocks.
+  /// But memory of more bytes is filled once, and memory of fewer than
+  /// kSampleBytes / kMostFills bytes is filled kMostFills times.
   static constexpr uint64_t kSampleBytes = uint64_t{64} << 20;
   static constexpr uint64_t kMostFills = 8;
 
@@ -44,11 +45,13 @@ public:
   DiskLimit &operator=(DiskLimit &&) = delete;
   ~DiskLimit();
 
-  /// Reads, starting where the previous call ended, and returns the rate in
-  /// bytes per second. `memory` begins at a page boundary and has at least one
-  /// page; if it is empty, the bytes go to a buffer of kBufferBytes. The first
-  /// call also takes two samples with each combination of block size and number
-  /// of threads, and chooses the combination with the fastest sample.
+  /// Reads bytes of the file into `memory` (kSampleBytes says how many), and
+  /// returns the rate in bytes per second. Each call starts where the previous
+  /// one ended. At the end of the range [begin, end), it continues at `begin`.
+  /// `memory` begins at a page boundary and has at least one page; if it is
+  /// empty, the bytes go to a buffer of kBufferBytes. The first call also takes
+  /// two samples with each combination of block size and number of threads, and
+  /// chooses the combination with the fastest sample.
   Result<double> sample(std::span<uint8_t> memory);
 
 private:

@@ -371,8 +371,9 @@ Status runGenerate(const cli::Invocation &invocation) {
                                       fromPlan(session.plan().sampling()),
                                       session.context()));
   bool ids = invocation.has("--output-tokens");
-  // No tokenizer is needed if ids are read and printed, neither --stop nor a
-  // grammar is given, and no sampler looks at texts.
+  // No tokenizer is needed if the prompt is given as token ids, token ids are
+  // printed, neither --stop nor a grammar is given, and no sampler needs the
+  // texts of tokens.
   std::optional<rt::Tokenizer> tokenizer;
   if (!ids || !invocation.has("--tokens") || invocation.has("--stop") ||
       hasGrammar(invocation) || rt::needsTokenTexts(options.sampler)) {

@@ -164,10 +164,10 @@ Result<LinkLimits> LinkLimits::create(const cli::Invocation &invocation,
     const auto resident = firstBytes(store->residentMemory(), enough);
     limits.memory.emplace(
         rt::ReadBandwidth::over(limits.device->threadPool(), resident));
-    // With --io-limit, the shares of kept() are not measured, and `traffic`
-    // stays null. The samples of the disk are taken at its full rate, but
-    // decoding reads the disk more slowly then, so it slows down reads of
-    // memory less than the measured shares would say.
+    // With --io-limit, `traffic` stays null, so that the shares of kept() are
+    // not measured. DiskLimit would read at the full rate of the disk, and
+    // would slow down reads of memory more than decoding does, which reads the
+    // disk at the limited rate.
     if (store->readLimit() == 0) {
       Result<std::unique_ptr<rt::MemoryReaders>> readers =
           rt::MemoryReaders::over(session.threads(), resident);

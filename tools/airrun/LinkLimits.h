@@ -7,9 +7,10 @@
 // weights.
 //
 // Each call of measure() takes several samples of each link. The limit of a
-// link is its best sample, since nothing can be faster. The usual rate is the
-// median of all samples, since that is what a pass can be expected to find: the
-// rates of some machines change from second to second.
+// link is its best sample, since other load on the machine can only make a
+// sample slower. The usual rate is the median of all samples, since that is
+// what a pass can be expected to find: the rates of some machines change from
+// second to second.
 //
 // If no GPU computes and weights are read from the disk in every pass, samples
 // are taken in turns. In each turn, first the disk fills the plan's ring alone,
@@ -52,8 +53,10 @@ uint64_t copiedPerPass(const rt::Session &session);
 
 class LinkLimits {
 public:
-  /// `passBytes` is the number of bytes that a pass reads from memory. If a CPU
-  /// and a GPU compute, the CPU reads `cpuBytes` of these bytes from RAM.
+  /// Prepares to measure the links of the session's decode passes. `passBytes`
+  /// is the number of bytes of weights and KV cache that the kernels of a pass
+  /// read from memory. If a CPU and a GPU compute, the CPU reads `cpuBytes` of
+  /// these bytes from RAM, and the GPU reads the others from its own memory.
   static Result<LinkLimits> create(const cli::Invocation &invocation,
                                    rt::Session &session, double passBytes,
                                    double cpuBytes);

@@ -7,9 +7,9 @@
 
 namespace air {
 
-/// The note is printed if others have taken more than this share of the CPU
-/// time. The value is a guess, not a measurement: disk interrupts and an idle
-/// desktop should rarely exceed it.
+/// The note is printed if anything but this process has taken more than this
+/// share of the CPU time. The value is a guess, not a measurement: the handling
+/// of disk interrupts and an idle desktop should rarely take more.
 static constexpr double kQuietShare = 0.1;
 
 void noteLoad(const rt::CpuLoad &load, std::string_view command) {

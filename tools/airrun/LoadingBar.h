@@ -29,8 +29,8 @@
 
 namespace air {
 
-/// ", then 0.571 s per token" from the placement's prediction of a decode pass;
-/// empty if it has none.
+/// Returns a text such as ", then 0.571 s per token", with the seconds that the
+/// placement predicts for a decode pass, or "" if there is no prediction.
 std::string predictedText(const plan::Placement &placement);
 
 class LoadingBar {

@@ -53,8 +53,9 @@ cli::Command describeRow(const Row &row) {
   return command;
 }
 
-/// Runs a command with the plan that it names or, for a model, with the plan
-/// in the cache.
+/// Runs a command with the plan that the command line names. If the command
+/// line names a model instead, the command runs with the model's plan in the
+/// cache; if the cache has no such plan, it is made first.
 Status runWithPlan(const Row &row, const cli::Invocation &given) {
   if (row.check != nullptr) {
     AIR_RETURN_IF_ERROR(row.check(given));

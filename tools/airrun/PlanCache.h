@@ -104,8 +104,9 @@ public:
   /// Removes the files of an entry on which the caller holds an exclusive lock.
   Status removeLocked(const std::string &key) const;
 
-  /// Removes the plan of an entry that this process uses and that has turned
-  /// out to be damaged. Other processes that run it are not disturbed.
+  /// Removes the plan and KEY.json of an entry whose plan has turned out to be
+  /// unusable. Processes that have opened the plan can still read it. The
+  /// caller holds a lock on the entry.
   void discard(const std::string &key) const;
 
   /// Removes plans, except those in use, until the remaining plans and `needed`

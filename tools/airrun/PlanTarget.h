@@ -1,8 +1,8 @@
 //===- PlanTarget.h - the target that airrun runs ---------------*- C++ -*-===//
 //
-// A plan for several targets is run on the best device for which it has a
-// target: a GPU if there is one, and otherwise the CPU. --device cpu, or the
-// number or name of a GPU, restricts the choice.
+// A plan for several targets is run on a GPU if one of this machine's GPUs can
+// run one of the targets, and otherwise on the CPU. --device limits the choice
+// to the CPU ("cpu"), or to the GPU with the given number or name.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_PLANTARGET_H

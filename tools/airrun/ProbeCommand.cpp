@@ -103,9 +103,10 @@ Result<rt::DiskProbeResult> measuredDisk(const std::optional<std::string> &path,
 
 /// Adds the rates of the disk to `profile`. While the disk and memory are read
 /// at the same time, each reaches only a share of its full rate. Returns these
-/// two shares, or nullopt if they were not measured. If the disk cannot be
-/// measured at all, this is an error if the user has named a file on it
-/// (`path`); otherwise, prints a note and returns nullopt.
+/// two shares, or nullopt if they were not measured. A disk that cannot be
+/// measured at all is an error if `path` is set, because the user has then
+/// asked for this disk. Without `path`, a note says that the disk is not
+/// measured, and the result is nullopt.
 Result<std::optional<KeptShares>>
 addDisk(const std::optional<std::string> &path, double seconds,
         uint32_t threads, MachineProfile &profile) {

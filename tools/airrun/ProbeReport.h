@@ -17,8 +17,9 @@ namespace air {
 std::string probeReport(const MachineProfile &profile,
                         const std::string &cpuModel);
 
-/// Returns a table for each GPU: what it is, the rates of its memory, and the
-/// rates and times of copies by their sizes. Empty if there is no GPU.
+/// Returns a table for each GPU: what it is, the rates of its memory and, for
+/// copies of several sizes between page-locked RAM and the GPU, their rates and
+/// times. The result is empty if there is no GPU.
 std::string gpuReport(std::span<const rt::GpuProbeResult> gpus);
 
 } // namespace air

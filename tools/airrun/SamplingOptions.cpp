@@ -254,7 +254,8 @@ Status readLists(const cli::Invocation &invocation,
   return Status::ok();
 }
 
-/// What the model recommends, or else the defaults of the runtime.
+/// Returns options of which each has the value that the model recommends or, if
+/// the model recommends none, the default of the runtime.
 rt::SamplerOptions recommended(const SamplingDefaults &model,
                                uint64_t context) {
   rt::SamplerOptions options;
@@ -477,8 +478,8 @@ Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source) {
   const uint64_t tokens = tokensOfModel(source);
   if (tokens == 0 || tokens > INT32_MAX) {
-    // airpack reports a vocabulary that is missing or too large, so this is not
-    // an error here.
+    // The model's table of tokens is missing, or has more rows than there are
+    // token ids of type int32_t. airpack reports this when it makes the plan.
     return Status::ok();
   }
   std::vector<std::string> ignored;

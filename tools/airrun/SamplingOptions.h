@@ -17,11 +17,13 @@ namespace air {
 
 std::vector<cli::Option> samplingOptions();
 
-/// Returns what the command line says, otherwise what the model recommends,
-/// otherwise the defaults of the runtime. If the model recommends a penalty
-/// over the whole context, it covers `context` tokens. Errors: Usage if a value
-/// is malformed, or if an option that was given would have no effect, because
-/// its sampler is not in the chain or is turned off.
+/// Returns the options of the samplers. Each has the value that the command
+/// line gives; if it gives none, the value that the model recommends; and if
+/// the model recommends none, the default of the runtime. If the model
+/// recommends a repeat penalty over the whole context, the penalty covers
+/// `context` tokens. Errors: Usage if a value is malformed, or if an option that
+/// was given would have no effect, for example because its sampler is not in
+/// the chain or is turned off.
 Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
                                           const SamplingDefaults &model,
                                           uint64_t context);

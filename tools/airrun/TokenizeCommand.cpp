@@ -144,8 +144,9 @@ private:
       out.add(std::to_string(id));
       return;
     }
-    // A piece is printed in full, however long it is. A backslash is printed as
-    // an escape, too, so that every backslash in the output begins an escape.
+    // A piece is printed in full, however long it is. Unprintable characters
+    // and backslashes are printed as escapes (\xNN), so every backslash in the
+    // output begins an escape.
     out.add(std::to_string(id) + "\t" +
             printable(tokenizer.piece(id, true), SIZE_MAX, "\\") + "\n");
   }

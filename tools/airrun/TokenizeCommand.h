@@ -1,7 +1,7 @@
 //===- TokenizeCommand.h - airrun tokenize ----------------------*- C++ -*-===//
 //
-// Converts text to token ids with the vocabulary of a plan or a GGUF file.
-// Reads no weights.
+// Converts text to token ids with the vocabulary of a plan, of a GGUF file, or
+// of tokenizer files. Reads no weights.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_TOKENIZECOMMAND_H
@@ -16,8 +16,9 @@ namespace air {
 cli::Command tokenizeCommand();
 
 /// Runs the command and prints ids to standard output.
-/// Errors: Usage, Corrupt (neither a plan nor a GGUF file; not a JSON list of
-/// strings), Io, and those of the readers.
+/// Errors: Usage; Corrupt if the file of the vocabulary has an unknown format,
+/// or if the file of --strings is not a JSON list of strings; Io; and those of
+/// the functions that read the vocabulary.
 Status runTokenize(const cli::Invocation &invocation);
 
 /// Reads the vocabulary of a plan, of a GGUF file, or of the tokenizer files
@@ -27,7 +28,7 @@ Status runTokenize(const cli::Invocation &invocation);
 /// that was corrected.
 Result<TokenizerData> readVocabulary(const std::string &path,
                                      const std::string &pre = "");
-/// The tokenizer of a plan or a GGUF file.
+/// Returns a tokenizer with the vocabulary that readVocabulary() reads.
 Result<rt::Tokenizer> openTokenizer(const std::string &path,
                                     const std::string &pre = "");
 

@@ -35,8 +35,9 @@ public:
     }
   }
 
-  /// Measures one pass. An untimed pass precedes it, because the first pass may
-  /// find cold caches, or may find weights that were read ahead between passes.
+  /// Measures one pass. An untimed pass precedes it, so that neither cold caches
+  /// nor weights that were read ahead while no pass was running affect the
+  /// measured one.
   Result<CurvePass> measure(uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) {
       AIR_ASSIGN_OR_RETURN(rt::SequenceId id, session.newSequence());
@@ -115,7 +116,7 @@ Result<std::vector<uint64_t>> parseCurveTokens(const std::string &text,
     if (value > limit && text != kCurveTokens) {
       return usageError("--verify-curve: a pass of " + countOf(value, "token") +
                         " is requested, but this plan supports at most " +
-                        countOf(limit, "token") + " of a sequence");
+                        countOf(limit, "token") + " of one sequence per pass");
     }
     if (value != 1 && value <= limit) {
       tokens.push_back(value);
@@ -161,7 +162,8 @@ Status checkCurve(const std::vector<CurvePoint> &curve,
                   BenchMeasurement &measured,
                   const std::function<double(size_t link)> &measureAgain) {
   const auto check = [&](const CurvePass &pass) {
-    // The pass counts as a decode phase of one token.
+    // evaluate() judges decode phases, so the pass is described as a decode
+    // phase of a single token, for which all bytes of the pass were read.
     BenchMeasurement single;
     single.decodeTokens = 1;
     single.decodeSeconds = pass.seconds;

@@ -297,9 +297,11 @@ std::string zshScript(const Tool &tool) {
     out += "  '')\n    " + zshArguments(Command()) + "    ;;\n";
   }
   // The script can be installed in two ways. If it is in a folder of $fpath,
-  // zsh runs it as the body of the function when a word is to be completed, so
-  // the script calls the function. If a shell reads it with `source`, there is
-  // nothing to complete yet, so the script only registers the function.
+  // zsh loads it at the first completion. zsh then runs the whole script in
+  // place of the completion function that the script defines, so the script
+  // must call this function itself. If a shell reads the script with `source`,
+  // there is nothing to complete yet, so the script only registers the
+  // function.
   return out + "  esac\n}\nif [[ $funcstack[1] == " + function +
          " ]]; then\n  " + function + " \"$@\"\nelse\n  compdef " + function +
          " " + tool.name + "\nfi\n";

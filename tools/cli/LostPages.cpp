@@ -28,8 +28,8 @@ public:
       put(each);
     }
   }
-  /// Adds bytes other than printable ASCII as \xNN, since they may be commands
-  /// to a terminal.
+  /// Adds `text`, with \xNN in place of each byte that is not printable ASCII,
+  /// since such bytes may be commands to a terminal.
   void addEscaped(std::string_view text) {
     static const char digits[] = "0123456789abcdef";
     for (char each : text) {

@@ -38,8 +38,8 @@ template <typename T> std::optional<T> wholeNumber(const std::string &text) {
   return error == std::errc() ? std::optional<T>(value) : std::nullopt;
 }
 
-/// Whether `number` has a value that is in the option's range. Integers are not
-/// compared as doubles, which have fewer digits.
+/// Whether `number` has a value that is in the option's range. The values are
+/// compared as T, because a double cannot represent every 64-bit integer.
 template <typename T>
 bool isWithin(std::optional<T> number, const Option &option) {
   return number &&
@@ -211,9 +211,9 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   auto [name, value] = split(args[index]);
   const Option *option = find(name);
   if (!option && value) {
-    // runTool has already handled --completion, and --help and --version
-    // without a value. What may be left is one of the latter two with a value,
-    // as in "--help=x". They are flags, so the value is refused below.
+    // runTool has already handled --completion in all its forms, and also
+    // "--help" and "--version". "--help=x" and "--version=x" may be left. Both
+    // options are flags, so the value is refused below.
     for (const Option &common : commonOptions()) {
       option = name == common.name ? &common : option;
     }

@@ -17,11 +17,13 @@ namespace air::cli {
 /// and transpositions of adjacent characters cost one each.
 unsigned editDistance(std::string_view a, std::string_view b);
 
-/// The candidate nearest to `word`, or "" if none is near. A candidate is near
-/// if its distance is at most a third of the number of letters in `word` (a
-/// distance of 1 is always allowed), or if `word` is a prefix of this candidate
-/// and of no other. If several are equally near, the first one is returned. No
-/// candidate is near a word of a single letter.
+/// Returns the candidate to suggest for the unknown word `word`, or "" if there
+/// is none. The letters of `word` are all characters after leading dashes. If
+/// the edit distance of a candidate to `word` is 1, or at most a third of the
+/// number of letters, the candidate is near. Returns the first of the nearest
+/// candidates. If none is near, but exactly one candidate begins with `word`,
+/// returns that one. A word of one letter, or of more than 64, gets no
+/// suggestion.
 std::string nearest(std::string_view word,
                     const std::vector<std::string> &candidates);
 

@@ -39,11 +39,10 @@ public:
   Tuner(const MachineProfile &machine, uint32_t onThreads, double lastMoment)
       : target(machine), threads(onThreads), end(lastMoment) {}
 
-  /// Chooses the tiles for one use of a kernel, one size after another. It
-  /// measures until about `softEnd`, but every size that has variants gets at
-  /// least kFewestRounds rounds, even if they take longer. Returns nothing if
-  /// the time of the whole tuner ends, at `end`, before these rounds are
-  /// complete.
+  /// Chooses the tiles for one use of a kernel, one size after another. The
+  /// rounds end at about `softEnd`, but each size that has variants gets at
+  /// least kFewestRounds rounds, even after `softEnd`. Returns nothing if a
+  /// size has had fewer rounds when the whole tuner must stop, at `end`.
   Result<std::optional<MatMulTiles>> tune(const KernelUse &use, double softEnd);
 
 private:

@@ -9,11 +9,11 @@
 //
 // Candidates are timed in rounds, each candidate once per round, so that other
 // load slows all of them alike. In each round, the time of every candidate is
-// divided by the time of the current choice. A variant can win only if it was
+// divided by the time of the current choice. A variant qualifies if it was
 // faster than the current choice in more than three quarters of the rounds, and
-// if its median ratio is at most 1 - kLeastGain. Of the variants that can win,
-// the one with the smallest median ratio does; if there is none, the current
-// choice wins.
+// if its median ratio is at most 1 - kLeastGain. The winner is the qualifying
+// variant with the smallest median ratio or, if no variant qualifies, the
+// current choice.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_TUNE_TUNER_H

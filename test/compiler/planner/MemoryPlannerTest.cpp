@@ -89,7 +89,8 @@ TEST(MemoryPlanner, ABufferIsFreeBetweenItsValues) {
   ASSERT_TRUE(plan.isOk());
   EXPECT_EQ(plan->arenaBytes, 64U);
   EXPECT_TRUE(verifyArena(problem, *plan).isOk());
-  // Step 3 adds to the value of step 1, which therefore must outlive step 2.
+  // Now step 3 reads the value of `h` that step 0 has written, so this value
+  // must outlive step 2.
   problem.programs[0].steps[3] = {0};
   EXPECT_EQ(verifyArena(problem, *plan).message(),
             "buffers 'h' [0, 64) and 't' [0, 64) overlap while step 2 needs "

@@ -139,12 +139,13 @@ TEST(Placement, HalfOfEachSegmentStays) {
   }
 }
 
-// The weights exceed the room of 240 MiB by 16 MiB. A pass fills the ring
-// twice, so each of the four steps needs half of the ring. The preferred size
-// of the ring is what a step needs and 16 MiB more, which is 16 + 16 = 32 MiB.
-// A pass would then read 64 MiB, 192 MiB of the weights would stay in RAM, and
-// 16 MiB of the room would be idle. With a ring of only 16 MiB, a pass reads 32
-// MiB, 224 MiB of the weights stay, and no RAM is idle.
+// The weights of 256 MiB exceed the room of 240 MiB by 16 MiB. If a pass fills
+// a ring of R MiB twice, it reads 2 R MiB, of which each of the four steps
+// needs R / 2 MiB. A ring of the preferred size has 16 MiB more than a step
+// needs, so R = R / 2 + 16, which gives 32 MiB. A pass would then read 64 MiB,
+// 192 MiB of the weights would stay in RAM, and 240 - 192 - 32 = 16 MiB of the
+// room would be idle. With a ring of only 16 MiB, a pass reads 32 MiB, 224 MiB
+// of the weights stay in RAM, and no RAM is idle.
 TEST(Placement, AlmostEverythingStays) {
   const WeightPlacement placement = placed(fourEqual(), 240 * kMiB);
   EXPECT_EQ(placement.weights, std::vector<uint64_t>(4, 56 * kMiB));
@@ -264,8 +265,9 @@ uint32_t addPieces(WeightSegment &segment, std::mt19937_64 &random) {
                              (matrices * parts) / kMiB * kMiB;
       const uint64_t begin =
           segment.pieces.empty() ? 0 : segment.pieces.back().end;
-      // The step that uses the segment's next part also needs the pages from
-      // `middle` on.
+      // The pages from `middle` to `chunk`, the end of this part, are needed by
+      // two steps: the one that uses this part and the one that uses the next
+      // part of the matrix, if there is one.
       const uint64_t middle =
           std::max(begin, chunk - std::min(chunk, random() % 256 * kPage));
       if (middle > begin) {
@@ -369,11 +371,12 @@ TEST(Placement, TheVerifierFindsReadsThatEndInsideAChunk) {
               HasSubstr("must end at a multiple of"));
 }
 
-/// The most pages that can stay in RAM. The function tries many values for the
-/// part of each segment that stays and, for each, every number of times that a
-/// pass may fill the ring. Besides what a step needs, the ring must have room
-/// for half as much again or for 16 MiB, whichever is more. If a pass fills the
-/// ring twice, 4 MiB besides what a step needs are enough.
+/// Returns the largest number of pages that can stay in RAM, found by trial.
+/// The function tries 1024 shares: of each segment that may be divided, this
+/// share stays in RAM. For each share, it tries rings that a pass fills 2 to 63
+/// times. If a step needs at most S bytes from the ring, the ring must have S
+/// bytes plus the larger of S / 2 and 16 MiB. If a pass fills the ring only
+/// twice, S bytes plus 4 MiB are enough.
 uint64_t mostKept(const WeightProblem &problem, uint64_t room) {
   uint64_t best = 0;
   for (uint64_t share = 0; share < 1024; ++share) {

@@ -57,9 +57,10 @@ double fluid(const ResidencyProblem &problem) {
 
 // ---- cases that were computed by hand ---------------------------------------
 
-// Of 8.5 GB of weights, 5.5 GB fit in RAM. Reading the other 3.0 GB from the
-// disk at 3.5 GB/s takes 857 ms. A ring of at least 16 MiB, or 17 MB, displaces
-// as many bytes of weights, and reading these takes another 5 ms.
+// The weights have 8.5 GB, and the RAM has 5.5 GB. Reading the other 3.0 GB
+// from the disk at 3.5 GB/s takes 857 ms. The ring takes about 17 MB of the
+// RAM: 16 MiB to read ahead, and less than 1 MB for a step. So another 17 MB of
+// the weights must be read from the disk, which takes 5 ms.
 TEST(ResidencySolver, PinsWhatFits) {
   const ResidencyProblem problem = model(8.5, {3.5, 0, 41, 0}, 0, 5.5);
   const Residency best = *solveResidency(problem, Schedule::Serial);
@@ -236,8 +237,9 @@ TEST(ResidencySolver, SharesDifferWhereItIsWorthIt) {
   const Residency uneven = *solveResidency(problem, Schedule::Serial);
   EXPECT_LT(uneven.classes[1].disk, 20 * kMB);
   EXPECT_NEAR(uneven.seconds, 4.017 / 3, 0.001);
-  // A plan keeps the same share f of each class on the disk. Then 9 (1 - f) GB
-  // of weights and a ring of 1.5 f GB take the 5 GB of RAM, so f = 4 / 7.5.
+  // A plan keeps the same share f of each class on the disk, so f GB of the
+  // largest step are streamed, and the ring takes 1.5 f GB. The other 9 (1 - f)
+  // GB of weights and the ring fill the 5 GB of RAM, so f = 4 / 7.5.
   problem.isForPlan = true;
   EXPECT_NEAR(solveResidency(problem, Schedule::Serial)->seconds,
               9 * (4 / 7.5) / 3, 0.001);
@@ -442,9 +444,11 @@ std::vector<Shares> sharesOf(const ResidencyProblem &problem,
   return all;
 }
 
-/// A lower bound for the time of any placement: the longer of the time to read
-/// from the disk what exceeds VRAM and RAM together, and the time in which the
-/// devices read all weights from memory. Gathered classes are not counted.
+/// A lower bound for the time of any placement. It is the longer of two times:
+/// that of reading from the disk what exceeds VRAM and RAM together, and that
+/// of reading all weights from memory. The rate of memory is the sum of those
+/// of RAM and VRAM in the fluid schedule, and the higher of the two in the
+/// serial one. Gathered classes are not counted.
 double boundOf(const ResidencyProblem &problem, Schedule schedule) {
   double dense = 0;
   for (const WeightClass &weights : problem.classes) {

@@ -67,8 +67,9 @@ TEST(WeightUses, ProgramsMayCutElsewhere) {
               ElementsAre(Piece(3, 5, 5), Piece(8, 5, 6), Piece(16, 6, 6)));
 }
 
-// Only step 1 reads the norm. Steps 1 to 3 all read the bias, which takes a
-// page and a half. Each of these steps also reads a third of the rows of two
+// Only step 1 reads the norm, the bytes 0 to 99. Steps 1 to 3 all read the
+// bias, which ends in the middle of the second page, so the first two pages
+// stay in RAM. Each of these steps also reads a third of the rows of two
 // matrices.
 TEST(WeightUses, VectorsOfLaterStepsStay) {
   std::vector<WeightUse> uses = {{0, 100, 1, true}};

@@ -29,8 +29,9 @@ Bytes normalNumbers(size_t bytes, uint32_t seed) {
   return made;
 }
 
-/// Decodes from memory that ends where the bytes end, so that AddressSanitizer
-/// notices a read beyond it, and to memory of exactly the right size.
+/// Decodes `stored` to `bytes` bytes. Neither the input nor the output has
+/// memory beyond its last byte, so AddressSanitizer notices any access beyond
+/// it.
 Result<Bytes> decoded(ChunkCodec codec, const Bytes &stored, size_t bytes) {
   const std::unique_ptr<uint8_t[]> from(new uint8_t[stored.size()]);
   std::copy(stored.begin(), stored.end(), from.get());
@@ -87,9 +88,10 @@ TEST_P(EveryCodec, SpecialValuesComeBack) {
   expectSame(nans);
 }
 
-// The 8-bit exponents of these numbers have an entropy of about 2.6 bits, so a
-// number needs 10.6 of its 16 bits. With exponent codes of 3 bits, and 8 more
-// bits for 1.6 % of the exponents, it takes 11.1 bits, or 0.695 of 16.
+// The 8-bit exponents of these numbers have an entropy of about 2.5 bits, so a
+// number needs at least 10.5 of its 16 bits. Planes takes 3 bits for the code
+// of an exponent, and 8 more bits for the 2.1 % of the exponents that have no
+// code of their own. A number then takes about 11.2 bits, 70 % of 16.
 TEST_P(EveryCodec, NormalNumbersBecomeSmaller) {
   const Bytes raw = normalNumbers(256 << 10, 1);
   EXPECT_LT(static_cast<double>(encoded(raw).size()),
@@ -141,8 +143,9 @@ TEST(Planes, HasTheDocumentedForm) {
     raw.push_back(static_cast<uint8_t>(value));
     raw.push_back(static_cast<uint8_t>(value >> 8U));
   }
-  // 13 other exponents. Each is more frequent than exponent 3 and less frequent
-  // than exponent 120.
+  // 128 more values. Half of them have the exponent 120, and the others have 13
+  // other exponents, each of which occurs at least four times. Exponent 3
+  // occurs only once, so it is not one of the seven exponents that have codes.
   for (uint32_t i = 0; i < 128; ++i) {
     const uint32_t value = (i % 2 == 0 ? 120U : 100U + i % 13) << 7U;
     raw.push_back(static_cast<uint8_t>(value));
@@ -161,7 +164,8 @@ TEST(Planes, HasTheDocumentedForm) {
       EXPECT_EQ((*coded)[codes + word * 8 + byte], byte == 2 ? 2 : 0);
     }
   }
-  EXPECT_EQ((*coded)[codes + 4 * 24], 3); // the escaped exponent
+  // The first escape is the exponent of the value at index 17.
+  EXPECT_EQ((*coded)[codes + 4 * 24], 3);
   // Bytes after the last whole block of 64 values are stored as they are.
   const size_t coded256 = coded->size();
   raw.insert(raw.end(), {1, 2, 3});

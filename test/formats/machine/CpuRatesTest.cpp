@@ -84,8 +84,8 @@ TEST(KeptShares, AreRatiosOfTheProfilesRates) {
   profile.memoryBandwidth = 40'000;
   profile.memoryBeside = 30'000;
   EXPECT_EQ(keptShares(profile), (KeptShares{0.5, 0.75}));
-  // If the disk's rate is unknown, the disk is assumed to keep 5/6 of it, the
-  // default in KeptShares. The share that memory keeps does not change.
+  // If the full rate of the disk is unknown, the disk's share is 5/6, the
+  // default in KeptShares. The share of memory does not depend on the disk.
   profile.diskBandwidth = 0;
   EXPECT_EQ(keptShares(profile), (KeptShares{5.0 / 6, 0.75}));
   EXPECT_DOUBLE_EQ(keptShare(0, 10), 5.0 / 6);

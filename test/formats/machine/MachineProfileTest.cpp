@@ -317,8 +317,8 @@ TEST(CpuQuota, IsTheSmallestThatHolds) {
   EXPECT_EQ(cpuQuota(folder.path), UINT32_MAX);
   folder.put("sys/fs/cgroup/a/b/cpu.max", "400000 100000\n");
   EXPECT_EQ(cpuQuota(folder.path), 4u);
-  // A parent's quota counts, too. It is rounded down: half of a CPU would let a
-  // third thread run only half of the time.
+  // The quota of a parent group counts, too. Here it is 2.5 CPUs. The result is
+  // rounded down, because a third thread could run only half of the time.
   folder.put("sys/fs/cgroup/a/cpu.max", "125000 50000\n");
   EXPECT_EQ(cpuQuota(folder.path), 2u);
   folder.put("sys/fs/cgroup/a/cpu.max", "10000 100000\n");

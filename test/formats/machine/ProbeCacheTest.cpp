@@ -116,7 +116,8 @@ TEST(ProbeCache, OtherMachinesAreRefused) {
   EXPECT_THAT(status.message(), HasSubstr("whose CPU features differ"));
 }
 
-// As in a container with a CPU quota (docker run --cpus).
+// The probe measured two cores, but the host has four, for example because the
+// probe ran in a container with a CPU quota (docker run --cpus).
 TEST(ProbeCache, OtherNumbersOfCoresKeepWhatDoesNotDependOnThem) {
   ProbeCache cache = example();
   cache.profile.cpu.barrierNs = 900;

@@ -1,7 +1,7 @@
 //===- SamplerKindTest.cpp - names and letters of the samplers ------------===//
 //
-// The names of samplers, the other spellings of these names, and the letters
-// are those of llama.cpp (common/sampling.cpp of October 2026).
+// The names of the samplers, the other spellings of these names, and the letter
+// of each sampler are those of llama.cpp (common/sampling.cpp of October 2026).
 //
 //===----------------------------------------------------------------------===//
 #include "formats/model/SamplerKind.h"

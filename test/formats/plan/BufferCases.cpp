@@ -75,15 +75,16 @@ std::vector<Case> bufferCases() {
          p.programs[1]->steps.erase(p.programs[1]->steps.begin());
        })},
       {"plan.buffer.output", in([](P &p) { p.programs[1]->steps.pop_back(); })},
-      // The buffer `qkv` is alive from attn_in to attn, and `heads` from attn
-      // to attn_out.
+      // The buffers `qkv` and `heads` must not overlap, because attn reads the
+      // former and writes the latter.
       {"plan.buffer.overlap", in([](P &p) { p.buffers[2]->offset = 4096; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[1]->bytes += 1; })},
       {"plan.buffer.overlap", in([](P &p) { p.buffers[0]->bytes += 1; })},
       // The runtime reads outputs after the last step, so they must keep their
       // bytes to the end.
       {"plan.buffer.overlap", in([](P &p) {
-         p.buffers[1]->is_output = true; // `qkv` shares the logits' offset
+         // `qkv` becomes an output, but the logits overwrite its bytes.
+         p.buffers[1]->is_output = true;
        })},
       // The second layer adds to qkv, so nothing may overwrite qkv between the
       // layers.

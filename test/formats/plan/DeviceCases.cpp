@@ -48,7 +48,8 @@ void setItems(P &p) {
       {"kv", plan::Tier::Vram,
        (p.cache_groups[0]->pages + 1) * p.cache_groups[0]->page_bytes},
       {"activations", plan::Tier::Vram, kArena},
-      // Each of 16 tokens has an id, two positions and 2 page indices.
+      // Each of 16 tokens has an id, a position, a RoPE position and 2 page
+      // indices.
       {"batch", plan::Tier::Vram, 16 * (4 + 2 * 4 + 2 * 4)},
   };
   for (const auto &item : items) {
@@ -100,9 +101,9 @@ void useGpu(P &p) {
 }
 
 /// The size of all arrays of a batch that is divided into tiles. Each of 16
-/// tokens has an id, two positions, a row index, 2 page indices, and a tile of
-/// three numbers. There are also the row indices of 16 outputs, and three
-/// counts. Every number takes 4 bytes.
+/// tokens has an id, a position, a RoPE position, a row index, 2 page indices,
+/// and a tile of three numbers. There are also the row indices of 16 outputs,
+/// and three counts. Every number takes 4 bytes.
 constexpr uint64_t kTileArrays =
     16 * (4 + 2 * 4 + 4 + 2 * 4 + 3 * 4) + 16 * 4 + 12;
 
@@ -238,7 +239,8 @@ std::vector<Case> machineCases() {
        inGpu([](P &p) { p.caches[0]->order = plan::KvOrder::Cpu; })},
       {"plan.cache.dtype",
        inGpu([](P &p) { p.caches[0]->value_dtype = 0; })}, // F32
-      // A head of 17 elements is padded to two tiles of 16, like one of 32.
+      // In the order KvOrder::Mma, the 17 elements of each key and value are
+      // padded to 32, two tiles of 16, so this page is too small for the cache.
       {"plan.cache.inside", inGpu([](P &p) {
          p.caches[0]->key_dim = p.caches[0]->value_dim = 17;
          p.cache_groups[0]->page_bytes = 2 * 17 * 64 * 2;
@@ -314,8 +316,8 @@ std::vector<Case> dispatchCases() {
              std::make_unique<plan::DispatchT>(*dispatches[0]));
          dispatches[1]->launch->rows_from = plan::RowsFrom::Tokens;
        })},
-      // The step that computes the logits is not of the kind Head, so their
-      // rows would be those of the first tokens of a batch, not of its outputs.
+      // The step that writes the logits is of the kind MatMul. On a GPU, only
+      // steps of the kind Head may write an output of the program.
       {"plan.buffer.output", inGpu([](P &p) {
          p.programs[0]->steps[kHeadStep]->kind = plan::StepKind::MatMul;
        })},
@@ -347,8 +349,9 @@ void addItem(P &p, const char *name, plan::Tier tier, uint64_t bytes) {
 }
 
 /// Keeps both segments of weights in RAM, from which each pass copies them to a
-/// ring of four pages in the memory of the GPU. Negative steps are steps of the
-/// previous pass:
+/// ring of four pages in the memory of the GPU. The table states the step
+/// before which each read must end, and the step after which it may begin.
+/// Negative steps are steps of the previous pass; -1 is its last step:
 ///
 ///   read    segment  pages   pages of the ring  before step  after step
 ///   0       0        0 to 1  0 to 1             1            -2 (attn_out)
@@ -396,8 +399,9 @@ template <typename F> Change inCopied(F change) {
 }
 
 /// Changes the plan of streamToGpu() so that each pass reads the weights from
-/// the disk before it copies them. Both segments take turns in a ring of three
-/// pages in RAM:
+/// the disk before it copies them to the GPU. Both segments take turns in a
+/// ring of three pages in RAM. A read may begin when the copies for the step in
+/// the last column have been made; -1 is the last step of the previous pass:
 ///
 ///   read  segment  pages  page of the ring  before step  after copies for step
 ///   0     0        0, 1   0                 1            -1 (head)
@@ -434,8 +438,10 @@ template <typename F> Change inRead(F change) {
   };
 }
 
-/// Gives the plan of streamToGpu() placements with the given budgets of VRAM
-/// and RAM. All budgets must exceed what the plan needs.
+/// Gives the plan of streamToGpu() one placement for each pair of budgets: the
+/// bytes of VRAM, and those of RAM. A budget of 0 stands for no budget. Unless
+/// the order of the placements is refused, every other budget must be large
+/// enough for the placement.
 Change withBudgets(std::vector<std::pair<uint64_t, uint64_t>> budgets) {
   return [budgets](SmallPlan &small) {
     streamToGpu(small);
@@ -479,7 +485,8 @@ std::vector<Case> copiedCases() {
        })},
       {"plan.placement.device",
        inCopied([](Placement &p) { p.device_reads[2]->segment = 4; })},
-      // Segment 3 is the embedding table.
+      // Segment 3 is the embedding table, but a pass may copy only segments of
+      // weights.
       {"plan.placement.device",
        inCopied([](Placement &p) { p.device_reads[2]->segment = 3; })},
       {"plan.placement.device", inCopied([](Placement &p) {
@@ -578,8 +585,8 @@ std::vector<Case> readCasesOfGpus() {
        })},
       {"plan.stream.before",
        inRead([](Placement &p) { p.reads[2]->before_step = 3; })},
-      // The read would overwrite bytes of segment 0 before the pass has made
-      // all copies for steps up to 3.
+      // The read may begin when the copies for step 2 have been made, but it
+      // overwrites bytes of segment 0, which step 3 needs, too.
       {"plan.stream.overrun",
        inRead([](Placement &p) { p.reads[2]->after_step = 2; })},
       // The reads would overwrite bytes of segment 1 before the previous pass
@@ -633,7 +640,8 @@ std::vector<Case> placedCases() {
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 4).bytes -= 64; })},
       {"plan.budget.bytes", inGpu([](P &p) { item(p, 5).bytes -= 1; })},
       {"plan.budget.bytes", inTiles([](P &p) { item(p, 5).bytes -= 1; })},
-      // The bytes of the item "weights" do not include the embedding table.
+      // The item "weights" has room for the segments of weights, but not for
+      // the embedding table, which is in VRAM, too.
       {"plan.budget.total", inGpu([](P &p) { item(p, 1).bytes = 3840; })},
       {"plan.prediction.bytes", inGpu([](P &p) {
          auto prediction = std::make_unique<plan::PredictionT>();
@@ -743,7 +751,8 @@ std::vector<Change> validDevices() {
                    {kMuch / 2, kMuch},
                    {kMuch / 4, 0}}),
       inCopied([](plan::PlacementT &p) { predict(p, {"vram", "pcie"}); }),
-      // The last array of the batch is the block table of the only cache group.
+      // A dispatch may read the block table of the only cache group, which is
+      // the last array of the batch.
       inGpu([](P &p) { dispatchOf(p, 0, 0).bindings.back()->index = 9; }),
       // A plan may predict the bytes that the kernels read from VRAM.
       inGpu([](P &p) {

@@ -122,7 +122,8 @@ inline void checkMixedSequences(rt::Session &session, const FakeModel &model) {
   }
 }
 
-/// Forks a sequence in the middle of a page, and continues both.
+/// Forks a sequence in the middle of a page, runs one more token in each of the
+/// two sequences, and compares the logits with fakeLogits().
 inline void checkFork(rt::Session &session, const FakeModel &model) {
   rt::SequenceId first = beginSequence(session);
   std::vector<int32_t> tokens = someTokens(70);

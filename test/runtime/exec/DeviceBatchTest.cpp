@@ -51,7 +51,8 @@ BatchSizes sizesOf(uint64_t tokens) {
   return {.tokens = tokens, .outputs = 4, .paddedTokens = tokens};
 }
 
-// The first cache group is in the memory of the CPU, so it has no block table.
+// The first cache group is in the memory of the CPU, so the arrays on the GPU
+// have no block table for it.
 TEST_F(DeviceBatchTest, HasNoBlockTablesOfTheCpu) {
   const DeviceTable onGpu[2] = {{0, 0}, {3, 77}};
   Result<DeviceBatch> device = DeviceBatch::create(gpu, sizesOf(8), onGpu);
@@ -100,7 +101,8 @@ TEST_F(DeviceBatchTest, WritesABatchAndItsPadding) {
 TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;
-  sizes.drawnTokens = 5; // the program for 8 tokens does not draw
+  // Programs for up to 5 tokens can draw, but the program for 8 tokens cannot.
+  sizes.drawnTokens = 5;
   Result<DeviceBatch> device = DeviceBatch::create(gpu, sizes, groups);
   ASSERT_TRUE(device) << device.status().message();
   using plan::BatchArray;

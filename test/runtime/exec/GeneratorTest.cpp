@@ -408,7 +408,8 @@ TEST_F(GeneratorTest, AGpuRunsAheadOfAnAnswerUntilItsLastToken) {
       Generator::create(*session, &*tokenizer, options);
   ASSERT_TRUE(generator) << generator.status().message();
   ASSERT_TRUE((*generator)->prompt(std::vector<int32_t>{kFakeBos}).isOk());
-  // How many kernels have been enqueued but have not run. A pass has five.
+  // For each token, how many kernels have been enqueued but have not run when
+  // next() returns the token. A pass has five kernels.
   std::vector<uint64_t> pending;
   for (uint64_t i = 0; i < options.maxTokens; ++i) {
     const auto token = (*generator)->next();

@@ -68,7 +68,7 @@ TEST_F(GpuChoiceTest, ChosenTokensAreThoseOfTheLogits) {
 }
 
 // Passes in which the GPU chooses tokens alternate with other passes. Some
-// passes begin with another token than the one that the GPU has chosen.
+// passes begin with a token other than the one that the GPU has chosen.
 TEST_F(GpuChoiceTest, ChoicesMayAlternateWithOtherPasses) {
   Session session = opened();
   std::mt19937 random(5);
@@ -113,7 +113,7 @@ TEST_F(GpuChoiceTest, APassRunsAheadOfTheHost) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // kernels in a pass that chooses a token
   for (uint64_t length = 1; length < 70; ++length) {
     const bool continues = length < 69;
     int32_t chosen = -1;
@@ -151,7 +151,8 @@ TEST_F(GpuChoiceTest, APassThatRanAheadOfOtherTokensIsDropped) {
   session.endSequence(sequence);
   const Result<SequenceId> fork = session.fork(other, 1);
   ASSERT_TRUE(fork) << fork.status().message();
-  // When the fork grows, it gets the page of the sequence that has ended.
+  // The fork has the id of the sequence that has ended. When the fork grows, it
+  // also gets the page of that sequence.
   ASSERT_EQ(*fork, sequence);
   EXPECT_EQ(choose(11, *fork, false), 12);
   const Result<Rows> rows = runRows(session, {12}, {*fork}, {0});
@@ -166,7 +167,7 @@ TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   const SequenceId sequence = beginSequence(session);
   std::vector<uint64_t> times(4);
   int32_t token = 9;
-  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // kernels in a pass that chooses a token
   const auto enqueuedByChoice = [&] {
     const uint64_t before = gpu->enqueuedLaunches;
     int32_t chosen = -1;
@@ -190,8 +191,9 @@ TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   }
 }
 
-// The pass that ran ahead has written to a page that the fork then shares, so
-// the sequence gets a page of its own before it grows.
+// A pass has run ahead and written to the last page of a sequence. A fork then
+// shares this page, so the original sequence gets a copy of the page before it
+// grows. The pass has written to the old page, so its results are dropped.
 TEST_F(GpuChoiceTest, APassThatRanAheadOfAForkIsDropped) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);
@@ -273,7 +275,8 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
     };
     // The first pass also copies the weights.
     ASSERT_TRUE(choose().isOk());
-    uint64_t done = 0; // pieces of work before the failure
+    // How many pieces of work the GPU completes before it fails.
+    uint64_t done = 0;
     for (bool isComplete = false; !isComplete; ++done) {
       SCOPED_TRACE(done);
       gpu->workFailure = ioError("the fake GPU has failed");
@@ -286,7 +289,7 @@ TEST_F(GpuChoiceTest, AChoiceAfterAFailedOneIsRight) {
       ASSERT_TRUE(choose().isOk());
       ASSERT_TRUE(choose().isOk());
     }
-    // Each step is a piece of work, and so is the choice of the token.
+    // A pass has five kernels, and each of them is a piece of work.
     EXPECT_GT(done, 5U);
     const Result<Rows> rows =
         runRows(session, {history.back()}, {sequence}, {0});
@@ -314,7 +317,7 @@ TEST_F(GpuChoiceTest, AnErrorAheadIsReturnedByTheNextCall) {
     return status;
   };
   ASSERT_TRUE(choose().isOk());
-  constexpr uint64_t kLaunches = 5; // in each pass that chooses a token
+  constexpr uint64_t kLaunches = 5; // kernels in a pass that chooses a token
   for (uint64_t enqueued = 0; enqueued <= kLaunches; ++enqueued) {
     SCOPED_TRACE(enqueued);
     for (const bool persists : {false, true}) {
@@ -398,7 +401,7 @@ TEST_F(GpuChoiceTest, ADrawThatIsNotPossibleIsRefused) {
     const std::string message = messageOf(change);
     EXPECT_TRUE(message.starts_with("batch: draw 0 has top-k")) << message;
   }
-  // These draws are in range, but this plan has no kernel that draws.
+  // These settings are in range, but this plan has no kernel that draws tokens.
   const std::function<void(D &)> right[] = {
       [](D &) {},
       [](D &d) { d.topK = 1024; },

@@ -87,9 +87,10 @@ TEST_F(GpuSessionTest, TheFirstPassCopiesTheWeights) {
   EXPECT_EQ(session.loading().done, kWeights);
   const uint64_t written = gpu->writtenBytes;
   EXPECT_GT(written, kWeights);
-  // A later pass copies to the GPU only the part of the batch tables from the
-  // first 4-byte element that changed to the last one that changed: from the
-  // token's position to the token's position for RoPE, 64 bytes later.
+  // A later pass copies a single range of the batch tables to the GPU. The
+  // range begins with the first 4-byte element that has changed, here the
+  // token's position, and ends with the last one, here the token's position for
+  // RoPE, which is stored 64 bytes after the position.
   ASSERT_TRUE(runRows(session, {7}, {sequence}, {}));
   EXPECT_EQ(gpu->writtenBytes - written, 68U);
 }
@@ -173,11 +174,14 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
 
 TEST_F(GpuSessionTest, EverythingIsInTheMemoryOfTheGpu) {
   Session session = opened();
-  // The bias has 260 floats, and the table has 260 rows of 16 floats. The bytes
-  // of each tensor are rounded up to a multiple of 256. The KV cache has one
-  // page more than the plan states, for padding. The batch tables contain an
-  // id, two positions and three page indices for each of eight tokens, and the
-  // number of tokens. The host receives up to eight tokens.
+  // The activations are x (8 rows of 16 floats), the logits (8 rows of 260
+  // floats) and a counter, which takes 64 bytes. The KV cache has one page more
+  // than the plan states, for padding. The weights are the bias (260 floats)
+  // and the table (260 rows of 16 floats), each padded to a multiple of 256
+  // bytes. The batch tables begin with the number of tokens, the ids, the
+  // positions and the positions for RoPE. Each of these four arrays is padded
+  // to 64 bytes. The block table follows, with three page indices for each of
+  // eight tokens. The host receives the ids of up to eight chosen tokens.
   const std::vector<std::pair<std::string, uint64_t>> expected = {
       {"activations", 512 + 8320 + 64},
       {"KV cache", 7 * 4096},
@@ -342,7 +346,8 @@ TEST_F(GpuSessionTest, TheNextPlacementIsUsedIfThereIsNoRoomForKernels) {
       << status.message();
 }
 
-/// Returns a change that adds an item for RAM to the plan's placement.
+/// Returns a function that changes a plan so that its placement needs `bytes`
+/// more bytes of RAM, which the plan lists under `name`.
 std::function<void(plan::PlanT &)> addRam(const char *name, uint64_t bytes) {
   return [name, bytes](plan::PlanT &plan) {
     auto item = std::make_unique<plan::BudgetItemT>();

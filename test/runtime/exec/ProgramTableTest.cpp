@@ -158,8 +158,8 @@ TEST_F(ProgramTable, ACacheIsInTheFirstPageOfItsGroup) {
             (std::vector<DeviceAddress>{0x30000, 0x40080, 0x30040}));
 }
 
-/// Makes a step of the output head run on a GPU, where it processes the rows
-/// `rows`.
+/// Makes a step of the output head run on a GPU. `rows` says whether the step
+/// then processes the rows of all tokens or only those of the outputs.
 void moveToGpu(plan::StepT &step, plan::RowsFrom rows) {
   step.name = "gpu";
   step.dispatches[0]->grid.reset();

@@ -70,9 +70,10 @@ TEST_F(RuntimeTest, SessionsShareThreads) {
   EXPECT_NE(alone.threadPool(), one.threadPool());
 }
 
-// The passes of both sessions take turns. In the meantime, other sessions begin
-// and end, and once a session has ended, the threads must not use its memory
-// any more.
+// Each of two callers opens and uses four sessions, one after another. When
+// both callers have a session, their passes take turns on the threads of one
+// pool. Once a session has ended, these threads must not use its memory any
+// more.
 TEST_F(RuntimeTest, ThreadsServeSessionsOfSeveralThreads) {
   writeFakePlan(path, model);
   const auto runtime = std::make_shared<Runtime>();
@@ -98,7 +99,8 @@ TEST_F(RuntimeTest, ASessionKeepsItsRuntimeAlive) {
   checkAllLogits(session, model, someTokens(20), 4);
 }
 
-// The plan of one session asks for a GPU of another name.
+// Sessions whose plans name the same GPU share it. The plan of the third
+// session names another GPU.
 TEST_F(RuntimeTest, AGpuIsOpenedOnce) {
   uint32_t opened = 0;
   uint32_t closed = 0;

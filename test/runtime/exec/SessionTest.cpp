@@ -530,8 +530,8 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   ASSERT_TRUE(run().isOk());
   EXPECT_EQ(session->streaming()->counters().placement, 1U);
   ASSERT_TRUE(run().isOk());
-  // While there is less memory than any placement needs, a request fails. Once
-  // there is enough memory again, a request succeeds.
+  // While there is less memory than any placement needs, passes fail. Once
+  // there is enough memory again, they succeed.
   setMemory(needed / 2);
   EXPECT_EQ(run().code(), ErrorCode::DoesNotFit);
   setMemory(needed + 4096);

@@ -1,8 +1,8 @@
 //===- SplitSessionTest.cpp - plans that run on the CPU and a GPU ---------===//
 //
-// The CPU computes the embedding and the only layer, and a fake GPU the output
-// head. The GPU works as late as it may, so a copy that is made too early, or
-// of rows that the CPU has overwritten meanwhile, gives wrong logits.
+// The CPU computes the embedding and the only layer, and a fake GPU computes
+// the output head. The GPU works as late as it may, so a session that does not
+// wait for it returns wrong logits.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/DType.h"

@@ -1,10 +1,10 @@
 //===- FakeBlockReader.h - a block reader without a disk --------*- C++ -*-===//
 //
-// Reads from a vector instead of a file. The test decides in which order
-// requests complete and which of them fail. The memory of a request is
-// overwritten with kNotRead when the request is submitted. It gets the file's
-// bytes only when wait() returns the request, so a program that does not wait
-// computes with wrong bytes.
+// Reads from the vector `file` instead of a file on disk. The test decides in
+// which order requests complete and which of them fail. When a request is
+// submitted, its memory is overwritten with kNotRead. The bytes of `file` are
+// copied there only when wait() returns the request, so a program that does not
+// wait computes with wrong bytes.
 //
 // Thread-safety: fail(), breakDown() and bytesRead() may be called at any time.
 // The other members may only be used while no other thread can submit a request
@@ -42,7 +42,7 @@ public:
   void fail(uint64_t offset, Status status, uint64_t times = UINT64_MAX);
   /// From now on, wait() fails, and no request completes.
   void breakDown(Status status);
-  /// All requests that were submitted, in this order.
+  /// All requests that were submitted, the first one first.
   std::vector<rt::BlockRequest> submitted;
 
 protected:

@@ -16,7 +16,7 @@ namespace air::test {
 
 namespace {
 
-// Sorted by name. Only plans for the fake GPU have Next.
+// The kernels, sorted by name. Only plans for the fake GPU have Next.
 enum Entry : uint32_t { Append, Attend, Embed, Head, Next };
 enum TensorIndex : uint32_t { Table, Bias };
 enum BufferIndex : uint32_t { X, Logits, Counter };
@@ -378,8 +378,9 @@ void moveToGpu(plan::PlanT &plan) {
   plan.machine->devices.push_back(std::move(device));
 }
 
-/// Moves the output head of a plan for the CPU to the fake GPU. The segments
-/// become head, kernels of the CPU, kernels of the GPU, embed.
+/// Moves the output head of a plan for the CPU to the fake GPU. The plan then
+/// has four segments: the bias of the head, the kernels of the CPU, the kernels
+/// of the GPU, and the embedding table.
 void moveHeadToGpu(plan::PlanT &plan) {
   constexpr uint64_t kX = kFakeMaxTokens * FAKE_WIDTH * sizeof(float);
   constexpr uint64_t kLogits = kFakeMaxTokens * FAKE_VOCABULARY * sizeof(float);

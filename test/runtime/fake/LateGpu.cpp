@@ -25,7 +25,8 @@ Result<DeviceAddress> LateGpu::allocate(uint64_t bytes, std::string_view what) {
   }
   freeBytes -= bytes;
   allocations.emplace_back(what, bytes);
-  // Programs on this machine cannot access these addresses.
+  // The host has no memory at these addresses, so the test crashes if the host
+  // uses one of them by mistake.
   const DeviceAddress address = (uint64_t{1} << 60) + (memory.size() << 40);
   memory[address].resize(bytes);
   batchTables = what == "batch tables" ? address : batchTables;
@@ -148,7 +149,8 @@ void LateGpu::advance(Point to) {
   while (queue.done < to.count) {
     const Point after = queue.work[queue.done].after;
     if (queueOf(after.queue).done < after.count) {
-      // If `uploadsEarly` is true, this call may also do work of `queue`.
+      // If `uploadsEarly` is true, this call may also do work of `queue`, so
+      // the loop then looks again for the next piece of work.
       advance(after);
       continue;
     }
@@ -257,7 +259,9 @@ Status LateGpu::synchronise() {
 
 Status LateGpu::failed() {
   if (!workFailure.isOk()) {
-    // What is pending, such as a pass that runs ahead, fails, too.
+    // The failure also affects work for which the host has not waited, such as
+    // a pass that runs ahead. advance() drops this work, except the pieces that
+    // `workBeforeFailure` still allows.
     for (const rt::Queue queue : {rt::Queue::Compute, rt::Queue::Upload}) {
       advance({queue, queueOf(queue).work.size()});
     }

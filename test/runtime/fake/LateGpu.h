@@ -33,12 +33,14 @@ std::map<std::string, FakeGpuKernel> fakeGpuKernels();
 
 class LateGpu final : public rt::Device {
 public:
-  /// Allocates at most `bytes` bytes in all.
+  /// `kernels` maps names to the kernels that executables may use. The GPU has
+  /// `bytes` bytes of memory, and allocate() fails if too few of them are free.
   explicit LateGpu(std::map<std::string, FakeGpuKernel> kernels,
                    uint64_t bytes = uint64_t{1} << 30);
 
-  /// Whether uploads are done as soon as the events that they wait for allow.
-  /// Otherwise they are done only when something waits for an event after them.
+  /// Whether uploads are done as soon as the events for which they wait allow.
+  /// Otherwise they are done only when the host or the compute queue has to
+  /// wait for them.
   bool uploadsEarly = false;
   /// Unless this is ok, write() returns it and does nothing.
   Status writeFailure;
@@ -143,7 +145,8 @@ private:
   WorkQueue queues[2];
   std::vector<Point> events;
   std::vector<std::unique_ptr<std::vector<uint8_t>>> hostMemory;
-  /// What read() has returned since the last run.
+  /// The copies that read() has returned since the last call of run(), which
+  /// frees them.
   std::vector<std::vector<uint8_t>> reads;
 };
 

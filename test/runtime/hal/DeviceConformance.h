@@ -65,14 +65,14 @@ protected:
   AirBatch batch = {};
 };
 
-/// Tests of a fake device that does uploads as late as it may. A kernel that
-/// does not wait for its upload, which is a mistake, must read the old bytes.
-/// Other tests rely on this to notice such mistakes.
+/// Tests of a fake device that does uploads as late as it may. If a kernel, by
+/// mistake, does not wait for the upload of its input, it must read the old
+/// bytes. Other tests rely on this to notice such mistakes.
 class LateUploads : public DeviceConformance {};
-/// Tests of a fake device that does uploads as early as it may. An upload that
-/// does not wait for the kernel that reads the old bytes, which is a mistake,
-/// must overwrite these bytes before the kernel reads them. Other tests rely on
-/// this to notice such mistakes.
+/// Tests of a fake device that does uploads as early as it may. If an upload,
+/// by mistake, does not wait for the kernel that reads the old bytes, it must
+/// overwrite these bytes before the kernel reads them. Other tests rely on this
+/// to notice such mistakes.
 class EarlyUploads : public DeviceConformance {};
 
 DispatchDesc conformanceDispatch(uint32_t executable, uint32_t entry,

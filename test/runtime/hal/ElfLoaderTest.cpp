@@ -105,7 +105,8 @@ TEST(ElfLoader, RunsWhatTheCompilerMade) {
   const AirDispatch dispatch{nullptr, bindings};
   (*run)(&dispatch, 3, 5, nullptr);
   (*run)(&dispatch, 0, 3, nullptr);
-  // KernelFixture.c sets out[i] to 2 * in[i] + table[3 * i mod 5] + kind(i).
+  // KernelFixture.c sets out[i] to
+  // 2 * in[i] + fixtureTable[(3 * i) % 5] + fixtureKind(i).
   EXPECT_THAT(out,
               testing::ElementsAre(2 + 1.5 + 17, 4 + 8.25 + 4, 6 + 2.5 + 99,
                                    8 + 16 + 1, 10 + 4 + 1234));

@@ -148,8 +148,9 @@ TEST_P(BlockReaderWith, OnlyTheBlocksThatAreAskedForAreWritten) {
 TEST_P(BlockReaderWith, ALimitedRateIsNotExceeded) {
   const RandomFile file(testing::TempDir(), 32 * kPage);
   OPEN_OR_SKIP(reader, file, 4);
-  // Timers are made exact, because a reader that sleeps longer than it wants to
-  // could stay below the limit by accident.
+  // Linux may delay the end of a sleep by the timer slack, so a reader that
+  // sleeps too briefly could stay below its rate limit by accident. A slack of
+  // 1 ns prevents this.
   ASSERT_EQ(prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0), 0);
   // At this rate, the 128 KiB of the file take a quarter of a second.
   reader->limitRate(512 << 10);
@@ -440,7 +441,8 @@ TEST(BestReader, FilesInMemoryAreRead) {
   if (access("/dev/shm", W_OK) != 0) {
     GTEST_SKIP() << "this machine has no /dev/shm";
   }
-  // Whether tmpfs accepts O_DIRECT depends on the version of Linux.
+  // Whether tmpfs accepts O_DIRECT depends on the version of Linux. The file
+  // must be readable in either case.
   const RandomFile file("/dev/shm/", 8 * kPage + 5);
   Result<OpenedReader> opened =
       openBestReader(file.descriptor, file.path, IoMethod::Uring, 2);

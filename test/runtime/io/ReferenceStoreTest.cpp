@@ -24,8 +24,9 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-// The segments of the small plan, the steps that need two of them, and the
-// number of steps.
+// The small plan: the segments of the layer, of the output head and of the
+// embedding table; the step that needs the layer's segment, and the one that
+// needs the output head's; and the number of steps.
 constexpr uint32_t kLayer = 0;
 constexpr uint32_t kHead = 1;
 constexpr uint32_t kTable = 3;

@@ -23,8 +23,9 @@ bool holds(const uint8_t *bytes, uint64_t pages, uint8_t value) {
 }
 
 TEST(SegmentArena, WindowsShowTheRingInTurn) {
-  // The ring has five pages. The first window shows pages 0 to 2, and the
-  // second one pages 3, 4 and 0.
+  // The ring has five pages. Pages 2 to 4 of the first segment show pages 0 to
+  // 2 of the ring, and pages 1 to 3 of the second segment show pages 3, 4 and 0
+  // of the ring. The other pages of the segments have memory of their own.
   uint64_t sizes[] = {6 * kPage, 4 * kPage};
   RingWindow windows[] = {{0, 2 * kPage, 3 * kPage, 0},
                           {1, kPage, 3 * kPage, 3 * kPage}};
@@ -146,8 +147,9 @@ TEST(SegmentArena, FreesThePageTablesOfUnmappedWindows) {
 }
 
 TEST(SegmentArena, AWindowThatIsShownAgainStaysMapped) {
-  // Only the windows 0 and 1 are shown, in turn, so they are never unmapped.
-  // The ring has four pages, so both are in use.
+  // Windows 0 and 1 have two pages each, so the ring of four pages holds both.
+  // They are shown alternately, so neither is ever unmapped. No other window is
+  // ever mapped.
   const uint64_t sizes[] = {2 * kPage * 8};
   std::vector<RingWindow> windows = windowsOfTwoPages(8);
   for (uint32_t i = 1; i < windows.size(); i += 2) {

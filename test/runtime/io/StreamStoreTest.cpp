@@ -201,8 +201,8 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   expectChangeAtTheLastOf(kWait, 2, 1);
   room = MemoryRoom{-1, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
-  // A placement must also fit within the smallest limit of all cgroups, even if
-  // another cgroup has less free memory.
+  // Enough memory for placement 0 is free, but the smallest limit of all
+  // cgroups is one byte less than this placement needs.
   room = MemoryRoom{more, needed[0], needed[0] - 1, {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};

@@ -132,7 +132,8 @@ Shape randomShape(std::mt19937 &random) {
   return shape;
 }
 
-/// The memory of an arena, which can be told to refuse to show a window.
+/// The memory of a SegmentArena. After `showsBeforeFailure` more calls of
+/// show() that succeed, one call fails. Later calls succeed again.
 struct FailingMemory final : SegmentMemory {
   SegmentArena arena = *SegmentArena::create({}, {}, 0);
   std::atomic<int> showsBeforeFailure{INT_MAX};
@@ -386,14 +387,15 @@ TEST_P(WeightStreamOf, AWindowThatCannotBeMappedEndsOnePassOnly) {
   Executed run(GetParam());
   for (int pass = 0; pass < 12; ++pass) {
     run.memory.showsBeforeFailure = static_cast<int>(run.random() % 8);
-    // The window may belong to this pass or to a later one, for which the
-    // stream reads ahead.
+    // The window that cannot be mapped may belong to this pass, or to a later
+    // one for which the stream reads ahead. So this pass may also succeed.
     const Status status = run.pass();
     EXPECT_TRUE(status.isOk() || status.code() == ErrorCode::DoesNotFit)
         << status.message();
   }
   run.memory.showsBeforeFailure = INT_MAX;
-  // The failure may have been in what was read ahead for the next pass.
+  // The last failure may have concerned a window of this pass, for which the
+  // stream has read ahead. So this pass may fail, but not the next one.
   (void)run.pass();
   const Status status = run.pass();
   EXPECT_TRUE(status.isOk()) << status.message();
@@ -478,7 +480,8 @@ TEST_P(WeightStreamOf, AWrongDigestIsReportedEachTime) {
   ASSERT_TRUE(run.stream->resume(run.shape.schedule).isOk());
   for (int pass = 0; pass < 3; ++pass) {
     Status status = run.pass();
-    // The passes succeed if all bytes were verified before the change.
+    // If the stream had verified all bytes before `changedSegment` was set, it
+    // verifies none of them again, so the passes succeed.
     if (run.verified != run.fileBytes()) {
       EXPECT_EQ(status.code(), ErrorCode::VerificationFailed);
     }

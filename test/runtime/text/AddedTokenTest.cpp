@@ -60,7 +60,8 @@ const std::vector<AddedTokenCase> kCases = {
      "null",
      "null",
      {{"<x> \na", {6, 1}}, {"<x>a \n", {6, 1, 4}}}},
-    // Words are merged to tokens that texts are also searched for.
+    // Each added token is also the result of a merge. So the model may produce
+    // it where the text does not contain it literally, as in "b  b".
     {"MergesMakeThem",
      R"({"type": "BPE", "unk_token": "?",
          "merges": ["▁ ▁", "▁ a", "\n \n"],
@@ -103,7 +104,8 @@ const std::vector<AddedTokenCase> kCases = {
          "handle_chinese_chars": true, "strip_accents": null})",
      R"({"type": "BertPreTokenizer"})",
      {{"ab", {3}}, {"abb", {3, 2}}, {"AB", {3}}}},
-    // The type decides what a normalizer does, not a field of another type.
+    // The normalizer has the type "Lowercase", so its field "prepend", which
+    // belongs to the type "Prepend", has no effect.
     {"FieldOfAnotherType",
      R"({"type": "BPE", "unk_token": "?", "ignore_merges": true, "merges": [],
          "vocab": {"?": 0, "▁": 1, "e": 2, "x": 3, "a": 4}})",
@@ -137,7 +139,7 @@ TEST_P(AddedTokenTest, AgreesWithTheLibrary) {
 INSTANTIATE_TEST_SUITE_P(All, AddedTokenTest, testing::ValuesIn(kCases),
                          [](const auto &info) { return info.param.name; });
 
-// The decoder replaces U+2581 in these tokens, too.
+// Decoding replaces U+2581 with a space in added tokens, too.
 TEST(AddedTokenTest, MarksBecomeSpaces) {
   const Tokenizer tokenizer = made(kCases[2]);
   EXPECT_EQ(decode(tokenizer, {2, 4, 2, 7}, false), "b  b\n\n");

@@ -221,7 +221,8 @@ TEST(EncodeRendered, NoControlTokenExtendsIntoTaintedText) {
   const int32_t end = tokenizer.specialToken("<|im_end|>");
   const int32_t longer = tokenizer.specialToken(text);
   EXPECT_EQ(tokenizer.encodeRendered(text, {}), Ids{longer});
-  // Only the "!" comes from the user, so the longer token must not be used.
+  // Only the "!" comes from the user, so the token "<|im_end|>!" must not be
+  // used.
   const TaintedSpan last[] = {{10, 11}};
   EXPECT_EQ(tokenizer.encodeRendered(text, last).front(), end);
   EXPECT_EQ(tokenizer.encodeRendered(text, last).size(), 2U);

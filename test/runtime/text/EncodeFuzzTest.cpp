@@ -124,7 +124,8 @@ TEST_F(EncodeFuzzTest, LongWordsTakeNoQuadraticTime) {
 TEST_F(EncodeFuzzTest, MuchTextDoesNotChangeTheIdsOfLaterText) {
   // A tokenizer counts the bytes that it has merged in texts of at least 4 KiB.
   // When the total over all such texts reaches 256 KiB, MergeMatcher replaces
-  // PairMerger. Here, the text of 512 KiB makes it reach 256 KiB.
+  // PairMerger. The 20 texts together stay below this total, and the text of
+  // 512 KiB exceeds it.
   for (const char *name : {"llama3", "qwen2"}) {
     Tokenizer tokenizer = tokenizerOf(
         vocabularyOf(inputs(std::string("models/tiny/") + name + ".gguf")));

@@ -39,8 +39,8 @@ void append(std::vector<int32_t> &all, const std::vector<int32_t> &more) {
   all.insert(all.end(), more.begin(), more.end());
 }
 
-/// Words from several scripts, some with marks that must be reordered, some
-/// with characters that are removed.
+/// Returns words from several scripts. Normalisation must reorder marks in some
+/// of them, and removes characters from others.
 std::string randomWords(std::mt19937 &random, size_t bytes) {
   static const std::vector<std::string> words = {
       "the",    "Once",          "upon",           "a",
@@ -61,8 +61,10 @@ TEST_P(LongTextTest, WordsAreEncodedOneByOne) {
   std::mt19937 random(11);
   const Tokenizer tokenizer = tokenizerOf(
       vocabularyOf(inputs(std::string("tokenizers/") + GetParam())));
-  // Each part is short enough to be encoded at once. It ends with "x", which
-  // neither a normalisation rule nor a piece joins with the space after it.
+  // A part is short enough to be encoded as a whole, but the text is not. Each
+  // part ends with "x", which neither a normalisation rule nor a piece joins
+  // with the space after it. So the ids of the text must be those of the parts,
+  // one after another.
   std::string text;
   std::vector<int32_t> expected;
   for (int i = 0; i < 40; ++i) {
@@ -231,7 +233,8 @@ TEST(MergeLatticeTest, AsksLittle) {
       run, scratch,
       [&](std::string_view text, size_t border) {
         asked += text.size();
-        // A pair stays divided only if its second symbol is a single letter.
+        // In this test, two neighbouring symbols stay unmerged only if the
+        // second is a single letter.
         return border + 1 == text.size();
       },
       [&](std::string_view piece, int32_t) { passed += piece; });
@@ -241,8 +244,9 @@ TEST(MergeLatticeTest, AsksLittle) {
   EXPECT_LT(divided, 300'000U);
 }
 
-/// A run of pieces that may all follow one another. After the lattice has given
-/// up, the rest is merged with a heap.
+/// So many different pieces can be neighbours in the text that the lattice
+/// gives up. The rest of the text is then merged with a heap. A single line is
+/// short enough to be merged with a heap only, and gives the expected ids.
 TEST(LongWordsTest, SpmWithManyPairs) {
   std::vector<std::string> pieces = {"b"};
   for (size_t length = 1; length <= 250; ++length) {
@@ -309,7 +313,8 @@ TokenizerData randomMerges(std::mt19937 &random) {
   return data;
 }
 
-/// Each word is encoded as a short and as a long one.
+/// Two models encode each word: the first uses the algorithm for long words,
+/// and the second the algorithm for short words.
 TEST(LongWordsTest, PipelineBpeAsWithAHeap) {
   std::mt19937 random(8);
   const std::vector<std::string> letters = {"a", "b", "c", "\u00e9", "x"};

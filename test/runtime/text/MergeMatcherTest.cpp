@@ -123,7 +123,7 @@ TEST_F(MergeMatcherTest, LearnedMerges) {
 }
 
 // Some vocabularies list every division of a token into two tokens as a merge,
-// even if one of the two has a higher id.
+// even if one of the two has a higher id than the divided token.
 TEST_F(MergeMatcherTest, EveryDivisionOfEachToken) {
   for (int round = 0; round < 300; ++round) {
     const Merges first = learned(1 + round % 20);

@@ -409,7 +409,8 @@ TEST(Sampler, NoPenaltyInRangeMakesALogitInfinite) {
       for (int i = 0; i < 1 << 24; ++i) {
         sampler->accept(1);
       }
-      // No model has logits as large as 2^100.
+      // 2^100 is larger than the logits of any model. The penalties must not
+      // make even such a logit infinite.
       const float large = 0x1p100F;
       EXPECT_TRUE(sampler->sample(std::vector<float>{0, large, 0}).isOk());
       EXPECT_TRUE(sampler->sample(std::vector<float>{0, -large, 0}).isOk());

@@ -111,7 +111,7 @@ TEST(ScoredMergesTest, WhatIsLeftToOtherAlgorithms) {
   EXPECT_FALSE(isMade({{"a", 0}, {"a\xff", -1}}));
   EXPECT_TRUE(isMade({{"a", 0}, {std::string(128, 'a'), -1}}));
   EXPECT_FALSE(isMade({{"a", 0}, {std::string(129, 'a'), -1}}));
-  // A piece that begins with 64 others, and one that begins with 65.
+  // A piece may begin with 64 other pieces, but not with 65.
   std::vector<Piece> runs;
   for (size_t length = 1; length <= 65; ++length) {
     runs.push_back({std::string(length, 'a'), -static_cast<float>(length)});
@@ -131,8 +131,8 @@ TEST(ScoredMergesTest, WhatIsLeftToOtherAlgorithms) {
   EXPECT_TRUE(isMade(equal));
 }
 
-/// The pieces are all words of 1 to `length` letters, each of which is "a" or
-/// "b", so every piece can be divided anywhere.
+/// The pieces are all strings of 1 to `length` letters "a" and "b". So every
+/// piece can be divided into two pieces between any two adjacent letters.
 TEST(ScoredMergesTest, DivisionsHaveALimit) {
   const auto isMade = [](size_t length) {
     std::vector<Piece> pieces;
@@ -148,8 +148,9 @@ TEST(ScoredMergesTest, DivisionsHaveALimit) {
     return ScoredMerges::create(tableOf(pieces), scoresOf(pieces)) != nullptr;
   };
   EXPECT_TRUE(isMade(10));
-  // There are 3.9 million divisions, and finding them would take 67.6 million
-  // steps. Each of these numbers exceeds its limit.
+  // The pieces have 3.9 million divisions, but at most 2^21 (2.1 million) are
+  // allowed. Finding them would take 67.6 million steps, but at most 2^26 (67.1
+  // million) are allowed.
   EXPECT_FALSE(isMade(17));
 }
 

@@ -153,8 +153,8 @@ TEST(SpecialMatcherTest, SpacesAreDroppedOnce) {
   EXPECT_EQ(found, text.size());
 }
 
-// With "  " as an added token, tokenizers 0.23.3 finds the same numbers of
-// tokens in this text.
+// The expected numbers of tokens are those that tokenizers 0.23.3 finds in the
+// text if "  " is an added token.
 TEST(SpecialMatcherTest, ATokenWithNoTextLeftIsDropped) {
   using namespace air::match_flags;
   const struct {

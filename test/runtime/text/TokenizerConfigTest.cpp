@@ -170,16 +170,18 @@ TEST_F(TokenizerConfigTest, ASpecialTokenMayBeTheOnlyTokenOfAByte) {
     EXPECT_THAT(data.notes, IsEmpty());
     const Status usable = checkTokenizer(data);
     EXPECT_TRUE(usable.isOk()) << field << ": " << usable.message();
-    // User text is not searched for control tokens, but "!" can still be
-    // encoded, because the token also stands for the byte 33.
+    // "!" is now a special token, so user text is not searched for it. The text
+    // "!" is still encoded as this token, because the token also stands for the
+    // byte 33.
     const Tokenizer tokenizer = tokenizerOf(data);
     EXPECT_THAT(tokenizer.encode("!", false, false), ElementsAre(id)) << field;
     EXPECT_THAT(tokenizer.encode("!", false, true), ElementsAre(id)) << field;
   }
 }
 
-// The token is also a word of the model, and not special. Only a text that is
-// searched for control tokens may contain it.
+// <x> is a word of the model, and also an added token that is not special.
+// tokenizer_config.json makes it a control token. From then on, only a text
+// that is searched for control tokens is encoded with it.
 TEST_F(TokenizerConfigTest, TextDoesNotSpellAControlTokenOfThePipeline) {
   const json words = {
       {"added_tokens", {{{"id", 3}, {"content", "<x>"}, {"special", false}}}},
@@ -219,7 +221,8 @@ TEST_F(TokenizerConfigTest, SpecialTokensOfVocabulariesWithAPipeline) {
   const TokenizerData bytes = with("llama3", {{"pad_token", "!"}});
   EXPECT_THAT(tokenizerOf(bytes).encode("!", false, false),
               ElementsAre(bytes.padding));
-  // "the" stands in the vocabulary without "##".
+  // In a WordPiece vocabulary, a token that begins a word has no "##" before
+  // it, so the name "the" stands for the token "the".
   const TokenizerData words = with("wordpiece", {{"pad_token", "the"}});
   ASSERT_NE(words.padding, TokenizerData::kNoToken);
   EXPECT_EQ(words.tokens[static_cast<size_t>(words.padding)], "the");
@@ -279,7 +282,8 @@ TEST_F(TokenizerConfigTest, AFileAloneSaysNothing) {
   EXPECT_EQ(data->eos, TokenizerData::kNoToken);
 }
 
-// The file has only a hole, so it takes no space on the disk.
+// Each file is 1 TiB long, but nearly all of it is a hole, which takes no space
+// on the disk.
 TEST_F(TokenizerConfigTest, AHugeVocabularyIsRefusedBeforeItIsRead) {
   const auto pre = writeVocabulary("gpt2");
   for (const char *name :

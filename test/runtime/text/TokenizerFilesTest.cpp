@@ -314,7 +314,8 @@ TEST(TokenizerFilesTest, FuseUnkNeedsUnknownParts) {
   }
 }
 
-// The library then uses the id that the vocabulary gives to the text.
+// If an added token has the text of a token of the vocabulary, but another id,
+// the library uses the id of the vocabulary.
 TEST(TokenizerFilesTest, AddedTokenWithAnotherId) {
   json file = json::parse(slurp(fileOf("llama3")), nullptr, false);
   const int32_t id = file["model"]["vocab"]["!"];
@@ -342,9 +343,10 @@ TEST(TokenizerFilesTest, ByteFallbackAfterByteLevel) {
               ElementsAre(id));
 }
 
-// The ids are those of Hugging Face's `tokenizers` 0.23.3. The text of the
-// unknown token, such as <unk>, becomes this token only if it is an added
-// token. A Unigram model, however, may also choose this token as a piece.
+// The ids are those of Hugging Face's `tokenizers` 0.23.3. Where a text
+// contains the name of the unknown token, such as <unk>, this name is encoded
+// as the unknown token only if that token is an added token. A Unigram model,
+// however, may choose the unknown token as a piece in any case.
 TEST(TokenizerFilesTest, TheUnknownTokenIsFoundInTextsOnlyIfItIsAdded) {
   using Ids = std::vector<int32_t>;
   const struct {
@@ -429,7 +431,8 @@ TEST(TokenizerFilesTest, TheModelsFileDoesNotNameTheUnknownToken) {
     EXPECT_TRUE(data.isOk()) << data.status().message();
     return data.isOk() ? *std::move(data) : TokenizerData();
   };
-  // No text needs an unknown token here, so only chat templates see it.
+  // Each byte still has a token, so no text needs an unknown token. Only chat
+  // templates use the one that the model's file names, so that one is accepted.
   TokenizerData data = read();
   EXPECT_EQ(data.unknown, 1);
   EXPECT_THAT(data.notes, IsEmpty());
@@ -477,7 +480,8 @@ TEST(TokenizerFilesTest, NestingHasALimit) {
 }
 
 TEST(TokenizerFilesTest, FilesHaveALargestSize) {
-  // The file is a hole of a byte more than 128 MiB.
+  // The file has one byte more than 128 MiB. Most of it is a hole, which takes
+  // no space on the disk.
   const std::string path = testing::TempDir() + "tokenizer-too-large.json";
   std::ofstream(path).put('{');
   std::filesystem::resize_file(path, (uint64_t{128} << 20) + 1);

@@ -176,7 +176,8 @@ TEST(UnigramTest, LongUnknownWords) {
               ElementsAre(1, 0));
 }
 
-/// A rule that makes each "a" a kibibyte of "x", and a limit of a mebibyte.
+/// A rule of the charsmap replaces each "a" by 1024 times "x", and more than
+/// 1 MiB is too long for the encoder. So 1024 times "a" is just short enough.
 TEST(UnigramTest, TextThatGrowsTooLong) {
   // The trie of CharsmapTest.OneRule.
   std::vector<uint32_t> units(0x64);

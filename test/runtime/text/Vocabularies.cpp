@@ -19,8 +19,8 @@ TokenizerData smallBpe(const std::vector<std::string> &merges,
   TokenizerData data;
   data.kind = TokenizerKind::Bpe;
   data.pre = pre;
-  // These are the characters that spell bytes in byte-level BPE: printable
-  // Latin-1, then U+0100 to U+0143.
+  // In byte-level BPE, the 256 bytes are spelled by U+0021 to U+007E, U+00A1 to
+  // U+00FF without U+00AD, and U+0100 to U+0143.
   for (unsigned c = 0x21; c < 0x144; ++c) {
     if ((c > 0x7e && c < 0xa1) || c == 0xad) {
       continue;

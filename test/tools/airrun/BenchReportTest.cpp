@@ -129,8 +129,9 @@ TEST(BenchReport, TheSpeedOfDiskAndCoresTogether) {
   // its bytes. At its full rate, it reads the other half in 62.5 ms.
   EXPECT_DOUBLE_EQ(report->jointRate, 1 / 0.1875);
   EXPECT_DOUBLE_EQ(report->jointEta, 5 * 0.1875);
-  // According to the prediction, a token needs 375 MB from the disk, which take
-  // 150 ms by themselves.
+  // According to the plan, a token needs 375 MB from the disk. While memory is
+  // read for 125 ms, the disk reads 156.25 MB at half of its rate, 1.25 GB/s.
+  // It then reads the other 218.75 MB at 2.5 GB/s, which takes 87.5 ms.
   EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.2125);
   const nlohmann::json json =
       nlohmann::json::parse(benchJson(measured, *report));
@@ -184,8 +185,8 @@ TEST(BenchReport, CopiesToAGpuAreALink) {
       << report.status().message();
 }
 
-// A token takes 200 ms. At their limits, the GPU reads for 100 ms and the CPU
-// for 50 ms, one after the other.
+// The measured time of a token is 200 ms. At the measured limits, a token would
+// take 150 ms: the GPU reads for 100 ms, and then the CPU reads for 50 ms.
 TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   BenchMeasurement measured = example();
   measured.gpu = "rtx3060";
@@ -367,7 +368,9 @@ TEST(BenchReport, APhaseThatWasNotRunIsNotReported) {
   });
 }
 
-// The limit of a GPU's memory is not measured, so nothing is compared with it.
+// If a GPU computes all layers with weights from its own memory, the only limit
+// is the bandwidth of this memory, or of the L2 cache if all bytes that a pass
+// reads fit in that cache.
 TEST(BenchReport, TheLimitOfAGpuIsThatOfItsMemory) {
   for (const char *link : {"vram", "cache"}) {
     BenchMeasurement measured = example();

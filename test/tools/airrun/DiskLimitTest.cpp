@@ -57,7 +57,7 @@ struct Memory {
 TEST(DiskLimit, FillsAllOfTheMemoryWithBytesOfTheRange) {
   constexpr uint64_t kFilePages = 3000;
   const NumberedFile file(kFilePages);
-  // The first 1000 pages of the file are not in the range.
+  // The range that is read begins after the first 1000 pages of the file.
   Result<DiskLimit> limit =
       DiskLimit::create(file.path, 1000 * kPage, kFilePages * kPage);
   ASSERT_TRUE(limit) << limit.status().message();
@@ -76,8 +76,8 @@ TEST(DiskLimit, FillsAllOfTheMemoryWithBytesOfTheRange) {
   }
 }
 
-// All combinations of block size and number of threads that are tried have
-// blocks that are larger than this memory.
+// sample() tries several block sizes. This memory is smaller than all of them,
+// so each block is made as small as the memory.
 TEST(DiskLimit, ReadsIntoLittleMemoryAndIntoItsOwn) {
   const NumberedFile file(300);
   Result<DiskLimit> limit = DiskLimit::create(file.path, 0, 300 * kPage);

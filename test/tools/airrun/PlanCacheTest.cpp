@@ -42,7 +42,7 @@ protected:
                                       {1700000000 + seconds, 0}};
     ASSERT_EQ(utimensat(AT_FDCWD, lock.c_str(), times, 0), 0);
   }
-  /// The first digits of the keys, in the order of entries().
+  /// The first digit of each key, in the order of entries().
   std::string left() {
     std::string digits;
     for (const CacheEntry &entry : cache->entries()) {

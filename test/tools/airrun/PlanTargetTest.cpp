@@ -52,14 +52,16 @@ TEST(PlanTarget, TheBestTargetOfTheGpuIsChosen) {
       {plan, {kH100}, 4},
       {plan, {kRtx5090}, {}},
       {plan, {}, {}},
-      // Of several GPUs, the one with the newest architecture is used.
+      // Of the targets that one of the GPUs can run, the one for the newest
+      // architecture is chosen. An RTX 5090 can run none of these targets.
       {plan, {kRtx3060, kRtx4090}, 3},
       {plan, {kRtx5090, kRtx3090}, 2},
-      // Of two GPUs of one architecture, the one for which a target was made is
-      // used.
+      // Both targets are for sm_86. The second was made for 82 multiprocessors,
+      // as the RTX 3090 has. The first was made for 46, which neither GPU has.
       {alike, {kRtx3060, kRtx3090}, 2},
-      // Machine code is better than PTX, even if the PTX is for a newer
-      // architecture.
+      // A target whose machine code a GPU can run is better than one of which
+      // it can run only the PTX. Of several such PTX targets, the one for the
+      // newest architecture is best.
       {ptx, {kRtx4090}, 1},
       {ptx, {kH100}, 2},
       {ptx, {kRtx5090}, 3},

@@ -30,7 +30,7 @@ TEST(VerifyCurve, ReadsTheNumbersOfTokens) {
   EXPECT_THAT(
       parseCurveTokens("65", 64).status().message(),
       HasSubstr("a pass of 65 tokens is requested, but this plan supports "
-                "at most 64 tokens of a sequence"));
+                "at most 64 tokens of one sequence per pass"));
 }
 
 std::vector<CurvePoint> example() {

@@ -68,8 +68,8 @@ TEST(Workload, RopeAppendTakesTheNormsOfItsHeads) {
   // A page holds K and V of 2 KV heads of 32 elements for 64 tokens, and a
   // float16 takes 2 bytes.
   spec.kvPageBytes = 2 * 2 * 32 * 64 * 2;
-  // Only the rows of qkv come from memory. The angles are few, and all layers
-  // read the same angles.
+  // Only the rows of qkv come from memory. The RoPE angles stay in a cache,
+  // because they are few and all layers read the same ones.
   EXPECT_EQ(bytesRead(spec, 3), 3 * (4 + 2 + 2) * 32 * 4);
 }
 

@@ -96,8 +96,8 @@ TEST(CpuLending, AThreadIsMovedToTheHelpersCpuAndReturnsHome) {
     thread.run([&] { lending.endWork(); });
     EXPECT_FALSE(lending.isWorking());
     EXPECT_EQ(allowedCpus(thread.tid()), std::vector<uint32_t>{home});
-    // This thread now runs on the home CPU of the attached thread, so the
-    // attached thread stays where it is.
+    // The helper moves to the home CPU of the attached thread. The attached
+    // thread is there already, so moveToCallersCpu() need not move it.
     stayOn(home);
     EXPECT_TRUE(lending.moveToCallersCpu());
     EXPECT_EQ(allowedCpus(thread.tid()), std::vector<uint32_t>{home});

@@ -189,10 +189,11 @@ TEST(ThreadPool, IdleBurnsNoCpu) {
   EXPECT_LT(processCpuSeconds() - before, 0.01);
 }
 
-// A pool with a thread for each CPU pins all threads but the caller. The test
-// moves the caller to each of these CPUs before it runs the pool. On a busy
-// machine, Linux may move the caller back there before it works, so the test
-// fails only if the caller works on a wrong CPU in each of three attempts.
+// A pool with a thread for each CPU pins all threads except the caller of
+// run(). If the caller is on the CPU of a pinned thread, run() must move it
+// away. The test puts the caller on each of these CPUs in turn. On a busy
+// machine, Linux may move the caller back before it begins its work, so the
+// test fails only if the caller works on a wrong CPU in each of three attempts.
 TEST(ThreadPool, TheCallerDoesNotWorkOnTheCpuOfAPinnedThread) {
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);

@@ -121,7 +121,8 @@ TEST(TileQueue, WhatAThiefHasNotStartedCanBeStolenFromIt) {
     EXPECT_EQ(claim->begin, next);
     tally.add(*claim);
   }
-  // Thread 0 holds all remaining units, but claims no more of them.
+  // Thread 0 has stolen all remaining units, but claims no more of them. Thread
+  // 2 steals the second half of these units.
   claim = queue.claim(2);
   ASSERT_TRUE(claim);
   EXPECT_EQ(claim->owner, 1U);

@@ -325,8 +325,10 @@ TEST_F(CudaDeviceTest, ADispatchMustBindAsManyOperandsAsItsKernelHas) {
                         "kernel has 2 parameters"));
 }
 
-// The driver reads an argument for each parameter of a kernel, even if it does
-// not report their number and the dispatch binds fewer.
+// The driver reads an argument for each parameter of a kernel, even if the
+// dispatch binds fewer. The device must therefore pass null for the remaining
+// parameters, although this driver does not report how many parameters a kernel
+// has.
 TEST_F(CudaDeviceTest, ArgumentsThatADispatchLacksAreNull) {
   fakeCuda.tellsParameters = false;
   create();
@@ -527,9 +529,9 @@ TEST_F(CudaDeviceTest, AFailureNamesNoProgramThatIsKnownToBeComplete) {
               HasSubstr("while it ran program 1 of the plan"));
 }
 
-/// Uploads numbers to the GPU and runs the kernel addOne on them. Copies the
-/// first result over the second one, downloads and reads this copy, and returns
-/// it.
+/// Uploads numbers to the GPU, and runs the kernel addOne on them. Copies the
+/// first number of the output over the second. Returns the second, after
+/// checking that download() and read() give the same value.
 Result<uint32_t> uploadAndAddOne() {
   AIR_ASSIGN_OR_RETURN(const std::unique_ptr<Device> device, makeDevice());
   AIR_ASSIGN_OR_RETURN(const std::vector<uint8_t> object, kernels());
@@ -602,8 +604,8 @@ TEST_F(CudaDeviceTest, EachCallMayFail) {
   }
 }
 
-// Each device of a GPU has its own memory, limit and queues. What one of them
-// leaves unfinished does not hold up the other.
+// Two devices of one GPU each have their own memory and memory limit.
+// Destroying one device leaves the memory of the other as it is.
 TEST_F(CudaDeviceTest, AGpuHasDevicesOfItsOwn) {
   Result<std::unique_ptr<Gpu>> gpu = CudaGpu::open({.device = "emulated"});
   ASSERT_TRUE(gpu.isOk()) << gpu.status().message();
@@ -656,7 +658,9 @@ TEST_F(CudaDeviceTest, RamThatCannotBeLockedIsSaidToBeShort) {
   }
 }
 
-/// A program of addOne and then another kernel, which is dependent on it.
+/// A program that runs addOne and then another kernel, which reads the output
+/// of addOne. Each kernel may start before the previous one is complete
+/// (LaunchShape::dependent).
 struct Chain {
   uint32_t program = 0;
   DeviceAddress memory = 0;

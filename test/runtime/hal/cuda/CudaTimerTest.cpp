@@ -8,7 +8,8 @@
 namespace air::rt {
 namespace {
 
-// The fake driver copies 10 GB/s and counts whole microseconds.
+// The fake driver copies 10 GB/s, and rounds the time of each copy up to whole
+// microseconds.
 TEST(CudaTimer, TimesAreThoseOfTheDriver) {
   fakeCuda = FakeCuda();
   {

@@ -87,8 +87,9 @@ TEST(DiskProbe, MeasuresEveryMethod) {
     std::set<IoMethod> methods;
     for (const DiskRate &rate : probed->curve) {
       methods.insert(rate.method);
-      // In bytes per second. Even a slow hard disk exceeds the lower bound, and
-      // not even the RAM of a large server reaches the upper one.
+      // The bandwidth is in bytes per second. Even a slow hard disk exceeds the
+      // lower bound, and not even the RAM of a large server reaches the upper
+      // one.
       EXPECT_GT(rate.bandwidth, 1e5);
       EXPECT_LT(rate.bandwidth, 1e13);
     }

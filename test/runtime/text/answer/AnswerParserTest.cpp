@@ -10,7 +10,8 @@
 #include <random>
 #include <set>
 
-/// The entry point of the fuzz target. It aborts when a property is violated.
+/// The entry point of test/fuzz/AnswerFuzz.cpp, which states what it checks.
+/// Aborts if a check fails.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 using namespace air;

@@ -235,7 +235,8 @@ TEST_F(LazyGrammarTest, HoldsFromATextOn) {
   feed(grammar, ">");
   EXPECT_TRUE(grammar.isActive());
   EXPECT_FALSE(grammar.allows('a') || grammar.allows(255));
-  // Logits beyond the vocabulary belong to no token.
+  // The vocabulary has only 256 tokens. mask() must exclude the other logits,
+  // which belong to no token.
   logits.resize(300, 1.0F);
   grammar.mask(logits);
   for (size_t id = 0; id < logits.size(); ++id) {

@@ -10,7 +10,7 @@
 
 namespace air::rt {
 
-/// A vocabulary whose tokens 0 to 255 are single bytes.
+/// The trie of a vocabulary of 256 tokens. The text of token i is the byte i.
 inline const TokenTrie &byteTrie() {
   static const std::string bytes = [] {
     std::string all;
@@ -25,8 +25,8 @@ inline const TokenTrie &byteTrie() {
   return trie;
 }
 
-/// Whether a grammar accepts exactly this text, byte by byte. At each byte, the
-/// mask must agree.
+/// Whether a grammar accepts exactly this text, byte by byte. Also checks that
+/// accept() accepts each byte if and only if the mask contains it.
 inline bool accepts(const std::shared_ptr<const Grammar> &grammar,
                     std::string_view text) {
   GrammarMatcher matcher(grammar, byteTrie(), {});

@@ -4,9 +4,10 @@
 // through a grammar (.gbnf) or a JSON schema, computes the mask before each
 // token, and prints how long that took.
 //
-// air-grammar-time VOCABULARY.gguf --calls TOOLS.json: does the same for random
-// texts of the grammars of tool calls, one for each family of models. No text
-// reuses the masks of an earlier one.
+// air-grammar-time VOCABULARY.gguf --calls TOOLS.json: does the same with
+// random texts. For each family of models, there is one grammar, which requires
+// calls of these tools, and there are many random texts that follow it. No text
+// reuses the masks of an earlier text.
 //
 //===----------------------------------------------------------------------===//
 #include "../answer/Answers.h"

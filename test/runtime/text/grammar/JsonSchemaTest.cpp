@@ -128,7 +128,8 @@ bool isUnsupported(const Result<std::shared_ptr<const Grammar>> &grammar,
 }
 
 TEST(JsonSchemaTest, ManyCombinationsAreRefused) {
-  // `count` choices of two, so there are 2^count combinations.
+  // Each of the `count` elements of "allOf" is a choice between two schemas, so
+  // there are 2^count combinations.
   const auto choices = [](int count) {
     json all = json::array();
     for (int i = 0; i < count; ++i) {
@@ -175,7 +176,8 @@ TEST(JsonSchemaTest, ManyRulesAreRefused) {
 
 /// Whether the schema may allow a text although llama.cpp rejects it: llama.cpp
 /// limits the digits of numbers, forbids additional properties unless the
-/// schema mentions them, and takes every schema with "minItems" for an array.
+/// schema has the keyword "additionalProperties", and assumes that a schema
+/// with "minItems" allows only arrays.
 bool isValidAllTheSame(const json &each, const std::string &text) {
   const std::string schema = each["schema"];
   auto has = [&](const char *what) {
@@ -194,8 +196,9 @@ TEST(JsonSchemaTest, PublishedCases) {
   int refused = 0;
   for (const json &each : readJson(std::string(folder) + "/schemas.json")) {
     auto grammar = grammarOfSchema(each["schema"].get<std::string>());
-    // One schema has a list as "items", which JSON Schema of 2020 does not
-    // allow. Another has "uniqueItems", which llama.cpp ignores.
+    // Two of the schemas are refused. One has a list as "items", which JSON
+    // Schema of 2020 does not allow. The other has "uniqueItems", which is not
+    // supported, and which llama.cpp ignores.
     const std::string why = grammar.status().message();
     if (why.find("write prefixItems") != std::string::npos ||
         why.find("'uniqueItems' is not supported") != std::string::npos) {

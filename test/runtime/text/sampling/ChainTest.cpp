@@ -150,7 +150,8 @@ TEST(SamplerChain, BadLogitsAreRefusedByEveryChain) {
 }
 
 TEST(SamplerChain, WhatGreedySamplingLeavesOut) {
-  // XTC comes before the temperature and may remove the best token.
+  // XTC comes before the temperature. Here, it removes the best token, so the
+  // second best is chosen.
   SamplerOptions options = plainSampling();
   options.temperature = 0;
   options.xtcProbability = 1;
@@ -159,7 +160,7 @@ TEST(SamplerChain, WhatGreedySamplingLeavesOut) {
   EXPECT_THAT(distribution(options, logits), ElementsAre(testing::Pair(2, 1)));
   options.xtcProbability = 0;
   EXPECT_THAT(distribution(options, logits), ElementsAre(testing::Pair(1, 1)));
-  // Without the sampler "temperature" the temperature is 1.
+  // If the samplers do not include "temperature", the temperature is 1.
   options.samplers = {SamplerKind::TopK};
   EXPECT_EQ(distribution(options, logits).size(), 3U);
 }
@@ -233,7 +234,8 @@ TEST(SamplerChain, WhatAGpuDraws) {
   EXPECT_EQ(draw->minPDistance, std::log(double{0.05F}));
   EXPECT_EQ(draw->scale, 1.0 / double{0.8F});
   EXPECT_EQ(draw->draws, 0U);
-  // With as many tokens as the vocabulary has, top-k does nothing.
+  // Top-k keeps 40 tokens. If that is the whole vocabulary, top-k does nothing,
+  // and the host draws.
   EXPECT_FALSE(drawOnGpu(options, 40));
   EXPECT_TRUE(drawOnGpu(options, 41));
   EXPECT_FALSE(drawOnGpu(options, (1 << 21) + 1));
@@ -388,10 +390,10 @@ TEST(Dry, ABreakerMaySpanTokensAndLieInsideOne) {
   // and a single token is too short to count as a repetition.
   options.dryBreakers = {"$!"};
   EXPECT_EQ(distribution(options, logits, repeats).at(2), 0.125);
-  // DRY keeps the last five bytes of the text, because "abcdef" may begin in
-  // them. When the two tokens after the '!' arrive, these bytes still contain
-  // the '!'. DRY must not find that breaker again, so the two tokens count as a
-  // repetition.
+  // The two tokens after the '!' must count as a repetition of the first two.
+  // DRY keeps the last five bytes of the text, because they may contain the
+  // beginning of "abcdef". When the two tokens arrive, the '!' is still among
+  // these bytes, but DRY must not find it again.
   options.dryBreakers = {"!", "abcdef"};
   const std::vector<int32_t> after = {1, 2, 3, 0, 1, 2};
   EXPECT_LT(distribution(options, logits, after).at(3), 0.1);

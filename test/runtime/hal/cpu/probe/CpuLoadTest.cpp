@@ -26,8 +26,10 @@ std::string rootWith(const std::string &name, const std::string &text) {
 } // namespace
 
 TEST(CpuLoad, ReadsWhatLinuxCounts) {
-  // 7 + 1 + 3 + 2 + 5 + 4 seconds are busy, 100 idle and 10 waiting for disks.
-  // Guests (the last two) are part of user and nice.
+  // The CPUs are busy for 7 + 1 + 3 + 2 + 5 + 4 = 22 seconds, idle for 100, and
+  // wait for disks for 10. The last two numbers, 6 and 1, are the time of
+  // guests. They are not added, because the first two numbers, 7 and 1, include
+  // them.
   const auto ticks = static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
   std::string line = "cpu ";
   for (const uint64_t seconds : {7, 1, 3, 100, 10, 2, 5, 4, 6, 1}) {
@@ -52,7 +54,8 @@ TEST(CpuLoad, IsUnknownWithoutTheCounters) {
 }
 
 TEST(CpuLoad, LeavesOutThisProcess) {
-  // Two CPUs, 10 seconds: this process took 9 of the 14 busy seconds.
+  // In 10 seconds, two CPUs had 20 seconds of CPU time, of which 14 were busy.
+  // This process took 9 of the 14 busy seconds, so others took 5 of the 20.
   EXPECT_DOUBLE_EQ(shareOfOthers({50, 100}, {64, 120}, 9), 0.25);
   // Linux counts whole ticks, so the busy time that it reports (2 seconds here)
   // may be shorter than the CPU time of this process alone (2.5 seconds).
@@ -69,7 +72,8 @@ TEST(CpuLoad, CountsOthersSinceItWasMade) {
   const std::string root = rootWith("since", counted(1000, 1000));
   const CpuLoad load(root);
   rootWith("since", counted(5000, 5000));
-  // Compared with 8,000 seconds, the CPU time of this test is negligible.
+  // The counters have grown by 4,000 busy and 4,000 idle seconds. The CPU time
+  // of this test is negligible in comparison.
   EXPECT_NEAR(load.others(), 0.5, 0.01);
   std::filesystem::remove_all(root);
 }

@@ -21,8 +21,9 @@ protected:
   void TearDown() override { EXPECT_EQ(fakeCudaLiveObjects(), 0); }
 };
 
-/// The nanoseconds of one copy: the fake driver copies 10,000 bytes per
-/// microsecond, and counts whole microseconds for each copy.
+/// Returns the time of one copy in nanoseconds. The fake driver copies 10,000
+/// bytes per microsecond, and rounds the time of each copy up to whole
+/// microseconds.
 uint64_t fakeNanoseconds(uint64_t bytes) {
   return (bytes + 9'999) / 10'000 * 1'000;
 }
@@ -34,7 +35,8 @@ TEST_F(GpuProbeTest, RatesAreThoseOfTheDriver) {
   EXPECT_EQ(result->facts.ordinal, 0U);
   EXPECT_EQ(result->facts.capability, 90U);
   EXPECT_EQ(result->facts.totalBytes, 64 * kMiB);
-  // A copy within the GPU reads and writes each byte.
+  // The fake driver copies 10 GB/s. A copy within the GPU reads and writes each
+  // byte, so the bandwidth of the memory is 20 GB/s.
   EXPECT_NEAR(static_cast<double>(result->bestBandwidth), 20e9, 1e8);
   EXPECT_EQ(result->bestBandwidth, result->medianBandwidth);
   std::vector<uint64_t> sizes;
@@ -97,8 +99,8 @@ TEST_F(GpuProbeTest, ErrorsSayWhatIsMissing) {
   EXPECT_THAT(full.message(),
               HasSubstr("has 67108863 bytes of free memory, but measuring it "
                         "takes 67108864"));
-  // Allocations 1 and 2 are the buffers. No case lets the third one, the pinned
-  // memory, fail.
+  // Allocations 1 and 2 are the two buffers in the memory of the GPU.
+  // Allocation 3, which is pinned memory, does not fail in this test.
   for (int allocation : {1, 2}) {
     fakeCuda = FakeCuda();
     fakeCuda.failingAllocation = allocation;
