@@ -478,8 +478,8 @@ Status checkSamplingOfModel(const cli::Invocation &invocation,
                             const ModelSource &source) {
   const uint64_t tokens = tokensOfModel(source);
   if (tokens == 0 || tokens > INT32_MAX) {
-    // The model's table of tokens is missing, or has more rows than there are
-    // token ids of type int32_t. airpack reports this when it makes the plan.
+    // The table of token embeddings is missing, or has too many rows for token
+    // ids of type int32_t. airpack reports this when it makes the plan.
     return Status::ok();
   }
   std::vector<std::string> ignored;

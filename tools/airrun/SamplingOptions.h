@@ -20,10 +20,10 @@ std::vector<cli::Option> samplingOptions();
 /// Returns the options of the samplers. Each has the value that the command
 /// line gives; if it gives none, the value that the model recommends; and if
 /// the model recommends none, the default of the runtime. If the model
-/// recommends a repeat penalty over the whole context, the penalty covers
-/// `context` tokens. Errors: Usage if a value is malformed, or if an option that
-/// was given would have no effect, for example because its sampler is not in
-/// the chain or is turned off.
+/// recommends penalties over the whole context, they cover `context` tokens.
+/// Errors: Usage if a value is malformed, or if an option that was given would
+/// have no effect, for example because its sampler is not in the chain or is
+/// turned off.
 Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
                                           const SamplingDefaults &model,
                                           uint64_t context);

@@ -35,9 +35,9 @@ public:
     }
   }
 
-  /// Measures one pass. An untimed pass precedes it, so that neither cold caches
-  /// nor weights that were read ahead while no pass was running affect the
-  /// measured one.
+  /// Measures one pass. An untimed pass precedes it, so that the measured time
+  /// depends neither on cold caches nor on weights that were read ahead while
+  /// no pass was running.
   Result<CurvePass> measure(uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) {
       AIR_ASSIGN_OR_RETURN(rt::SequenceId id, session.newSequence());
@@ -163,7 +163,7 @@ Status checkCurve(const std::vector<CurvePoint> &curve,
                   const std::function<double(size_t link)> &measureAgain) {
   const auto check = [&](const CurvePass &pass) {
     // evaluate() judges decode phases, so the pass is described as a decode
-    // phase of a single token, for which all bytes of the pass were read.
+    // phase of one token, and its bytes as those of this token.
     BenchMeasurement single;
     single.decodeTokens = 1;
     single.decodeSeconds = pass.seconds;
