@@ -317,8 +317,8 @@ std::string smallUnitText(DType dtype, Layout layout) {
     begin(0x1p22F, false, 0x0f0f0f0f);
     return text + units(kIQ2_SLoad, kHalfNibbleScales, kIQ2);
   case DType::IQ3_XXS:
-    // A scale is d * (s + 1/2) / 2. The table holds half of each element of the
-    // codebook.
+    // A scale is d * (s + 1/2) / 2, and an element is twice its entry in the
+    // table. The product of the two is therefore d * (s + 1/2) * entry.
     begin(0x1p24F, false, 0x0f0f0f0f);
     return text + units(kIQ3Load, kNibbleScales, tableText(dtype) + kIQ3_XXS) +
            kNibbleOperands;

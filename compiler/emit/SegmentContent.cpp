@@ -136,7 +136,9 @@ Status checkRowScales(const TensorContent &tensor,
     rows += part.rows;
   }
   if (rows != tensor.columns || tensor.rows != 1) {
-    return shapeError(tensor, "the number of rows that its scales apply to is",
+    return shapeError(tensor,
+                      "it holds one scale for each row of the scaled matrices; "
+                      "the number of these rows is",
                       rows, tensor.columns);
   }
   return tensor.bytes == rows * sizeof(float)

@@ -25,11 +25,12 @@ RamDemand ramDemandOf(mlir::ModuleOp module, const MachineProfile &profile,
 /// the digests of its segments.
 uint64_t processBytesOf(mlir::ModuleOp module, uint64_t vocabularyBytes);
 
-/// Returns the segments of weights and the sizes of the tables, both in the
-/// order in which the module lists them. For each segment of weights, the
-/// result states which steps need which of its bytes. Steps are numbered from 0
-/// in each program. If step i of any program needs some bytes, step i counts as
-/// needing them.
+/// Returns the segments of weights and the sizes of the tables (segments of
+/// kind Table), both in the order in which the module lists them. For each
+/// segment of weights, the result states which steps need which of its bytes.
+/// Steps are numbered from 0 in each program, and all programs share one set of
+/// numbers: step i of the result needs the bytes that step i of at least one
+/// program needs.
 WeightProblem weightProblemOf(mlir::ModuleOp module);
 
 /// The options of the passes place-weights and compile-kernels that concern

@@ -83,11 +83,12 @@ private:
     return success();
   }
 
-  /// Some values have rows only for the requested outputs: the results of
-  /// `norm` steps with `select`, of `head` steps, and of `matmul` steps whose
-  /// `rows` is Outputs. Checks that only such `matmul` steps read these values,
-  /// and that they read no other values, so rows that have been selected are
-  /// never selected again.
+  /// Most values have one row per token. The results of `norm` steps with
+  /// `select`, of `head` steps, and of `matmul` steps whose `rows` is Outputs
+  /// have rows only for the requested outputs. Checks that `matmul` steps whose
+  /// `rows` is Outputs read only values of this second kind, and that all other
+  /// steps read only values with one row per token. No step can thus select
+  /// rows of a value whose rows have already been selected.
   LogicalResult verifyRows(plan::StepOpInterface step) {
     auto matmul = dyn_cast<plan::MatMulOp>(step.getOperation());
     bool wantsOutputs = matmul && matmul.getRows() == plan::RowsFrom::Outputs;

@@ -8,11 +8,12 @@
 //                  (PackLayout.h)
 //   zeros          between tensors, and up to a whole page
 //
-// A ReferencedBytes splits any range of a segment into runs. Each run is
-// assembled from one range of one file. A run in layout x16 consists of row
-// blocks of 16 rows. Even if a range contains only a part of a row block, all
-// rows of the block must be read. If these rows are in several file ranges, the
-// block is a run of its own and is assembled from all of these ranges.
+// A ReferencedBytes splits any range of a segment into runs. A run is assembled
+// from at most one range of one file, with one exception. Layout x16 stores
+// rows in row blocks of 16, and all rows of a row block must be read even if
+// the run has only a part of the block. If these rows are in several file
+// ranges, the block is a run of its own, and this run is assembled from all of
+// these file ranges.
 //
 // Ownership: borrows the plan. Thread-safety: immutable. Errors: make() and
 // makeAll() return those of the function that reads the files.

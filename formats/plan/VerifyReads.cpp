@@ -120,11 +120,13 @@ private:
             useValue(binding->index(), binding->access(), phase, at));
       }
     }
-    // A dispatch of the CPU (launch() is null) may be a part, which runs only
-    // some of a kernel's row tiles. All parts of a kernel use the same rows of
-    // the same buffers, so the checks below are done only for the first part.
-    // Parts may overlap in time, because each writes its own columns of those
-    // rows and reads no columns that another part writes.
+    // A dispatch of the CPU (launch() is null) may be a part of a divided
+    // dispatch (Grid in plan.fbs). A part runs only some of the row tiles, so
+    // it multiplies only some rows of a matrix. These rows of the matrix
+    // correspond to columns of the result. Each part writes its own columns of
+    // the result and reads no columns that another part writes, so parts may
+    // overlap in time. All parts bind the same buffers, so the checks below are
+    // done only for the first part.
     if (dispatch.launch() == nullptr && dispatch.grid()->first_tile() != 0) {
       return Status::ok();
     }

@@ -16,9 +16,10 @@
 namespace air {
 
 /// The place of a unit in a block of layout x16. The units of a field are
-/// divided evenly among one or more sections of equal size. Offsets are in
-/// bytes of the block of a single row. The layout stores the blocks of 16 rows
-/// together, so its offsets are 16 times as large.
+/// divided evenly among one or more sections of equal size. `offset` and
+/// `sectionBytes` are in bytes, as if the block of one row were stored alone.
+/// In the layout, each unit has the values of 16 rows (formats/plan/Layout.h),
+/// so the real offsets and distances are 16 times as large.
 struct X16Place {
   uint32_t offset;       ///< the offset of the unit in section 0
   uint32_t sectionBytes; ///< the distance from one section to the next

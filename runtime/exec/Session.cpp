@@ -177,8 +177,8 @@ uint64_t randomBytes(const plan::Plan &plan) {
 Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
                     bool isRandom, bool usesCpu, const std::string &root) {
   const uint64_t random = isRandom ? randomBytes(plan) : 0;
-  // `random` counts every weight once. The CPU reads its weights in place, but
-  // those that passes copy to the GPU take RAM again, which is page-locked.
+  // `random` includes all random weights. Those that passes copy to the GPU
+  // have a second copy in page-locked RAM; those that the CPU reads do not.
   const uint64_t locked = isRandom && usesCpu ? copiedBytesPerPass(placement)
                                               : lockedRam(placement);
   const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);

@@ -215,8 +215,9 @@ void SpecialMatcher::divide(std::string_view text,
     if (start < end) {
       onToken(match.id);
     }
-    // If a token ends inside white space that an earlier token has dropped, the
-    // rest of this white space is text again, as in the tokenizers library.
+    // This token may end inside white space that an earlier token has dropped.
+    // As in Hugging Face's tokenizers library, the part of this white space
+    // after the end of this token is then kept as text.
     done = end;
   }
   part(text.size());

@@ -43,8 +43,10 @@ bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
   return busyShare(measured, link) > 1 + kShareTolerance;
 }
 
-/// The tokens per second that the plan's prediction gives for the measured
-/// rates.
+/// The tokens per second that the plan predicts if its rates of memory, buses,
+/// the disk and arithmetic are replaced by those that this run measured
+/// (PlanLink). 0 if the plan has no prediction, or if this run did not measure
+/// one of the rates.
 double predictedRate(const BenchMeasurement &measured) {
   double reading = 0; // seconds of reading RAM or, if only a GPU computes, VRAM
   double arithmetic = 0;

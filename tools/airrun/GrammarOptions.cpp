@@ -87,8 +87,9 @@ Status checkGrammarOptions(const cli::Invocation &invocation) {
   }
   for (const std::string &text : invocation.list("--grammar-trigger")) {
     if (text.empty()) {
-      return usageError("--grammar-trigger: an empty text is in every "
-                        "answer; leave the option out instead");
+      return usageError("--grammar-trigger: an empty text would be found at "
+                        "the start of every answer; leave out the option to "
+                        "apply the grammar from the start");
     }
   }
   return Status::ok();

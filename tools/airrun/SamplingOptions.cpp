@@ -329,8 +329,9 @@ std::vector<cli::Option> samplingOptions() {
              "below the largest; 0 turns this off.",
              "0", 0, rt::kMaxTopNSigma),
       number("--xtc-probability",
-             "With probability X, leave out all but the least likely of the "
-             "tokens that reach --xtc-threshold; 0 turns this off.",
+             "With probability X, leave out the tokens that reach "
+             "--xtc-threshold, except the least likely of them; 0 turns this "
+             "off.",
              "the model's recommended value, or 0", 0, 1),
       number("--xtc-threshold",
              "The probability that a token must have for XTC to leave it out; "

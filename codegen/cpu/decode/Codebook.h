@@ -62,8 +62,9 @@ public:
   /// of the index of entry i, and byte i of `tops` the bits above them. `tops`
   /// is null if there are none. Both have 16 lanes of i32.
   Codes lookUp(Value lows, Value tops) const;
-  /// The value indices of elements 4 * part to 4 * part + 3 of entry `entry` (0
-  /// to 3), one per byte. `part` is 0 for entries of four elements.
+  /// The value indices of elements 4 * part to 4 * part + 3 of an entry, one
+  /// per byte. `entry` says which of the four entries of each lane: 0 to 3.
+  /// `part` is 0 for entries of four elements, and 0 or 1 for entries of eight.
   Value valueIndices(const Codes &codes, int64_t entry, int64_t part) const;
   /// Looks up each value index that valueIndices() returns: in the table `set`
   /// if the element's bit of `choice` is set, and otherwise in `clear`.

@@ -2,15 +2,22 @@
 //
 // The dialect of grammars/README.md of llama.cpp in October 2026:
 //   name ::= X            a rule; names consist of letters, digits and -
-//   X Y   X | Y           X, then Y; X or Y
-//   ( X )                 a group; a line may end in it and after ::= and |
-//   X* X+ X? X{m} X{m,} X{m,n}
+//   X Y                   X, then Y
+//   X | Y                 X or Y
+//   ( X )                 a group
+//   X?  X*  X+            X at most once, any number of times, at least once
+//   X{m}  X{m,}  X{m,n}   X m times, at least m times, m to n times
 //   "text"                the characters of a text
-//   [a-z_]  [^"\\]  .     one character in a set, one not in a set, or any
-//   <[42]>  <think>       the token with this id, or with this text
-//   !<[42]> !<think>      any token except this one
-//   # ...                 a comment
+//   [a-z_]                one character that is in the set
+//   [^"\\]                one character that is not in the set
+//   .                     any character
+//   <[42]>                the token with the id 42
+//   <think>               the token with the text <think>
+//   !<[42]>  !<think>     any token except this one
+//   # ...                 a comment, up to the end of the line
 // Escapes in texts and sets: \n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH.
+// A rule ends at the end of its line, but it may continue on the next line
+// within a group, after ::= and after |.
 //
 // The text must match the rule `root`. A rule must not be left-recursive. The
 // dialect limits m, the smallest number of repetitions, to 2000.

@@ -120,12 +120,13 @@ private:
   uint64_t bitOf(uint32_t characterClass) const {
     return uint64_t{1} << classBit[characterClass];
   }
-  /// Returns the Absorption of `state`, which the caller has reached at a
-  /// subtree of the trie with `nodes` nodes. If the Absorption allows all texts
-  /// of the subtree, the caller need not visit the nodes. Computing an
-  /// Absorption takes as long as visiting dozens of nodes, so it is computed
-  /// only once the subtrees of all calls for `state` have kWorthComputing nodes
-  /// in total. Until then, the result is an empty Absorption.
+  /// Returns the Absorption of `state`. The caller has reached `state` at the
+  /// root of a subtree of the trie with `nodes` nodes. If the Absorption allows
+  /// all texts of the subtree, the caller need not visit these nodes. Computing
+  /// an Absorption takes as long as visiting dozens of nodes. It is therefore
+  /// not computed until the sum of `nodes` over all calls for `state` reaches
+  /// kWorthComputing. Before that, the result is an Absorption that allows no
+  /// characters.
   Absorption absorptionOf(State state, uint32_t nodes) {
     if (state >= absorptions.size()) {
       absorptions.resize(state + size_t{1});

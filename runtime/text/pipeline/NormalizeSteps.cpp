@@ -44,10 +44,12 @@ void applyForm(NormalForm form, StepText &text) {
   }
   std::string formed = normalized(text.text, form);
   if (text.origin != 0) {
-    // Finds how many bytes of `formed` stem from the first `text.origin` bytes
-    // of `text`. If `formed` does not begin with the normalized form of these
-    // bytes, they were combined with later characters; in this case, the first
-    // character of `formed` counts as stemming from them.
+    // Finds how many bytes of `formed`, the normalized text, stem from the
+    // first `text.origin` bytes of the text. Normalized alone, these bytes
+    // become `first`. If `formed` does not begin with `first`, normalization
+    // has combined these bytes with later characters, or has changed the order
+    // of characters. Of `formed`, only the first character then counts as
+    // stemming from these bytes.
     const std::string first =
         normalized(std::string_view(text.text).substr(0, text.origin), form);
     text.origin = formed.starts_with(first) ? first.size()
@@ -117,8 +119,10 @@ void applyStrip(uint8_t flags, StepText &text) {
 void applyReplace(const TextStep &step, RegexMatcher *matcher, StepText &text) {
   Rewriter rewriter(text);
   const std::string_view before = rewriter.before();
-  // As in the library, the replacement of a match stems from the character
-  // before the end of the match.
+  // As in Hugging Face's library, a replacement counts as stemming from the
+  // last character of the match. If the match is empty, it counts as stemming
+  // from the character before the match or, at the start of the text, from the
+  // first character.
   const auto replace = [&](size_t end) {
     rewriter.put(step.content, end == 0 ? 0 : end - 1);
   };

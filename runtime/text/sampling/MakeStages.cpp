@@ -78,8 +78,10 @@ bool keepsTheBest(SamplerKind kind) {
          kind == SamplerKind::TopP || kind == SamplerKind::MinP;
 }
 
-/// Leaves out the samplers that come directly before a temperature of 0 and
-/// never drop the best token. This temperature drops all other tokens anyway.
+/// Returns the samplers of `options`, in order, without those that have no
+/// effect because of a temperature of 0, which drops all tokens except the best
+/// one. A sampler that never drops the best token has no effect if it comes
+/// before this temperature and only other such samplers come between them.
 std::vector<SamplerKind> usefulSamplers(const SamplerOptions &options) {
   std::vector<SamplerKind> useful;
   for (SamplerKind kind : options.samplers) {

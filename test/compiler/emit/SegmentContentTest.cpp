@@ -255,9 +255,8 @@ TEST(SegmentContent, RowScalesAreOnceForEachRow) {
   std::memcpy(values.data(), bytes.data(), 20);
   EXPECT_EQ(values, (std::vector<float>{0.25F, 0.25F, 1, 1, 1}));
   content.tensors[0].columns = 6;
-  EXPECT_THAT(
-      checkContent(content).message(),
-      HasSubstr("rows that its scales apply to is 5, but 6 is expected"));
+  EXPECT_THAT(checkContent(content).message(),
+              HasSubstr("the number of these rows is 5, but 6 is expected"));
   content.tensors[0].columns = 5;
   content.tensors[0].bytes = 16;
   EXPECT_THAT(checkContent(content).message(),

@@ -691,8 +691,9 @@ std::vector<Case> choiceCases() {
          addBinding(choice, plan::BindingKind::Batch, 0,
                     plan::Access::ReadWrite);
        })},
-      // In these cases, the dispatch that chooses tokens also writes the
-      // logits, does not bind them, or reads a weight.
+      // In the first of these cases, the dispatch that chooses tokens writes
+      // the logits, which it may only read. In the second case, it does not
+      // bind the logits. In the third case, it reads a weight.
       {kRule, inChoice([](P &p) {
          choiceOf(p).bindings[0]->access = plan::Access::ReadWrite;
        })},

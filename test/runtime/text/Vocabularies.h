@@ -59,8 +59,9 @@ inline Tokenizer tokenizerOf(TokenizerData data) {
   return *std::move(tokenizer);
 }
 
-/// A byte-level vocabulary: ids 0 to 255 are the bytes, in the order of the
-/// characters that spell them in GPT-2, followed by one token per merge.
+/// A vocabulary for byte-level BPE. Each of the tokens 0 to 255 is a single
+/// byte. GPT-2 spells each byte as a character, and the tokens are in the order
+/// of the code points of these characters. One token per merge follows.
 TokenizerData smallBpe(const std::vector<std::string> &merges,
                        const std::string &pre = "gpt-2");
 

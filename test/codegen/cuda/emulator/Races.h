@@ -115,7 +115,7 @@ private:
     Place issued;
     std::vector<Place> waits; ///< of a bulk copy
   };
-  /// Several lanes of a warp in one interval.
+  /// Like Place, but for one or more lanes of a warp in the same interval.
   struct Places {
     uint32_t interval = 0;
     uint32_t lanes = 0; ///< a bit for each

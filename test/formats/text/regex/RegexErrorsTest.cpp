@@ -160,8 +160,10 @@ TEST(RegexErrorsTest, WhatIsEmptyCompilesAtOnce) {
   EXPECT_TRUE(Regex::compile("(?=" + pattern + "a*)").isOk());
 }
 
-// Where the engine of Hugging Face's library, Oniguruma, would give the same
-// expression another meaning, expressions of tokenizer.json are refused.
+// The expressions in a tokenizer.json, which are compiled with
+// RegexAnchors::Lines, are written for Oniguruma, the regular expression engine
+// of Hugging Face's tokenizers library. An expression to which Oniguruma would
+// give another meaning than Regex does is refused.
 TEST(RegexErrorsTest, OtherMeaningsInTokenizerJson) {
   const std::pair<const char *, const char *> cases[] = {
       {"\\pL", "at character 1: a property must have braces"},

@@ -105,8 +105,10 @@ TEST(CallGrammarTest, BrokenCallsAreRefusedWhereTheyBreak) {
   }
 }
 
-/// Returns a random text that the grammar accepts. It consists of single bytes
-/// and of markers that end free text. Returns "" if the text gets too long.
+/// Returns a random text that the grammar accepts, or "" if the text gets too
+/// long. Each step appends a single byte or one of the strings in `marks`.
+/// These end free text, such as the value of an argument, and random bytes
+/// would rarely spell them.
 std::string randomText(const CallGrammar &made, const AnswerFamily &family,
                        std::mt19937 &random) {
   const std::string_view marks[] = {

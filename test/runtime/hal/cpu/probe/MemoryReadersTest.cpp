@@ -20,8 +20,8 @@ double seconds() {
 } // namespace
 
 TEST(MemoryReaders, ReadUntilTheyAreStopped) {
-  // The threads must not block each other even if there are fewer cores than
-  // threads.
+  // A machine may have fewer than three cores. The threads then share cores,
+  // but each of them must still get to read.
   constexpr uint32_t kThreads = 3;
   Result<std::unique_ptr<MemoryReaders>> made =
       MemoryReaders::create(kThreads, 0);
