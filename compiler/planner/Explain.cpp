@@ -329,7 +329,20 @@ private:
     }
     advice += (advice.empty() ? "choose --ram " : ", or --ram ") +
               std::to_string((*least + kMiB - 1) / kMiB) + "MiB or more";
-    const bool mayStream = !options.disk || *options.disk != 0;
+    std::string others = ", process " + byteText(needs.ram.process);
+    if (systemBytes() != 0) {
+      others += ", system " + byteText(systemBytes());
+    }
+    if (options.disk) {
+      others += ", weights " + byteText(needs.weightBytes);
+    }
+    if (options.disk && *options.disk != 0) {
+      others += ", of which --disk allows " + byteText(*options.disk) +
+                " to be read for every token";
+    }
+    if (!options.disk || *options.disk != 0) {
+      others += ", and a ring buffer for weights from the disk";
+    }
     return doesNotFitError(
         "the model needs at least " + byteTextUp(*least) + " of RAM" +
         (gpu != nullptr ? " besides the VRAM (in both together: "
@@ -338,9 +351,9 @@ private:
         byteText(problem.kvBytes) + ", activations " +
         byteText(needs.ram.activations) + ", scratch " +
         byteText(scratchBytes()) + ", kernels " + byteText(needs.ram.kernels) +
-        (mayStream ? ", and a ring buffer for weights from the disk"
-                   : ", weights " + byteText(needs.weightBytes)) +
-        "), but target '" + machine.name + "' has " +
+        others + "), but " +
+        (options.isRamBudget ? "--ram gives "
+                             : "target '" + machine.name + "' has ") +
         byteTextDown(problem.ram.value_or(0)) + "; " + advice);
   }
 

@@ -141,7 +141,10 @@ targetOrder(const std::vector<plan::PlanT> &plans) {
 } // namespace
 
 bool isFatPlan(std::span<const uint8_t> metadata) {
-  return flatbuffers::BufferHasIdentifier(metadata.data(), kFatPlanIdentifier);
+  // A FlatBuffer begins with the root offset and the identifier.
+  return metadata.size() >= sizeof(flatbuffers::uoffset_t) +
+                                flatbuffers::kFileIdentifierLength &&
+         flatbuffers::BufferHasIdentifier(metadata.data(), kFatPlanIdentifier);
 }
 
 std::string targetKey(const plan::Machine &machine) {

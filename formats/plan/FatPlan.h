@@ -29,8 +29,7 @@ inline constexpr const char *kFatPlanIdentifier = "AIRF";
 /// each of them.
 inline constexpr uint32_t kMaxTargets = 16;
 
-/// Whether `metadata`, which has at least 8 bytes, has the identifier of a fat
-/// plan.
+/// Whether `metadata` has the identifier of a fat plan.
 bool isFatPlan(std::span<const uint8_t> metadata);
 
 /// Returns the JSON of the machine. Targets are ordered by it, and no two

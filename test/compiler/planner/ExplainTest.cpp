@@ -268,6 +268,17 @@ TEST(Explain, WhatIsAdvisedFits) {
   EXPECT_TRUE(explain(model(), machine(10158 * kMiB), noDisk));
 }
 
+TEST(Explain, TheRefusalSaysWhatWasGiven) {
+  ExplainOptions given;
+  given.isRamBudget = true;
+  given.disk = kMiB;
+  const std::string text =
+      explain(model(), machine(4 * kGB), given).status().message();
+  EXPECT_THAT(text, HasSubstr("weights 9.31 GiB, of which --disk allows 1.00 "
+                              "MiB to be read for every token, and a ring"));
+  EXPECT_THAT(text, HasSubstr("but --ram gives 3.72 GiB; choose --ram "));
+}
+
 TEST(Explain, HugeNumbersDoNotOverflow) {
   ModelNeeds needs = model();
   needs.ram.context = UINT32_MAX;

@@ -277,6 +277,14 @@ TEST_F(FatPlanTest, EachChangedByteIsDetected) {
   EXPECT_THAT(openAndVerifyAll(file).message(), HasSubstr("header.version"));
 }
 
+// The identifier is in bytes 4 to 7.
+TEST_F(FatPlanTest, MetadataWithoutAWholeIdentifierAreNoFatPlan) {
+  const Bytes metadata = metadataOf(makeFatPlan());
+  EXPECT_FALSE(isFatPlan({}));
+  EXPECT_FALSE(isFatPlan(std::span(metadata).first(7)));
+  EXPECT_TRUE(isFatPlan(std::span(metadata).first(8)));
+}
+
 TEST_F(FatPlanTest, StructureIsRefused) {
   const auto refuse = [](flatbuffers::FlatBufferBuilder &builder) {
     const Status status =
