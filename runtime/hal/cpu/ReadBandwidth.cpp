@@ -167,9 +167,12 @@ double ReadBandwidth::secondsOf(Job &job) {
   return monotonicSeconds() - start;
 }
 
-bool ReadBandwidth::isFasterWithTwoStreams() {
+bool ReadBandwidth::isFasterWithTwoStreams(uint32_t milliseconds) {
   Job one{this, widestSum<1>(), 1, {}};
-  Job two{this, widestSum<2>(), 1, {}};
+  while (secondsOf(one) * 1e3 < milliseconds) {
+    one.repeats *= 2;
+  }
+  Job two{this, widestSum<2>(), one.repeats, {}};
   std::vector<double> ratios;
   for (int i = 0; i < kTries; ++i) {
     const double seconds = secondsOf(one);
@@ -191,7 +194,7 @@ std::vector<double> ReadBandwidth::sample(uint32_t samples,
   }
   std::vector<double> found;
   if (bytes != 0 && !readsTwoStreams) {
-    readsTwoStreams = isFasterWithTwoStreams();
+    readsTwoStreams = isFasterWithTwoStreams(milliseconds);
   }
   Job job{
       this, readsTwoStreams == true ? widestSum<2>() : widestSum<1>(), 1, {}};

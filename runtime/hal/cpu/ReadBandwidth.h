@@ -58,7 +58,8 @@ private:
   static void read(void *context, uint32_t thread);
   /// Runs the job once, and returns the time in seconds.
   double secondsOf(Job &job);
-  bool isFasterWithTwoStreams();
+  /// Compares reads that take at least `milliseconds` milliseconds each.
+  bool isFasterWithTwoStreams(uint32_t milliseconds);
   std::span<const uint8_t> partOf(std::span<const uint8_t> range,
                                   uint32_t thread) const;
 
