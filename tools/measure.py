@@ -89,6 +89,8 @@ def options():
     args = parser.parse_args()
     if args.keep and (args.gen or not args.dir):
         parser.error("--keep needs --dir and excludes --gen: the name of a kept model states only its shape and type")
+    if args.dir and not Path(args.dir).is_dir():
+        parser.error(f"there is no folder {args.dir}; create it, or give another one with --dir")
     return args
 
 

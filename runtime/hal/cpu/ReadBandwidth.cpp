@@ -2,6 +2,7 @@
 #include "runtime/hal/cpu/ReadBandwidth.h"
 
 #include "formats/support/CheckedMath.h"
+#include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/hal/cpu/CacheSizes.h"
 #include "runtime/hal/cpu/CpuDevice.h"
@@ -21,24 +22,23 @@ constexpr uint64_t kBlockBytes = 64;
 using Block = uint64_t __attribute__((vector_size(64)));
 
 /// Returns the XOR of all blocks. Computes it in eight independent chains, so
-/// that the loads are the bottleneck. Reads two streams, because with two, the
-/// prefetchers achieve a slightly higher rate than with one. Always inlined,
-/// because each caller is compiled for a vector width of its own.
+/// that the loads are the bottleneck. Reads one stream, or two at the same time
+/// if `kStreams` is 2. Always inlined, because each caller is compiled for a
+/// vector width of its own.
+template <uint64_t kStreams>
 [[gnu::always_inline]] inline uint64_t sumBlocks(const uint8_t *data,
                                                  uint64_t blocks) {
   constexpr uint64_t kChains = 8;
-  constexpr uint64_t kStep = kChains / 2;
+  constexpr uint64_t kStep = kChains / kStreams;
   Block sums[kChains] = {};
-  const uint64_t half = blocks / 2 / kStep * kStep;
+  const uint64_t part = blocks / kStreams / kStep * kStep;
   auto *first = reinterpret_cast<const Block *>(data);
-  const Block *second = first + half;
-  for (uint64_t i = 0; i < half; i += kStep) {
-    for (uint64_t chain = 0; chain < kStep; ++chain) {
-      sums[chain] ^= first[i + chain];
-      sums[kStep + chain] ^= second[i + chain];
+  for (uint64_t i = 0; i < part; i += kStep) {
+    for (uint64_t chain = 0; chain < kChains; ++chain) {
+      sums[chain] ^= first[chain / kStep * part + i + chain % kStep];
     }
   }
-  for (uint64_t i = 2 * half; i < blocks; ++i) {
+  for (uint64_t i = kStreams * part; i < blocks; ++i) {
     sums[0] ^= first[i];
   }
   Block all = {};
@@ -52,33 +52,41 @@ using Block = uint64_t __attribute__((vector_size(64)));
   return result;
 }
 
-uint64_t sumPlain(const uint8_t *data, uint64_t blocks) {
-  return sumBlocks(data, blocks);
-}
-
-#if defined(__x86_64__)
-[[gnu::target("avx2")]] uint64_t sumAvx2(const uint8_t *data, uint64_t blocks) {
-  return sumBlocks(data, blocks);
-}
-[[gnu::target("avx512f")]] uint64_t sumAvx512(const uint8_t *data,
-                                              uint64_t blocks) {
-  return sumBlocks(data, blocks);
-}
-#endif
-
 using SumFn = uint64_t (*)(const uint8_t *, uint64_t);
 
-SumFn widestSum() {
+template <uint64_t kStreams>
+uint64_t sumPlain(const uint8_t *data, uint64_t blocks) {
+  return sumBlocks<kStreams>(data, blocks);
+}
+
+#if defined(__x86_64__)
+template <uint64_t kStreams>
+[[gnu::target("avx2")]] uint64_t sumAvx2(const uint8_t *data, uint64_t blocks) {
+  return sumBlocks<kStreams>(data, blocks);
+}
+template <uint64_t kStreams>
+[[gnu::target("avx512f")]] uint64_t sumAvx512(const uint8_t *data,
+                                              uint64_t blocks) {
+  return sumBlocks<kStreams>(data, blocks);
+}
+#endif
+
+template <uint64_t kStreams> SumFn widestSum() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f")) {
-    return sumAvx512;
+    return sumAvx512<kStreams>;
   }
   if (__builtin_cpu_supports("avx2")) {
-    return sumAvx2;
+    return sumAvx2<kStreams>;
   }
 #endif
-  return sumPlain;
+  return sumPlain<kStreams>;
 }
+
+/// How often reading with one stream and with two is timed before one of them
+/// is chosen. The rate of memory may change in between, so the two take turns,
+/// and the median of the ratios decides.
+constexpr int kTries = 5;
 
 } // namespace
 
@@ -153,6 +161,26 @@ void ReadBandwidth::read(void *context, uint32_t thread) {
   job.result.fetch_add(result, std::memory_order_relaxed);
 }
 
+double ReadBandwidth::secondsOf(Job &job) {
+  const double start = monotonicSeconds();
+  pool->run(read, &job);
+  return monotonicSeconds() - start;
+}
+
+bool ReadBandwidth::isFasterWithTwoStreams(uint32_t milliseconds) {
+  Job one{this, widestSum<1>(), 1, {}};
+  while (secondsOf(one) * 1e3 < milliseconds) {
+    one.repeats *= 2;
+  }
+  Job two{this, widestSum<2>(), one.repeats, {}};
+  std::vector<double> ratios;
+  for (int i = 0; i < kTries; ++i) {
+    const double seconds = secondsOf(one);
+    ratios.push_back(seconds / secondsOf(two));
+  }
+  return medianOf(std::move(ratios)) > 1;
+}
+
 double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
   const std::vector<double> found = sample(samples, milliseconds);
   return found.empty() ? 0 : *std::max_element(found.begin(), found.end());
@@ -160,16 +188,18 @@ double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
 
 std::vector<double> ReadBandwidth::sample(uint32_t samples,
                                           uint32_t milliseconds) {
-  Job job{this, widestSum(), 1, {}};
   double bytes = 0;
   for (std::span<const uint8_t> range : memory) {
     bytes += static_cast<double>(range.size());
   }
   std::vector<double> found;
+  if (bytes != 0 && !readsTwoStreams) {
+    readsTwoStreams = isFasterWithTwoStreams(milliseconds);
+  }
+  Job job{
+      this, readsTwoStreams == true ? widestSum<2>() : widestSum<1>(), 1, {}};
   while (bytes != 0 && found.size() < samples) {
-    double start = monotonicSeconds();
-    pool->run(read, &job);
-    double seconds = monotonicSeconds() - start;
+    const double seconds = secondsOf(job);
     if (seconds * 1e3 < milliseconds) {
       // The sample is too short compared with the wake-up of the threads. It is
       // discarded, and the number of repeats is doubled.
