@@ -19,15 +19,17 @@ struct SineAndCosine {
   Value cosine;
 };
 
-// Computes sin and cos of any x in [0, 2^52) in f64, with an absolute error
+// Computes sin and cos of any x in [0, 2^51] in f64, with an absolute error
 // below 1e-13.
 //
-// Let x = n * pi/2 + r with |r| <= pi/4. Adding 1.5 * 2^52 to x * 2/pi leaves n
-// in the low bits of the sum. Two FMAs then subtract n * pi/2 from x, with pi/2
-// split into two parts so that the rounding of n * pi/2 does not matter (Cody
-// and Waite, "Software Manual for the Elementary Functions", 1980). Taylor
-// polynomials of degree 15 and 14 approximate sin r and cos r, and n mod 4
-// selects between them and determines the signs.
+// Let n be x * 2/pi, rounded to an integer, and x = n * pi/2 + r. Adding
+// 1.5 * 2^52 to x * 2/pi leaves n in the low bits of the sum, since the sum is
+// below 2^53. |r| is at most about pi/4 for small x. For large x, n may be off
+// by one because 2/pi is rounded, but |r| is still below 1. Two FMAs subtract
+// n * pi/2 from x, with pi/2 split into two parts so that the rounding of
+// n * pi/2 does not matter (Cody and Waite, "Software Manual for the Elementary
+// Functions", 1980). Taylor polynomials of degree 15 and 14 approximate sin r
+// and cos r, and n mod 4 selects between them and determines the signs.
 SineAndCosine sineAndCosine(KernelBuilder &b, Value x) {
   const Type type = x.getType();
   const Type bits = KernelBuilder::withElement(type, b.i64());
