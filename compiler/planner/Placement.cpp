@@ -462,10 +462,11 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
   }
   if (const uint64_t least = leastBytes(problem); room < least) {
     return doesNotFitError(
-        "weights that are read from the disk need at least " + byteText(least) +
-        " of RAM, but only " + byteText(room) +
-        " of it is left for them; provide more RAM, or choose a smaller --ctx "
-        "or --slots");
+        "the weights need at least " + byteTextUp(least) +
+        " of RAM even if they are read from the disk in every pass, but only " +
+        byteTextDown(room) +
+        " of RAM is left for weights; provide more RAM, or choose a smaller "
+        "--ctx or --slots");
   }
   return Placer(problem).run(rooms);
 }
@@ -482,10 +483,10 @@ Result<WeightPlacement> pinWeights(const WeightProblem &problem,
   if (const uint64_t least = leastBytesPinned(problem, percent); room < least) {
     return doesNotFitError("keeping " + std::to_string(percent) +
                            " % of the weights in RAM needs at least " +
-                           byteText(least) + " of RAM, but only " +
-                           byteText(room) +
-                           " of it is left for weights; choose a smaller --pin "
-                           "or provide more RAM");
+                           byteTextUp(least) + " of RAM, but only " +
+                           byteTextDown(room) +
+                           " of RAM is left for weights; choose a smaller "
+                           "--pin or provide more RAM");
   }
   const uint64_t rooms = room / kPlanPageBytes;
   return percent >= kAllPercent
