@@ -31,7 +31,8 @@ private:
   /// The next word. The caller has checked that there is one.
   uint32_t word() { return words[next++]; }
   size_t left() const { return words.size() - next; }
-  /// Reads the number of elements that follow, each of `size` words.
+  /// Reads the number of elements that follow. Each has `size` words, and there
+  /// must be at least `least`. Error messages call the elements `what`.
   Result<uint32_t> count(const char *what, uint32_t size, uint32_t least);
   Status readInstruction(uint32_t index);
   Status readRows();
@@ -49,10 +50,17 @@ Result<uint32_t> Reader::count(const char *what, uint32_t size,
     return bad(std::string("the number of ") + what + " is missing");
   }
   const uint32_t value = word();
-  if (value < least || value > left() / size) {
+  const size_t most = left() / size;
+  if (most < least) {
+    return bad("the number of " + std::string(what) +
+               " must be followed by at least " +
+               countOf(least * size, "word") +
+               ", but the rest of the program has " + countOf(left(), "word"));
+  }
+  if (value < least || value > most) {
     return bad("there are " + str(value) + " " + what + "; there must be " +
-               str(least) + " to " + str(left() / size) + ", because " +
-               str(left()) + " words follow");
+               str(least) + " to " + str(most) + " in the remaining " +
+               countOf(left(), "word"));
   }
   return value;
 }
