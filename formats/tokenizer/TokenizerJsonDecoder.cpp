@@ -63,17 +63,14 @@ private:
       return set(fields, TokenRendering::Marked);
     }
     if (type == "Replace") {
-      AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
-                           fields.fields("pattern"));
+      AIR_ASSIGN_OR_RETURN(JsonPattern pattern, readPattern(fields));
       AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
-      if (!pattern) {
-        return fields.corrupt("pattern", "is missing");
+      if (content != " " || !pattern.isLiteral) {
+        return fields.unsupported("must replace a 'String' that is not empty "
+                                  "with one space; no other replacement is "
+                                  "supported");
       }
-      AIR_ASSIGN_OR_RETURN(decoder.mark, pattern->text("String", ""));
-      if (content != " " || decoder.mark.empty()) {
-        return fields.unsupported("replaces something other than one text with "
-                                  "a space, which is not supported");
-      }
+      decoder.mark = std::move(pattern.text);
       return set(fields, TokenRendering::Marked);
     }
     if (type == "Strip") {
