@@ -19,10 +19,14 @@ enum class Place : uint8_t {
   AfterNormalizedToken,
 };
 
-/// The most bytes that a stretch of text may have after normalisation, which
-/// may make it longer. Before normalisation, every text is shorter than this.
-/// The limit keeps positions below 2^31.
+/// The most bytes that a stretch of text may have after normalisation by a
+/// Charsmap or a pipeline, which may make a text much longer.
 inline constexpr size_t kLongestStretch = size_t{1} << 29;
+
+/// The most bytes that a word may have after normalisation if its symbols are
+/// merged in pairs (BPE, SPM). A text may be a single word, and a symbol has at
+/// least one byte, so with this limit the number of symbols fits in int32_t.
+inline constexpr size_t kLongestMergedWord = INT32_MAX - 1;
 
 /// Turns text without special tokens into ids. Immutable once created; any
 /// number of threads may encode text.
@@ -43,9 +47,9 @@ public:
   }
 
   /// Appends the ids of `text`, a part that is not empty and may contain any
-  /// bytes. makeScratch() of this encoder has made `scratch`. Returns false if
-  /// normalisation makes a stretch of the text longer than kLongestStretch; the
-  /// ids are then incomplete.
+  /// bytes. makeScratch() of this encoder has made `scratch`. Returns false if,
+  /// after normalisation, the text or a word of it is too long
+  /// (kLongestStretch, kLongestMergedWord); the ids are then incomplete.
   [[nodiscard]] virtual bool encode(std::string_view text, Place place,
                                     Scratch *scratch,
                                     TokenOutput &out) const = 0;
