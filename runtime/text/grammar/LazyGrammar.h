@@ -73,8 +73,9 @@ public:
 
   bool isActive() const { return active; }
 
-  /// Fails with Usage if there is a trigger text with which no text of the
-  /// grammar begins. No token could complete such a trigger.
+  /// Checks each trigger: at least one text of the grammar must begin with it,
+  /// because allows() otherwise refuses every token that completes the trigger.
+  /// Errors: Usage.
   Status checkTriggers();
 
   /// Before the trigger, a token is only refused if it contains the trigger and

@@ -9,11 +9,6 @@
 namespace air::rt {
 namespace {
 
-/// Longer pieces are left out of the trie, and no grammar allows them. Lengths
-/// in the masks have 16 bits, and the pieces of published vocabularies have at
-/// most a few hundred bytes.
-constexpr size_t kLongestPiece = 4096;
-
 bool isContinuation(char byte) {
   return (static_cast<uint8_t>(byte) & 0xc0U) == 0x80;
 }
