@@ -17,7 +17,7 @@
 namespace air::rt {
 
 /// Errors: Corrupt for a syntax error, Unsupported for what is not supported,
-/// each with the position in characters.
+/// mostly with the position of a character of `pattern`, counted from 1.
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern);
 
 } // namespace air::rt
