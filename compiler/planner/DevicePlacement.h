@@ -68,14 +68,16 @@ inline constexpr uint64_t kDeviceAlignment = 256;
 /// The least memory for which placeOnDevice() finds a placement.
 uint64_t leastDeviceBytes(const WeightProblem &problem);
 
-/// Chooses the segments that are copied so that a pass copies as few bytes as
-/// possible and everything fits in `room` bytes. All tables stay in the memory
+/// Chooses which segments each pass copies to the GPU. If everything fits in
+/// `room` bytes, no segment is copied. Otherwise, all tables stay in the memory
 /// of the GPU, and so do segments that several steps need and segments smaller
 /// than kSmallestStreamed. The ring has room for at least all segments that are
-/// copied for any one step. If there is room and a pass copies so much that it
-/// saves time, the ring is larger, and copies run ahead of the kernels by at
-/// most a sixteenth of the bytes that a pass copies. Returns DoesNotFit, with
-/// both sizes in the message, if room < leastDeviceBytes().
+/// copied for any one step. If possible, it is larger, so that copies run ahead
+/// of the kernels: by up to a sixteenth of the bytes that a pass copies, but at
+/// most by kReadAhead or, if that is more, by the segments of the largest step.
+/// Of the placements with such a ring, the one that copies the fewest bytes is
+/// chosen. Returns DoesNotFit, with both sizes in the message, if room <
+/// leastDeviceBytes().
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,
                                       uint64_t room);
 

@@ -74,10 +74,11 @@ struct BlockTime {
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
-/// The time to multiply one token by `weightBytes` bytes of weights, without
-/// reading them. It is stated as the number of bytes of vector operands that a
-/// core processes in this time, 64 per operation (kMixedOperandBytes in
-/// CpuRates.h).
+/// Predicts the time of the arithmetic that multiplies one token by
+/// `weightBytes` bytes of weights; the time to read the weights is not part of
+/// it. The result is the number of bytes of vector operands that a core
+/// processes in this time, 64 for each vector instruction (kMixedOperandBytes
+/// in CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
 /// The bytes of operands that all cores together process per second; 0 if the
