@@ -40,7 +40,7 @@
 //                  For each token, scale * cos(position * inverseFrequency[i])
 //                  for i in [0, ropeDim/2), followed by the same with sin.
 //                  inverseFrequency is float64 [ropeDim/2], with values in
-//                  [0, 2^20]; angles is float32 [M][ropeDim]. One tile per
+//                  [0, 2^19]; angles is float32 [M][ropeDim]. One tile per
 //                  token.
 //   RopeAppend   qkv, angles, [qNorm, kNorm,] kv
 //                  A row of qkv holds heads*headDim floats of q, then

@@ -13,14 +13,19 @@ namespace air::codegen::cuda {
 namespace {
 
 constexpr const char *kAngles = R"(
-// Computes the cosine and the sine of 2 pi * turns, which must not be negative.
-AP_DEVICE void turn(double turns, double &cosine, double &sine) {
-  const double part = turns - (double)(u64)turns;
-  const u32 quarter = (u32)(part * 4 + 0.5); // 0 to 4
-  const double x = (part - quarter * 0.25) * 6.283185307179586477;
+// Computes the cosine and the sine of an angle from 0 to 2^51.
+AP_DEVICE void turn(double angle, double &cosine, double &sine) {
+  // Let angle = n * pi/2 + x, where n is an integer. Adding 1.5 * 2^52 to
+  // angle * 2/pi rounds it to n. To subtract n * pi/2 from the angle, pi/2 is
+  // divided into two parts, so that the rounding of n * pi/2 does not matter.
+  const double n = ap_fma_double(angle, 0.63661977236758134308, 6755399441055744.0) - 6755399441055744.0;
+  const u32 quarter = (u32)((u64)n % 4);
+  double x = ap_fma_double(n, -1.5707963267948966, angle);
+  x = ap_fma_double(n, -6.123233995736766e-17, x);
   const double y = x * x;
-  // For x between -45 and 45 degrees, the first six terms of the sine's Taylor
-  // series and the first seven of the cosine's are accurate to 2^-36.
+  // |x| is at most about pi/4 for small angles, and below 1 for all. The first
+  // six terms of the sine's Taylor series and the first seven of the cosine's
+  // are accurate to 2^-36 up to pi/4, and to 2^-32 up to 1.
   const double s =
       x * (1 + y * (-1.0 / 6 + y * (1.0 / 120 + y * (-1.0 / 5040 + y * (1.0 / 362880 +
            y * (-1.0 / 39916800))))));
@@ -70,7 +75,7 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
 #if AP_ANGLES
   for (u32 i = thread; i < kRopeDim / 2; i += kThreads) {
     double cosine, sine;
-    turn(ropePositions[token] * inverseFrequency[i] * 0.15915494309189533577, cosine, sine);
+    turn(ropePositions[token] * inverseFrequency[i], cosine, sine);
     angles[(Index)token * kRopeDim + i] = (float)(kAngleScale * cosine);
     angles[(Index)token * kRopeDim + kRopeDim / 2 + i] = (float)(kAngleScale * sine);
   }

@@ -37,7 +37,7 @@ std::string beginStepName(const BeginStep &spec, const CudaTarget &target);
 /// "token_ids" (uint32 [tokens]), "table" and "x" (float32 [tokens][columns]);
 /// if ropeDim is not 0,
 /// "rope_positions" (uint32 [tokens]), "inverse_frequency" (float64
-/// [ropeDim/2], with values in [0, 2^20]) and "angles" (float32
+/// [ropeDim/2], with values in [0, 2^19]) and "angles" (float32
 /// [tokens][ropeDim], as RopeAngles in codegen/KernelSpec.h); and if
 /// countInMemory is set, "token_count" (uint32). If a token's id is outside the
 /// vocabulary, its row of x is all NaN. Errors are those of

@@ -44,6 +44,7 @@ AP_DEVICE float ap_fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 // these functions into a fused multiply-add.
 AP_DEVICE double ap_sum(double a, double b) { return __dadd_rn(a, b); }
 AP_DEVICE double ap_product(double a, double b) { return __dmul_rn(a, b); }
+AP_DEVICE double ap_fma_double(double a, double b, double c) { return __fma_rn(a, b, c); }
 AP_DEVICE u64 ap_bits_of_double(double value) { return (u64)__double_as_longlong(value); }
 AP_DEVICE double ap_double_of_bits(u64 bits) { return __longlong_as_double((long long)bits); }
 AP_DEVICE float ap_abs(float value) { return fabsf(value); }

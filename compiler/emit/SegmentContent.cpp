@@ -20,10 +20,10 @@ namespace {
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
 /// The maximum frequency in radians per position. The RoPE kernels support
-/// angles below 2^52 (codegen/cpu/attention/RopeKernels.cpp), and positions are
-/// below 2^32, so a frequency may be at most 2^20. Published models have
+/// angles up to 2^51 (codegen/cpu/attention/RopeKernels.cpp), and positions are
+/// below 2^32, so a frequency may be at most 2^19. Published models have
 /// frequencies of at most 1.
-constexpr double kMaxFrequency = 1 << 20;
+constexpr double kMaxFrequency = 1 << 19;
 
 Status shapeError(const TensorContent &tensor, const std::string &what,
                   uint64_t found, uint64_t expected) {

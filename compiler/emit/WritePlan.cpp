@@ -18,10 +18,11 @@ namespace air::compiler {
 
 namespace {
 
-/// Recomputes the predicted time of a pass for every placement of `plan`. The
-/// time depends on how many bytes the segments with a codec take in the file,
-/// which is known only after they have been written. `encoded` is the same plan
-/// with these sizes.
+/// Recomputes the predicted time of a pass for every placement of `plan` whose
+/// reads take fewer or more bytes in the file than was assumed. How many bytes
+/// the segments with a codec take in the file is known only after they have
+/// been written. `encoded` is the same plan with these sizes. The segments of
+/// GPUs have no codec, so the predictions for GPUs stay.
 Status predictCoded(plan::PlanT &plan, const plan::Plan &encoded) {
   const KeptShares kept = keptShares(fromPlan(*encoded.machine()));
   for (size_t i = 0; i < plan.placements.size(); ++i) {
@@ -30,11 +31,16 @@ Status predictCoded(plan::PlanT &plan, const plan::Plan &encoded) {
     const uint64_t stored = storedBytesPerPass(encoded, placement);
     for (const auto &prediction : plan.placements[i]->predictions) {
       std::vector<LinkLoad> loads;
+      bool isChanged = false;
       for (const auto &link : prediction->links) {
-        if (link->link == "disk") {
+        if (link->link == "disk" && link->bytes_per_pass != stored) {
           link->bytes_per_pass = stored;
+          isChanged = true;
         }
         loads.push_back({link->link, link->bytes_per_pass, link->bandwidth});
+      }
+      if (!isChanged) {
+        continue;
       }
       const PassPrediction pass = predictPass(std::move(loads), kept);
       prediction->nanoseconds = pass.nanoseconds;

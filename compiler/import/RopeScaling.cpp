@@ -150,12 +150,18 @@ Result<RopeScaling> readRopeScaling(SourceReader &reader,
                        notZero(reader, "rope.scaling.attn_factor"));
   scaling.magnitude *= attention.value_or(1.0);
   if (!std::isfinite(scaling.magnitude) || scaling.magnitude <= 0) {
-    return corruptError("rope scaling '" + type +
-                        "' multiplies cosines and sines by " +
-                        numberText(scaling.magnitude) +
-                        "; the factor must be finite and positive; check key "
-                        "'" +
-                        reader.fullKey("rope.scaling.attn_factor") + "'");
+    std::string keys =
+        "key '" + reader.fullKey("rope.scaling.attn_factor") + "'";
+    if (scaling.isYarn) {
+      keys = "the keys '" + reader.fullKey("rope.scaling.factor") + "', '" +
+             reader.fullKey("rope.scaling.yarn_attn_factor") + "', '" +
+             reader.fullKey("rope.scaling.yarn_log_multiplier") + "' and '" +
+             reader.fullKey("rope.scaling.attn_factor") + "'";
+    }
+    return corruptError(
+        "rope scaling '" + type + "' multiplies cosines and sines by " +
+        numberText(scaling.magnitude) +
+        "; the factor must be finite and positive; check " + keys);
   }
   // The key records whether the model was fine-tuned with scaling, which does
   // not change what the model computes.

@@ -68,14 +68,14 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
     return doesNotFitError(
         "a KV cache of " + std::to_string(demand.slots) + " x " +
         countOf(demand.context, "token") +
-        " is larger than 2^64 bytes; choose a smaller --ctx or --slots");
+        " takes 2^64 bytes or more; choose a smaller --ctx or --slots");
   }
   if (!scratch) {
     return doesNotFitError(
         "the working memory of the kernels, " +
         countOf(demand.threads, "thread") + " x " +
         std::to_string(demand.scratchPerThread) +
-        " bytes, is larger than 2^64 bytes; choose a target with fewer cores");
+        " bytes, takes 2^64 bytes or more; choose a target with fewer cores");
   }
   Ledger ledger;
   ledger.kv = *kv;
@@ -91,7 +91,7 @@ Result<Ledger> ledgerOf(const RamDemand &demand) {
     const std::optional<uint64_t> sum = checkedAdd(ledger.total, item.bytes);
     if (!sum) {
       return doesNotFitError(
-          "the plan needs more than 2^64 bytes of RAM: " +
+          "the plan needs 2^64 bytes of RAM or more: " +
           std::to_string(item.bytes) + " bytes for '" +
           std::string(budgetItemText(item.name)) + "' and " +
           std::to_string(ledger.total) +
@@ -269,7 +269,7 @@ Result<VramLedger> planVram(const VramDemand &demand, const VramLimit &limit) {
     return doesNotFitError(
         "a KV cache of " + std::to_string(demand.slots) + " x " +
         countOf(demand.context, "token") +
-        " is larger than 2^64 bytes; choose a smaller --ctx or --slots");
+        " takes 2^64 bytes or more; choose a smaller --ctx or --slots");
   }
   // Each array of a batch (BatchArray in plan.fbs) begins at a multiple of this
   // number of bytes. Every element has 4 bytes. Three arrays have one element
@@ -347,13 +347,14 @@ Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const DevicePlacement &device,
                                   const RamLimit &limit,
                                   const std::vector<LedgerItem> &cpuItems) {
-  // Reserved for the ring of page-locked memory through which the runtime
-  // copies to the GPU whatever is not in page-locked memory already.
-  constexpr uint64_t kRingBytes = uint64_t{16} << 20;
+  // Reserved for page-locked memory. 8 MiB are the ring through which the
+  // runtime copies to the GPU whatever is not in page-locked memory already
+  // (CudaDevice.cpp). The rest is for small arrays, and for what is rounded up.
+  constexpr uint64_t kPinnedBytes = uint64_t{16} << 20;
   GpuHostLedger ledger;
   ledger.items = {
       {"process", processBytes},
-      {"staging", checkedAdd(kRingBytes, logitsBytes).value_or(UINT64_MAX)}};
+      {"staging", checkedAdd(kPinnedBytes, logitsBytes).value_or(UINT64_MAX)}};
   ledger.items.insert(ledger.items.end(), cpuItems.begin(), cpuItems.end());
   // Weights that are copied to the GPU share an item of the ledger with the
   // weights of the CPU's layers.

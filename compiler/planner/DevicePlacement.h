@@ -72,9 +72,10 @@ uint64_t leastDeviceBytes(const WeightProblem &problem);
 /// `room` bytes, no segment is copied. Otherwise, all tables stay in the memory
 /// of the GPU, and so do segments that several steps need and segments smaller
 /// than kSmallestStreamed. The ring has room for at least all segments that are
-/// copied for any one step. If possible, it is larger by up to a sixteenth of
-/// the bytes that a pass copies, so that copies run ahead of the kernels. Of
-/// the placements with such a ring, the one that copies the fewest bytes is
+/// copied for any one step. If possible, it is larger, so that copies run ahead
+/// of the kernels: by up to a sixteenth of the bytes that a pass copies, but at
+/// most by kReadAhead or, if that is more, by the segments of the largest step.
+/// Of the placements with such a ring, the one that copies the fewest bytes is
 /// chosen. Returns DoesNotFit, with both sizes in the message, if room <
 /// leastDeviceBytes().
 Result<DevicePlacement> placeOnDevice(const WeightProblem &problem,

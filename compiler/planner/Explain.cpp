@@ -128,7 +128,7 @@ private:
     problem.countsRingWrites = gpu != nullptr;
     std::optional<uint64_t> kv = kvBytesOf(needs.ram.context);
     if (!kv) {
-      return doesNotFitError("the KV cache is larger than 2^64 bytes; choose a "
+      return doesNotFitError("the KV cache takes 2^64 bytes or more; choose a "
                              "smaller --ctx or --slots");
     }
     problem.kvBytes = *kv;
@@ -139,7 +139,7 @@ private:
       reserve = reserve ? checkedAdd(*reserve, bytes) : std::nullopt;
     }
     if (!reserve || !checkedAdd(*reserve, *kv)) {
-      return doesNotFitError("the plan needs more than 2^64 bytes of RAM; "
+      return doesNotFitError("the plan needs 2^64 bytes of RAM or more; "
                              "choose a smaller --ctx or --slots");
     }
     problem.ramReserve = *reserve;

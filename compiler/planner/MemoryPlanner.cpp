@@ -118,7 +118,7 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem) {
         rounded ? checkedAdd(total, *rounded) : std::nullopt;
     if (!sum) {
       return doesNotFitError(
-          "the activations need more than 2^64 bytes of RAM: " +
+          "the activations need 2^64 bytes of RAM or more: " +
           std::to_string(problem.buffers[i].bytes) + " bytes for buffer '" +
           problem.buffers[i].name + "' and " + std::to_string(total) +
           " bytes for the buffers before it");

@@ -466,9 +466,9 @@ Result<WeightPlacement> placeWeights(const WeightProblem &problem,
   }
   if (const uint64_t least = leastBytes(problem); room < least) {
     return doesNotFitError(
-        "the weights need at least " + byteText(least) +
+        "the weights need at least " + byteTextUp(least) +
         " of RAM even if they are read from the disk in every pass, but only " +
-        byteText(room) +
+        byteTextDown(room) +
         " of RAM is left for weights; provide more RAM, or choose a smaller "
         "--ctx or --slots");
   }
@@ -487,8 +487,8 @@ Result<WeightPlacement> pinWeights(const WeightProblem &problem,
   if (const uint64_t least = leastBytesPinned(problem, percent); room < least) {
     return doesNotFitError("keeping " + std::to_string(percent) +
                            " % of the weights in RAM needs at least " +
-                           byteText(least) + " of RAM, but only " +
-                           byteText(room) +
+                           byteTextUp(least) + " of RAM, but only " +
+                           byteTextDown(room) +
                            " of RAM is left for weights; choose a smaller "
                            "--pin or provide more RAM");
   }

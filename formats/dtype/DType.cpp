@@ -263,7 +263,7 @@ Result<uint64_t> rowBytes(DType dtype, uint64_t elements) {
   if (!bytes) {
     return corruptError("a row of " + std::to_string(elements) + " " +
                         std::string(type.name) +
-                        " elements takes more than 2^64 bytes");
+                        " elements takes 2^64 bytes or more");
   }
   return *bytes;
 }

@@ -407,7 +407,7 @@ Result<uint64_t> tensorBytes(const SourceTensor &tensor) {
   for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
     std::optional<uint64_t> product = checkedMul(size, tensor.shape[i]);
     if (!product) {
-      return corruptError("it is larger than 2^64 bytes: dimension " +
+      return corruptError("it takes 2^64 bytes or more: dimension " +
                           number(tensor.shape.size() - 1 - i) + " has " +
                           number(tensor.shape[i]) + " elements of " +
                           number(size) + " bytes each");

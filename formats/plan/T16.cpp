@@ -470,7 +470,7 @@ Result<uint64_t> t16UnitBytes(const T16Unit &unit, DType dtype, uint64_t rows,
   if (!bytes) {
     return corruptError("a matrix of " + countOf(rows, "row") + " and " +
                         countOf(columns, "column") +
-                        " is larger than 2^64 bytes");
+                        " takes 2^64 bytes or more");
   }
   return *bytes;
 }

@@ -63,18 +63,14 @@ private:
       return set(fields, TokenRendering::Marked);
     }
     if (type == "Replace") {
-      AIR_ASSIGN_OR_RETURN(std::optional<JsonFields> pattern,
-                           fields.fields("pattern"));
+      AIR_ASSIGN_OR_RETURN(JsonPattern pattern, readPattern(fields));
       AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
-      if (!pattern) {
-        return fields.corrupt("pattern", "is missing");
-      }
-      AIR_ASSIGN_OR_RETURN(decoder.mark, pattern->text("String", ""));
-      if (content != " " || decoder.mark.empty()) {
+      if (content != " " || !pattern.isLiteral) {
         return fields.unsupported("must replace the text in 'pattern.String', "
                                   "which must not be empty, with one space; "
                                   "no other replacement is supported");
       }
+      decoder.mark = std::move(pattern.text);
       return set(fields, TokenRendering::Marked);
     }
     if (type == "Strip") {

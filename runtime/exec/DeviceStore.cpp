@@ -47,7 +47,7 @@ DeviceStore::create(const PlanFile &plan, uint32_t placement,
     if (!aligned) {
       return verificationError(
           "segment '" + segments.Get(i)->name()->str() +
-          "' and the segments before it take more than 2^64 bytes of the GPU's "
+          "' and the segments before it take 2^64 bytes or more of the GPU's "
           "memory; pack the model again");
     }
     store->places[i] = bytes;

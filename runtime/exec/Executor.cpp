@@ -208,15 +208,16 @@ bool Executor::canDraw(uint64_t sequences) const {
 }
 
 Status Executor::checkChoice(const Batch &batch, size_t results) const {
-  const std::string sequences = std::to_string(batch.tokens.size());
   if (results != batch.tokens.size()) {
-    return usageError("batch: " + std::to_string(results) +
-                      " next tokens are requested for " + sequences +
-                      " sequences; on a GPU, these two numbers must be equal");
+    return usageError("batch: " + countOf(results, "next token") +
+                      (results == 1 ? " is" : " are") + " requested for " +
+                      countOf(batch.tokens.size(), "sequence") +
+                      "; on a GPU, these two numbers must be equal");
   }
   if (!canChoose(batch.tokens.size())) {
     return usageError("batch: the plan has no GPU program that chooses " +
-                      sequences + " next tokens; request logits instead");
+                      countOf(batch.tokens.size(), "next token") +
+                      "; request logits instead");
   }
   for (size_t i = 0; i < batch.sequences.size(); ++i) {
     const auto rest = batch.sequences.subspan(i + 1);

@@ -64,7 +64,8 @@ BpeEncoder::BpeEncoder(BpeEncoder &&) noexcept = default;
 BpeEncoder::~BpeEncoder() = default;
 
 Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
-                                      Vocabulary &vocabulary) {
+                                      Vocabulary &vocabulary,
+                                      size_t longestWord) {
   AIR_ASSIGN_OR_RETURN(PreTokenizer splitter,
                        data.rules.isSet
                            ? PreTokenizer::create(data.rules, data.splitters)
@@ -73,6 +74,7 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
       BpeTables merges,
       BpeTables::create(data, splitter.rules().spelling, vocabulary));
   BpeEncoder encoder(vocabulary, std::move(splitter), std::move(merges));
+  encoder.longest = longestWord;
   encoder.form = data.rules.form;
   encoder.lowercase = data.lowercase;
   encoder.prefix = data.rules.prefix;
@@ -125,9 +127,15 @@ bool BpeEncoder::encode(std::string_view text, Place place, Scratch *scratch,
     repaired = formed = {};
   }
   auto &memory = static_cast<Memory &>(*scratch);
+  bool fits = true;
   size_t start = 0;
   preTokenizer.split(text, memory.matchers, [&](size_t end) {
     std::string_view word = text.substr(start, end - start);
+    start = end;
+    fits &= word.size() <= longest;
+    if (!fits) {
+      return;
+    }
     // With TokenSpelling::Words, white space only separates words, and is not
     // encoded.
     if (spelling() != TokenSpelling::Words || !isWhiteSpace(word)) {
@@ -135,10 +143,9 @@ bool BpeEncoder::encode(std::string_view text, Place place, Scratch *scratch,
                           [&] { encodeWord(word, memory, out); });
       out.passOn();
     }
-    start = end;
   });
   matcher->merged += std::exchange(memory.merged, 0);
-  return true;
+  return fits;
 }
 
 /// Passes the symbols of `word` after all merges to `sink`.

@@ -22,9 +22,11 @@ class BpeEncoder final : public Encoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
   /// must have passed checkTokenizer(). Returns Corrupt if a merge does not
-  /// consist of two parts with a space between them.
+  /// consist of two parts with a space between them. Tests choose a lower limit
+  /// for words than kLongestMergedWord.
   static Result<BpeEncoder> create(const TokenizerData &data,
-                                   Vocabulary &vocabulary);
+                                   Vocabulary &vocabulary,
+                                   size_t longestWord = kLongestMergedWord);
 
   /// As declared in Encoder; always returns true. Each byte of `text` that is
   /// not part of well-formed UTF-8 is encoded like U+FFFD.
@@ -61,7 +63,8 @@ private:
   std::optional<NormalForm> form; ///< the form to which text is normalised
   bool lowercase = false;         ///< whether text is then put into lower case
   SpacePrefix prefix = SpacePrefix::None;
-  bool fusesUnknown = false; ///< match_flags::kFused
+  bool fusesUnknown = false;           ///< match_flags::kFused
+  size_t longest = kLongestMergedWord; ///< bytes of the longest word allowed
 };
 
 } // namespace air::rt

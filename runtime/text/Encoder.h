@@ -20,9 +20,13 @@ enum class Place : uint8_t {
 };
 
 /// The most bytes that a stretch of text may have after normalisation by a
-/// Charsmap or a pipeline, which may make a text much longer. Positions then
-/// stay far below 2^31. Encoders that use neither do not check the length.
+/// Charsmap or a pipeline, which may make a text much longer.
 inline constexpr size_t kLongestStretch = size_t{1} << 29;
+
+/// The most bytes that a word may have after normalisation if its symbols are
+/// merged in pairs (BPE, SPM). A text may be a single word, and a symbol has at
+/// least one byte, so with this limit the number of symbols fits in int32_t.
+inline constexpr size_t kLongestMergedWord = INT32_MAX - 1;
 
 /// Turns text without special tokens into ids. Immutable once created; any
 /// number of threads may encode text.
@@ -43,11 +47,10 @@ public:
     return nullptr;
   }
 
-  /// Appends the ids of `text`, one of the parts of a text between its special
-  /// tokens. `text` must not be empty, and may contain any bytes. `scratch`
-  /// must be what makeScratch() of this encoder has returned. Returns false if
-  /// normalisation makes `text` too long (kLongestStretch); the ids are then
-  /// incomplete.
+  /// Appends the ids of `text`, a part that is not empty and may contain any
+  /// bytes. makeScratch() of this encoder has made `scratch`. Returns false if,
+  /// after normalisation, the text or a word of it is too long
+  /// (kLongestStretch, kLongestMergedWord); the ids are then incomplete.
   [[nodiscard]] virtual bool encode(std::string_view text, Place place,
                                     Scratch *scratch,
                                     TokenOutput &out) const = 0;

@@ -84,9 +84,10 @@ std::unique_ptr<Encoder::Scratch> SpmEncoder::makeScratch(size_t bytes) const {
   return std::make_unique<Memory>(bytes);
 }
 
-SpmEncoder SpmEncoder::create(const TokenizerData &data,
-                              Vocabulary &vocabulary) {
+SpmEncoder SpmEncoder::create(const TokenizerData &data, Vocabulary &vocabulary,
+                              size_t longestWord) {
   SpmEncoder encoder(vocabulary);
+  encoder.longestWord = longestWord;
   encoder.scores = data.scores;
   encoder.addSpacePrefix = data.addSpacePrefix;
   encoder.removeExtraSpaces = data.removeExtraWhitespaces;
@@ -168,7 +169,9 @@ bool SpmEncoder::encode(std::string_view text, Place, Scratch *scratch,
   bool addSpace = addSpacePrefix;
   while (!text.empty()) {
     size_t end = stretchEnd(text);
-    encodeStretch(text.substr(0, end), addSpace, memory, out);
+    if (!encodeStretch(text.substr(0, end), addSpace, memory, out)) {
+      return false;
+    }
     text.remove_prefix(end);
     // The next stretch begins with spaces. If runs of spaces are collapsed,
     // normalized() drops all spaces at the beginning, so `addSpace` must
@@ -179,16 +182,21 @@ bool SpmEncoder::encode(std::string_view text, Place, Scratch *scratch,
   return true;
 }
 
-void SpmEncoder::encodeStretch(std::string_view text, bool addSpace,
+/// Returns false if a word is too long.
+bool SpmEncoder::encodeStretch(std::string_view text, bool addSpace,
                                Memory &memory, TokenOutput &out) const {
   std::string all = normalized(text, addSpace);
   std::string_view rest = all;
   while (!rest.empty()) {
     size_t end = spacesOnlyLead ? firstWordEnd(rest) : rest.size();
+    if (end > longestWord) {
+      return false;
+    }
     encodeWord(rest.substr(0, end), memory, out);
     out.passOn();
     rest.remove_prefix(end);
   }
+  return true;
 }
 
 void SpmEncoder::encodeWord(std::string_view word, Memory &memory,

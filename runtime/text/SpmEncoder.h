@@ -33,8 +33,10 @@ class MergeLattice;
 class SpmEncoder final : public Encoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
-  /// must have passed checkTokenizer().
-  static SpmEncoder create(const TokenizerData &data, Vocabulary &vocabulary);
+  /// must have passed checkTokenizer(). Tests choose a lower limit for words
+  /// than kLongestMergedWord.
+  static SpmEncoder create(const TokenizerData &data, Vocabulary &vocabulary,
+                           size_t longestWord = kLongestMergedWord);
 
   bool encode(std::string_view text, Place place, Scratch *scratch,
               TokenOutput &out) const override;
@@ -57,7 +59,7 @@ private:
   /// the end of a stretch. Long text is normalised one stretch at a time, which
   /// limits the memory that it needs.
   size_t stretchEnd(std::string_view text) const;
-  void encodeStretch(std::string_view text, bool addSpace, Memory &memory,
+  bool encodeStretch(std::string_view text, bool addSpace, Memory &memory,
                      TokenOutput &out) const;
   std::string normalized(std::string_view text, bool addSpace) const;
   void encodeWord(std::string_view word, Memory &memory,
@@ -73,6 +75,7 @@ private:
   const Vocabulary *vocabulary;
   std::vector<float> scores;
   size_t longest = 0; ///< bytes of the longest piece that is indexed
+  size_t longestWord = kLongestMergedWord;
   bool addSpacePrefix = false;
   bool removeExtraSpaces = false;
   /// True if no piece contains a space after a character other than a space. In

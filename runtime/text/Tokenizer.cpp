@@ -187,18 +187,19 @@ bool Tokenizer::State::encodePart(std::string_view part, Place place,
   }
   if (pipeline != nullptr) {
     const StepText formed = pipeline->normalise(part, place);
+    bool fits = !formed.isTooLong;
     lateTokens.divide(
         formed.text, matching,
         [&](std::string_view rest, bool) {
           const auto at = static_cast<size_t>(rest.data() - formed.text.data());
-          pipeline->encodeNormalised(
+          fits &= pipeline->encodeNormalised(
               rest,
               at < formed.origin ? std::min(formed.origin - at, rest.size())
                                  : 0,
               scratch, out);
         },
         addLate);
-    return !formed.isTooLong;
+    return fits;
   }
   bool fits = true;
   const std::string formed = encoder->normalisedForm(part);
@@ -213,9 +214,9 @@ bool Tokenizer::State::encodePart(std::string_view part, Place place,
 }
 
 static Status tooLong(std::string_view text) {
-  return doesNotFitError("tokenizer: the normalizer makes a text of " +
+  return doesNotFitError("tokenizer: after normalisation, a text of " +
                          std::to_string(text.size()) +
-                         " bytes too long to be encoded; shorten the text");
+                         " bytes is too long to be encoded; shorten the text");
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,

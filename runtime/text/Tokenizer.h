@@ -50,12 +50,12 @@ public:
   /// otherwise it is ordinary text. User-defined tokens are matched in both
   /// cases. At any position, the longest match is used.
   ///
-  /// Returns no ids if normalisation makes the text too long to be encoded
-  /// (kLongestStretch in Encoder.h).
+  /// There are no ids if the text is too long to be encoded after
+  /// normalisation.
   std::vector<int32_t> encode(std::string_view text, bool addBos,
                               bool parseSpecial) const;
-  /// As encode(), but returns DoesNotFit if normalisation makes the text too
-  /// long to be encoded. Should be used for text that is not known to be short.
+  /// As encode(), but returns DoesNotFit if the text is too long to be encoded.
+  /// For text that is not known to be short.
   Result<std::vector<int32_t>> tryEncode(std::string_view text, bool addBos,
                                          bool parseSpecial) const;
 

@@ -81,8 +81,8 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
 /// Predicts the time of the arithmetic that multiplies one token by
 /// `weightBytes` bytes of weights; the time to read the weights is not part of
 /// it. The result is the number of bytes of vector operands that a core
-/// processes in this time. Each vector operation processes 64 bytes
-/// (kMixedOperandBytes in CpuRates.h).
+/// processes in this time, 64 for each vector instruction (kMixedOperandBytes
+/// in CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
                     uint64_t weightBytes);
 /// The bytes of vector operands, counted as in operandBytes(), that all cores

@@ -10,11 +10,7 @@ Value foldCase(const Value &value) {
   if (!value.is(Kind::String)) {
     return value;
   }
-  Text out;
-  for (char32_t c : value.text()) {
-    appendLower(c, out);
-  }
-  return Value::string(std::move(out));
+  return Value::string(lowered(value.text()));
 }
 
 Value atPath(Interpreter &in, const Value &value, const Value &path) {

@@ -31,26 +31,25 @@ Value upper(Interpreter &in, const Text &self, const Arguments &given) {
   return mapCase(in, self, given, "str.upper", appendUpper);
 }
 Value lower(Interpreter &in, const Text &self, const Arguments &given) {
-  return mapCase(in, self, given, "str.lower", appendLower);
+  Bound bound(in, "str.lower", given, {});
+  return in.string(lowered(self));
 }
 Value casefold(Interpreter &in, const Text &self, const Arguments &given) {
-  return mapCase(in, self, given, "str.casefold", [](char32_t c, Text &out) {
-    if (codeOf(c) == 0xdf) {
-      out += U's' | (c & kTaint);
-      out += U's' | (c & kTaint);
-    } else {
-      appendLower(c, out);
-    }
-  });
+  return mapCase(in, self, given, "str.casefold", appendFolded);
 }
 Value swapcase(Interpreter &in, const Text &self, const Arguments &given) {
-  return mapCase(in, self, given, "str.swapcase", [](char32_t c, Text &out) {
-    if (isUpper(c)) {
-      appendLower(c, out);
+  Bound bound(in, "str.swapcase", given, {});
+  Text out;
+  for (size_t i = 0; i < self.size(); ++i) {
+    if (isUpper(self[i])) {
+      appendLower(self, i, out);
+    } else if (isLower(self[i])) {
+      appendUpper(self[i], out);
     } else {
-      appendUpper(c, out);
+      out += self[i];
     }
-  });
+  }
+  return in.string(std::move(out));
 }
 
 Value capitalize(Interpreter &in, const Text &self, const Arguments &given) {
@@ -60,25 +59,23 @@ Value capitalize(Interpreter &in, const Text &self, const Arguments &given) {
     if (i == 0) {
       appendTitle(self[i], out);
     } else {
-      appendLower(self[i], out);
+      appendLower(self, i, out);
     }
   }
   return in.string(std::move(out));
 }
 
-bool isCased(char32_t c) { return isUpper(c) || isLower(c); }
-
 Value title(Interpreter &in, const Text &self, const Arguments &given) {
   Bound bound(in, "str.title", given, {});
   Text out;
   bool inside = false;
-  for (char32_t c : self) {
+  for (size_t i = 0; i < self.size(); ++i) {
     if (inside) {
-      appendLower(c, out);
+      appendLower(self, i, out);
     } else {
-      appendTitle(c, out);
+      appendTitle(self[i], out);
     }
-    inside = isCased(c);
+    inside = isCased(self[i]);
   }
   return in.string(std::move(out));
 }
@@ -118,20 +115,18 @@ Value isascii(Interpreter &in, const Text &self, const Arguments &given) {
 }
 Value isupper(Interpreter &in, const Text &self, const Arguments &given) {
   Bound bound(in, "str.isupper", given, {});
-  return Value::boolean(std::any_of(self.begin(), self.end(), isUpper) &&
-                        std::none_of(self.begin(), self.end(), isLower));
+  return Value::boolean(isUpperText(self));
 }
 Value islower(Interpreter &in, const Text &self, const Arguments &given) {
   Bound bound(in, "str.islower", given, {});
-  return Value::boolean(std::any_of(self.begin(), self.end(), isLower) &&
-                        std::none_of(self.begin(), self.end(), isUpper));
+  return Value::boolean(isLowerText(self));
 }
 Value istitle(Interpreter &in, const Text &self, const Arguments &given) {
   Bound bound(in, "str.istitle", given, {});
   bool inside = false;
   bool any = false;
   for (char32_t c : self) {
-    if (isCased(c) && isUpper(c) == inside) {
+    if (isCased(c) && isLower(c) != inside) {
       return Value::boolean(false);
     }
     inside = isCased(c);

@@ -6,13 +6,6 @@
 namespace air::jinja {
 namespace {
 
-bool isCase(const Value &value, bool (*wanted)(char32_t),
-            bool (*other)(char32_t)) {
-  Text text = str(value);
-  return std::any_of(text.begin(), text.end(), wanted) &&
-         std::none_of(text.begin(), text.end(), other);
-}
-
 bool isIterable(const Value &value) {
   return value.is(Kind::Undefined) || value.is(Kind::String) ||
          value.isSequence() || value.is(Kind::Dict) ||
@@ -78,10 +71,10 @@ std::optional<bool> plainTest(Interpreter *in, std::string_view name,
     return value.isMarkup();
   }
   if (name == "lower") {
-    return isCase(value, isLower, isUpper);
+    return isLowerText(str(value));
   }
   if (name == "upper") {
-    return isCase(value, isUpper, isLower);
+    return isUpperText(str(value));
   }
   if (name == "even" || name == "odd") {
     return in != nullptr && remainder(*in, value, 2, name == "odd" ? 1 : 0);

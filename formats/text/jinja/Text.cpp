@@ -2,8 +2,11 @@
 #include "formats/text/jinja/Text.h"
 
 #include "formats/support/Utf8.h"
+#include "formats/text/unicode/SpecialCases.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 #include <utf8proc.h>
 
 namespace air::jinja {
@@ -34,6 +37,47 @@ utf8proc_category_t categoryOf(char32_t c) {
 char32_t mapped(char32_t c, utf8proc_int32_t (*map)(utf8proc_int32_t)) {
   return static_cast<char32_t>(map(static_cast<utf8proc_int32_t>(codeOf(c)))) |
          (c & kTaint);
+}
+
+/// Appends `special` or, if it is empty, the character to which `map` maps `c`.
+void appendMapped(char32_t c, std::span<const uint32_t> special,
+                  utf8proc_int32_t (*map)(utf8proc_int32_t), Text &out) {
+  for (const uint32_t each : special) {
+    out += char32_t{each} | (c & kTaint);
+  }
+  if (special.empty()) {
+    out += mapped(c, map);
+  }
+}
+
+/// The property Case_Ignorable.
+bool isCaseIgnorable(char32_t c) {
+  switch (categoryOf(c)) {
+  case UTF8PROC_CATEGORY_MN:
+  case UTF8PROC_CATEGORY_ME:
+  case UTF8PROC_CATEGORY_CF:
+  case UTF8PROC_CATEGORY_LM:
+  case UTF8PROC_CATEGORY_SK:
+    return true;
+  default:
+    return isOtherCaseIgnorable(codeOf(c));
+  }
+}
+
+/// Whether a sigma at text[at] is at the end of a word (condition Final_Sigma
+/// of the Unicode Standard, section 3.13): before it, but not after it, there
+/// is a cased character, with nothing but case-ignorable ones between them.
+bool isFinal(TextView text, size_t at) {
+  size_t before = at;
+  while (before > 0 && isCaseIgnorable(text[before - 1])) {
+    --before;
+  }
+  size_t after = at + 1;
+  while (after < text.size() && isCaseIgnorable(text[after])) {
+    ++after;
+  }
+  return before > 0 && isCased(text[before - 1]) &&
+         (after == text.size() || !isCased(text[after]));
 }
 
 } // namespace
@@ -155,8 +199,25 @@ bool isNumeric(char32_t c) {
   return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
 }
 
-bool isUpper(char32_t c) { return categoryOf(c) == UTF8PROC_CATEGORY_LU; }
-bool isLower(char32_t c) { return categoryOf(c) == UTF8PROC_CATEGORY_LL; }
+bool isUpper(char32_t c) {
+  return categoryOf(c) == UTF8PROC_CATEGORY_LU || isOtherUppercase(codeOf(c));
+}
+bool isLower(char32_t c) {
+  return categoryOf(c) == UTF8PROC_CATEGORY_LL || isOtherLowercase(codeOf(c));
+}
+bool isTitle(char32_t c) { return categoryOf(c) == UTF8PROC_CATEGORY_LT; }
+bool isCased(char32_t c) { return isUpper(c) || isLower(c) || isTitle(c); }
+
+bool isUpperText(TextView text) {
+  return std::ranges::any_of(text, isUpper) &&
+         std::ranges::none_of(text, isLower) &&
+         std::ranges::none_of(text, isTitle);
+}
+bool isLowerText(TextView text) {
+  return std::ranges::any_of(text, isLower) &&
+         std::ranges::none_of(text, isUpper) &&
+         std::ranges::none_of(text, isTitle);
+}
 
 bool isPrintable(char32_t c) {
   utf8proc_category_t category = categoryOf(c);
@@ -165,23 +226,49 @@ bool isPrintable(char32_t c) {
 }
 
 void appendUpper(char32_t c, Text &out) {
-  if (codeOf(c) == 0xdf) {
-    out += U'S' | (c & kTaint);
-    out += U'S' | (c & kTaint);
-  } else {
-    out += mapped(c, utf8proc_toupper);
+  appendMapped(c, specialUpperCase(codeOf(c)), utf8proc_toupper, out);
+}
+
+void appendTitle(char32_t c, Text &out) {
+  appendMapped(c, specialTitleCase(codeOf(c)), utf8proc_totitle, out);
+}
+
+void appendFolded(char32_t c, Text &out) {
+  utf8proc_int32_t folded[4] = {};
+  int boundary = UTF8PROC_BOUNDCLASS_START;
+  const utf8proc_ssize_t count =
+      utf8proc_decompose_char(static_cast<utf8proc_int32_t>(codeOf(c)), folded,
+                              static_cast<utf8proc_ssize_t>(std::size(folded)),
+                              UTF8PROC_CASEFOLD, &boundary);
+  for (utf8proc_ssize_t i = 0; i < count; ++i) {
+    out += static_cast<char32_t>(folded[i]) | (c & kTaint);
   }
 }
 
-void appendLower(char32_t c, Text &out) { out += mapped(c, utf8proc_tolower); }
-
-void appendTitle(char32_t c, Text &out) {
-  if (codeOf(c) == 0xdf) {
-    out += U'S' | (c & kTaint);
-    out += U's' | (c & kTaint);
+void appendLower(TextView text, size_t at, Text &out) {
+  constexpr char32_t kCapitalSigma = 0x3a3;
+  constexpr char32_t kFinalSigma = 0x3c2;
+  // Its lower case is the only one that has two characters.
+  constexpr char32_t kCapitalIWithDot = 0x130;
+  constexpr char32_t kDotAbove = 0x307;
+  const char32_t c = text[at];
+  if (codeOf(c) == kCapitalIWithDot) {
+    out += U'i' | (c & kTaint);
+    out += kDotAbove | (c & kTaint);
+  } else if (codeOf(c) == kCapitalSigma && isFinal(text, at)) {
+    out += kFinalSigma | (c & kTaint);
   } else {
-    out += mapped(c, utf8proc_totitle);
+    out += mapped(c, utf8proc_tolower);
   }
+}
+
+Text lowered(TextView text) {
+  Text out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size(); ++at) {
+    appendLower(text, at, out);
+  }
+  return out;
 }
 
 TextView strip(TextView text, bool left, bool right, const TextView *set) {

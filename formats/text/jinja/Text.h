@@ -51,15 +51,27 @@ bool isAlpha(char32_t c);
 bool isDigit(char32_t c);   ///< also superscripts and circled digits
 bool isDecimal(char32_t c); ///< category Nd
 bool isNumeric(char32_t c); ///< categories Nd, Nl and No
-bool isUpper(char32_t c); ///< category Lu; unlike Python, not U+2160 and others
-bool isLower(char32_t c); ///< category Ll; unlike Python, not U+00AA and others
 bool isPrintable(char32_t c);
-/// Appends the upper, lower or title case of a character. This is always one
-/// character, except that U+00DF becomes "SS" in upper case and "Ss" in title
-/// case. In Python, some other characters, such as U+FB01, also become several.
+
+// The properties Uppercase, Lowercase and Cased of Unicode, and the category
+// Lt.
+bool isUpper(char32_t c);
+bool isLower(char32_t c);
+bool isTitle(char32_t c);
+bool isCased(char32_t c);
+// str.isupper and str.islower of Python.
+bool isUpperText(TextView text);
+bool isLowerText(TextView text);
+
+// These functions append one to three characters, the full case mapping of
+// Unicode (SpecialCasing.txt), as Python's str methods do.
 void appendUpper(char32_t c, Text &out);
-void appendLower(char32_t c, Text &out);
 void appendTitle(char32_t c, Text &out);
+void appendFolded(char32_t c, Text &out); ///< as str.casefold
+/// Appends the lower case of text[at]. That of U+03A3, the Greek capital sigma,
+/// depends on whether it is the last letter of a word in `text`.
+void appendLower(TextView text, size_t at, Text &out);
+Text lowered(TextView text); ///< as str.lower
 
 /// Strips white space, or the characters of `set` if it is given.
 TextView strip(TextView text, bool left, bool right,

@@ -104,15 +104,18 @@ Value forceEscape(Interpreter &in, const Value &value, const Arguments &given) {
 // A word begins after white space, '-' or an opening bracket.
 Value title(Interpreter &in, const Value &value, const Arguments &given) {
   Bound bound(in, "filter 'title'", given, {});
+  const auto divides = [](char32_t c) {
+    return isSpace(c) || TextView(U"-([{<").find(codeOf(c)) != TextView::npos;
+  };
+  const Text text = in.textOf(value);
   Text out;
-  bool begins = true;
-  for (char32_t c : in.textOf(value)) {
-    if (begins) {
-      appendUpper(c, out);
-    } else {
-      appendLower(c, out);
+  for (size_t at = 0; at < text.size();) {
+    appendUpper(text[at], out);
+    const size_t begin = ++at;
+    while (at < text.size() && !divides(text[at - 1])) {
+      ++at;
     }
-    begins = isSpace(c) || TextView(U"-([{<").find(codeOf(c)) != TextView::npos;
+    out += lowered(TextView(text).substr(begin, at - begin));
   }
   return in.string(std::move(out));
 }

@@ -22,21 +22,25 @@ bool isAsciiLetter(uint32_t c) {
 
 class Parser {
 public:
-  Parser(std::string_view pattern, RegexAnchors chosen)
-      : source(pattern), anchors(chosen) {}
+  Parser(std::string_view pattern, RegexAnchors chosen,
+         std::span<const uint32_t> placesOfBytes)
+      : source(pattern), anchors(chosen), places(placesOfBytes) {}
   Result<RegexSyntax> run();
 
 private:
   using NodeOr = Result<uint32_t>;
 
   Status decode();
+  /// Describes character `at` of the expression for a message.
+  std::string placeOf(size_t at) const {
+    return "regular expression: at character " +
+           std::to_string((places.empty() ? at : places[bytes[at]]) + 1) + ": ";
+  }
   Status syntaxError(size_t at, const std::string &what) const {
-    return corruptError("regular expression: at character " +
-                        std::to_string(at + 1) + ": " + what);
+    return corruptError(placeOf(at) + what);
   }
   Status notSupported(size_t at, const std::string &what) const {
-    return unsupportedError("regular expression: at character " +
-                            std::to_string(at + 1) + ": " + what);
+    return unsupportedError(placeOf(at) + what);
   }
 
   uint32_t peek(size_t ahead = 0) const {
@@ -106,7 +110,9 @@ private:
 
   std::string_view source;
   RegexAnchors anchors;
+  std::span<const uint32_t> places; ///< see parseRegex()
   std::vector<uint32_t> text;
+  std::vector<size_t> bytes; ///< where each character, and the end, begins
   size_t position = 0;
   uint32_t nested = 0;
   bool ignoreCase = false;
@@ -122,6 +128,7 @@ Status Parser::decode() {
                             std::to_string(source.size()) + " bytes; at most " +
                             std::to_string(kMostBytes) + " are allowed");
   }
+  bytes = {0};
   for (size_t at = 0; at < source.size();) {
     Utf8Step step = decodeUtf8(source.substr(at));
     if (step.kind != Utf8Step::Whole) {
@@ -129,6 +136,7 @@ Status Parser::decode() {
     }
     text.push_back(step.codePoint);
     at += step.length;
+    bytes.push_back(at);
   }
   return Status::ok();
 }
@@ -652,8 +660,9 @@ Result<CodePointSet> Parser::parseClass() {
 
 } // namespace
 
-Result<RegexSyntax> parseRegex(std::string_view pattern, RegexAnchors anchors) {
-  return Parser(pattern, anchors).run();
+Result<RegexSyntax> parseRegex(std::string_view pattern, RegexAnchors anchors,
+                               std::span<const uint32_t> places) {
+  return Parser(pattern, anchors, places).run();
 }
 
 } // namespace air

@@ -50,9 +50,16 @@ Result<uint32_t> Reader::count(const char *what, uint32_t size,
     return bad(std::string("the number of ") + what + " is missing");
   }
   const uint32_t value = word();
-  if (value < least || value > left() / size) {
+  const size_t most = left() / size;
+  if (most < least) {
+    return bad("the number of " + std::string(what) +
+               " must be followed by at least " +
+               countOf(least * size, "word") +
+               ", but the rest of the program has " + countOf(left(), "word"));
+  }
+  if (value < least || value > most) {
     return bad("there are " + str(value) + " " + what + "; there must be " +
-               str(least) + " to " + str(left() / size) + " in the remaining " +
+               str(least) + " to " + str(most) + " in the remaining " +
                countOf(left(), "word"));
   }
   return value;

@@ -6,6 +6,7 @@
 #include "formats/text/regex/Regex.h"
 #include "formats/text/unicode/CodePointSet.h"
 
+#include <span>
 #include <string_view>
 
 namespace air {
@@ -60,8 +61,12 @@ struct RegexSyntax {
   uint32_t root = 0;
 };
 
-/// Parses an expression in UTF-8. Regex.h has the syntax and the errors.
-Result<RegexSyntax> parseRegex(std::string_view pattern, RegexAnchors anchors);
+/// Parses an expression in UTF-8. Regex.h has the syntax and the errors. If the
+/// expression was rewritten from another one, `places` has for each of its
+/// bytes, and for its end, the place in the other expression, in characters
+/// from 0. Messages then state that place.
+Result<RegexSyntax> parseRegex(std::string_view pattern, RegexAnchors anchors,
+                               std::span<const uint32_t> places = {});
 
 } // namespace air
 

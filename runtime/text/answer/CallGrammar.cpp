@@ -161,17 +161,24 @@ bool Maker::canBeCalled(const CallTool &tool, const std::string &place) {
     return true;
   }
   std::vector<std::string> lost;
+  std::vector<std::string> needed; // those of `lost` that a shape requires
   bool isPossible = false;
+  const auto addTo = [](std::vector<std::string> &list,
+                        const std::string &name) {
+    if (std::ranges::find(list, name) == list.end()) {
+      list.push_back(name);
+    }
+  };
   for (const SchemaShape &shape : tool.shapes) {
     bool hasAll = true;
     for (const std::string &name : namesOfProperties(shape)) {
       if (canBeKey(name, separator)) {
         continue;
       }
-      hasAll = hasAll &&
-               std::ranges::find(shape.required, name) == shape.required.end();
-      if (std::ranges::find(lost, name) == lost.end()) {
-        lost.push_back(name);
+      addTo(lost, name);
+      if (std::ranges::find(shape.required, name) != shape.required.end()) {
+        hasAll = false;
+        addTo(needed, name);
       }
     }
     isPossible = isPossible || hasAll;
@@ -180,7 +187,7 @@ bool Maker::canBeCalled(const CallTool &tool, const std::string &place) {
     return true;
   }
   std::string names;
-  for (const std::string &name : lost) {
+  for (const std::string &name : isPossible ? lost : needed) {
     names += (names.empty() ? "" : ", ") + inQuotes(name);
   }
   const std::string why =
@@ -226,10 +233,8 @@ Status Maker::addTool(const ToolSchemas &list, const ToolSchemas::Tool &tool) {
   made.document = std::make_unique<SchemaDocument>(std::move(document));
   made.rules = std::make_unique<SchemaRules>(*made.document, builder,
                                              spellingOf(family.style));
-  std::string contradiction;
-  AIR_ASSIGN_OR_RETURN(
-      made.shapes,
-      shapesOf(*made.document, {&made.document->root()}, contradiction));
+  AIR_ASSIGN_OR_RETURN(made.shapes,
+                       made.rules->shapesOf({&made.document->root()}));
   const bool isObject =
       std::ranges::any_of(made.shapes, [](const SchemaShape &shape) {
         return (shape.types & SchemaShape::Object) != 0;

@@ -55,9 +55,8 @@ struct Allowed {
 };
 
 Result<Allowed> allowedBy(const CallTool &tool, const SchemaList &schemas) {
-  std::string contradiction;
   AIR_ASSIGN_OR_RETURN(const std::vector<SchemaShape> shapes,
-                       shapesOf(*tool.document, schemas, contradiction));
+                       tool.rules->shapesOf(schemas));
   Allowed all;
   SchemaList values;
   bool hasOthers = false;

@@ -3,8 +3,10 @@
 
 #include "formats/support/Printable.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace air::rt {
 namespace {
@@ -33,13 +35,28 @@ const char *contentsOf(char letter) {
 
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
   std::string ours;
+  // For each byte of `ours`: the place in `pattern` of the character that it
+  // stands for, in characters.
+  std::vector<uint32_t> places;
+  uint32_t place = 0;
+  uint32_t begun = 0; // characters that begin before byte `counted`
+  size_t counted = 0;
+  const auto countUpTo = [&](size_t end) {
+    for (; counted < end; ++counted) {
+      begun += (static_cast<uint8_t>(pattern[counted]) & 0xc0) != 0x80 ? 1 : 0;
+    }
+  };
   bool inSet = false;
   bool afterCount = false; // whether `ours` ends with a quantifier
-  auto refuse = [&](std::string_view what, size_t at) {
-    return unsupportedError(inQuotes(what) + " at byte " + std::to_string(at) +
-                            " of the expression is not supported");
+  auto refuse = [&](std::string_view what) {
+    return unsupportedError("regular expression: at character " +
+                            std::to_string(place + 1) + ": " + inQuotes(what) +
+                            " is not supported");
   };
   for (size_t i = 0; i < pattern.size(); ++i) {
+    places.resize(ours.size(), place);
+    countUpTo(i + 1);
+    place = std::max(begun, uint32_t{1}) - 1;
     char c = pattern[i];
     std::string_view rest = pattern.substr(i);
     const bool wasCount = std::exchange(afterCount, false);
@@ -53,7 +70,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
         ours += ']';
       } else if (letter == '0' || letter == 'c' || letter == 'k' ||
                  (letter >= '1' && letter <= '9') || (letter == 'b' && inSet)) {
-        return refuse(rest.substr(0, 2), i - 1);
+        return refuse(rest.substr(0, 2));
       } else if (std::string_view("nrtvfxupPbB").find(letter) !=
                      std::string_view::npos ||
                  static_cast<uint8_t>(letter) >= 0x80 ||
@@ -76,7 +93,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
           i += close - 1;
         }
       } else {
-        return refuse(rest.substr(0, 2), i - 1);
+        return refuse(rest.substr(0, 2));
       }
       continue;
     }
@@ -94,7 +111,7 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
       bool negated = rest.size() > 1 && rest[1] == '^';
       std::string_view after = rest.substr(negated ? 2 : 1);
       if (after.starts_with(']')) {
-        return refuse(rest.substr(0, negated ? 3 : 2), i);
+        return refuse(rest.substr(0, negated ? 3 : 2));
       }
       ours += negated ? "[^" : "[";
       i += negated ? 1 : 0;
@@ -102,16 +119,19 @@ Result<RegexSyntax> parseEcmaPattern(std::string_view pattern) {
       ours += "[^\\n\\r\\u2028\\u2029]";
     } else if (c == '(' && rest.starts_with("(?") && !rest.starts_with("(?:") &&
                !rest.starts_with("(?=") && !rest.starts_with("(?!")) {
-      return refuse(rest.substr(0, 3), i);
+      return refuse(rest.substr(0, 3));
     } else if (c == '+' && wasCount) {
       // ECMA-262 has no possessive quantifiers.
-      return refuse(rest.substr(0, 1), i);
+      return refuse(rest.substr(0, 1));
     } else {
       ours += c;
       afterCount = c == '*' || c == '+' || c == '?' || c == '}';
     }
   }
-  return parseRegex(ours, RegexAnchors::Text);
+  places.resize(ours.size(), place);
+  countUpTo(pattern.size());
+  places.push_back(begun);
+  return parseRegex(ours, RegexAnchors::Text, places);
 }
 
 } // namespace air::rt

@@ -16,9 +16,8 @@
 
 namespace air::rt {
 
-/// Errors: Corrupt for a syntax error, Unsupported for what is not supported.
-/// Most messages contain a position: either a byte of `pattern`, counted from
-/// 0, or a character of the rewritten expression, counted from 1.
+/// Errors: Corrupt for a syntax error, Unsupported for what is not supported,
+/// mostly with the position of a character of `pattern`, counted from 1.
 Result<RegexSyntax> parseEcmaPattern(std::string_view pattern);
 
 } // namespace air::rt

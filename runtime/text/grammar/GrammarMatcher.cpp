@@ -393,7 +393,8 @@ GrammarMatcher::Next GrammarMatcher::follow(int32_t id) {
   Next next;
   next.asToken = states.stepToken(current, id);
   std::string_view piece = trie.piece(id);
-  if (piece.empty()) {
+  // allowed() leaves out the pieces that are not in the trie.
+  if (piece.empty() || piece.size() > TokenTrie::kLongestPiece) {
     return next;
   }
   // A piece that begins inside a character can only continue `cut`, because

@@ -269,11 +269,18 @@ Status SchemaRules::addShape(const SchemaShape &shape, Options &options) {
   return Status::ok();
 }
 
+Result<std::vector<SchemaShape>>
+SchemaRules::shapesOf(const SchemaList &schemas) {
+  std::string ignored;
+  return air::rt::shapesOf(document, schemas, ignored, proofs);
+}
+
 Status SchemaRules::define(uint32_t rule, const SchemaList &schemas) {
   builder.setOrigin(schemas.empty() ? "any value"
                                     : document.placeOf(*schemas[0]));
-  AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> shapes,
-                       shapesOf(document, schemas, contradiction));
+  AIR_ASSIGN_OR_RETURN(
+      std::vector<SchemaShape> shapes,
+      air::rt::shapesOf(document, schemas, contradiction, proofs));
   Options options;
   for (const SchemaShape &shape : shapes) {
     AIR_RETURN_IF_ERROR(addShape(shape, options));

@@ -68,6 +68,9 @@ public:
   /// them. Errors: as for grammarOfSchema(). After an error, the rules are
   /// incomplete.
   Status define();
+  /// The function shapesOf() for schemas of the document. Its calls and those
+  /// of define() share a limit for proofs (ProofCount).
+  Result<std::vector<SchemaShape>> shapesOf(const SchemaList &schemas);
   /// Why one of the schemas allows no value; "" if every schema allows one.
   const std::string &whyEmpty() const { return contradiction; }
 
@@ -96,6 +99,7 @@ private:
   std::vector<std::pair<uint32_t, SchemaList>> open; ///< rules to be defined
   std::optional<GrammarSymbol> spaceSymbol;
   std::string contradiction;
+  ProofCount proofs;
 };
 
 } // namespace air::rt

@@ -158,11 +158,21 @@ std::optional<std::string> LazyGrammar::advance(Progress &progress,
 }
 
 Status LazyGrammar::checkTriggers() {
-  for (const std::string &trigger : triggers.texts) {
-    if (!matcher.allowsText(trigger)) {
-      return usageError("grammar: no text of the grammar begins with the "
-                        "trigger " +
-                        inQuotes(trigger));
+  const auto noText = [](const std::string &trigger) {
+    return usageError("grammar: no text of the grammar begins with the "
+                      "trigger " +
+                      trigger);
+  };
+  for (const auto *texts : {&triggers.texts, &triggers.starts}) {
+    for (const std::string &trigger : *texts) {
+      if (!matcher.allowsText(trigger)) {
+        return noText(inQuotes(trigger));
+      }
+    }
+  }
+  for (const int32_t id : triggers.tokens) {
+    if (!matcher.allows(id)) {
+      return noText("token " + std::to_string(id));
     }
   }
   return Status::ok();

@@ -74,9 +74,9 @@ public:
 
   bool isActive() const { return active; }
 
-  /// Checks each of GrammarTriggers::texts: at least one text of the grammar
-  /// must begin with this trigger, because allows() otherwise refuses every
-  /// token that completes the trigger. Errors: Usage.
+  /// Checks each trigger: at least one text of the grammar must begin with it,
+  /// because allows() otherwise refuses every token that completes the trigger.
+  /// Errors: Usage.
   Status checkTriggers();
 
   /// Until the grammar applies, a token is refused only in three cases:

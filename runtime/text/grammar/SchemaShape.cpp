@@ -20,11 +20,11 @@ namespace {
 constexpr size_t kMostShapes = 1000;
 /// A proof that two schemas of oneOf exclude each other may need such proofs
 /// for the schemas of their properties, and so on. A proof fails if it is
-/// nested in kDeepestProof other proofs, or if the current call of shapesOf()
-/// has already tried kMostProofs proofs. oneOf is refused if the proof for two
-/// of its schemas fails.
+/// nested in kDeepestProof other proofs, or if kMostPairs pairs have already
+/// been compared for the document (ProofCount). oneOf is refused if the proof
+/// for two of its schemas fails.
 constexpr int kDeepestProof = 4;
-constexpr int kMostProofs = 20'000;
+constexpr uint32_t kMostPairs = 1'000'000;
 
 using namespace std::string_view_literals;
 
@@ -100,12 +100,11 @@ struct Part {
 
 class Reader {
 public:
-  explicit Reader(const SchemaDocument &source) : document(source) {}
+  Reader(const SchemaDocument &source, ProofCount &count)
+      : document(source), proofs(count) {}
   Result<std::vector<SchemaShape>> read(const SchemaList &schemas);
 
-  int depth = 0; ///< how deeply calls of exclude() are nested
-  int ownProofs = 0;
-  int *proofs = &ownProofs;  ///< counts the calls of exclude()
+  int depth = 0;             ///< how deeply calls of exclude() are nested
   std::string contradiction; ///< why a shape was left out, if one was
 
 private:
@@ -127,8 +126,17 @@ private:
   Result<bool> exclude(const SchemaList &a, const SchemaList &b);
   Result<bool> exclude(const SchemaShape &a, const SchemaShape &b);
   Status checkLoops(const SchemaJson &start);
+  /// Counts a pair that is compared. Returns false if the limit is reached.
+  bool countPair() {
+    if (proofs.pairs >= kMostPairs) {
+      return false;
+    }
+    ++proofs.pairs;
+    return true;
+  }
 
   const SchemaDocument &document;
+  ProofCount &proofs;
 };
 
 Status Reader::checkDialect(const SchemaJson &value) {
@@ -593,16 +601,18 @@ Status Reader::checkExclusive(const SchemaJson &oneOf) {
 }
 
 Result<bool> Reader::exclude(const SchemaList &a, const SchemaList &b) {
-  if (depth == kDeepestProof || ++*proofs > kMostProofs) {
+  if (depth == kDeepestProof || !countPair()) {
     return false;
   }
-  Reader inner(document);
+  Reader inner(document, proofs);
   inner.depth = depth + 1;
-  inner.proofs = proofs;
   AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> first, inner.read(a));
   AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> second, inner.read(b));
   for (const SchemaShape &one : first) {
     for (const SchemaShape &other : second) {
+      if (!countPair()) {
+        return false;
+      }
       AIR_ASSIGN_OR_RETURN(bool areExclusive, inner.exclude(one, other));
       if (!areExclusive) {
         return false;
@@ -672,8 +682,9 @@ Result<bool> Reader::exclude(const SchemaShape &a, const SchemaShape &b) {
 
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
                                           const SchemaList &schemas,
-                                          std::string &contradiction) {
-  Reader reader(document);
+                                          std::string &contradiction,
+                                          ProofCount &proofs) {
+  Reader reader(document, proofs);
   Result<std::vector<SchemaShape>> shapes = reader.read(schemas);
   if (contradiction.empty() && !reader.contradiction.empty()) {
     contradiction = document.placeOf(*schemas[0]) + ": " + reader.contradiction;

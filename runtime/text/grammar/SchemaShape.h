@@ -61,12 +61,21 @@ struct SchemaShape {
   std::vector<std::string> required;
 };
 
+/// How many pairs of schemas or shapes have been compared to prove that the
+/// schemas of a oneOf exclude each other. There is a limit for all calls of
+/// shapesOf() for a document, which therefore share one object. Without it, a
+/// hostile schema could take hours.
+struct ProofCount {
+  uint32_t pairs = 0;
+};
+
 /// Returns the shapes of the values that satisfy all of `schemas`. A shape that
 /// no value satisfies is left out, and `contradiction` is set to the reason,
 /// unless it is set already. Errors: as for grammarOfSchema().
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
                                           const SchemaList &schemas,
-                                          std::string &contradiction);
+                                          std::string &contradiction,
+                                          ProofCount &proofs);
 
 /// The schemas that apply to the item at `index`.
 SchemaList schemasOfItem(const SchemaShape &shape, size_t index);

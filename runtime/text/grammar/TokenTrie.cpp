@@ -9,11 +9,6 @@
 namespace air::rt {
 namespace {
 
-/// The most bytes of a piece in the trie. Longer pieces are left out, because
-/// the trie counts the characters of a piece in 16 bits. The pieces of
-/// published vocabularies have at most a few hundred bytes.
-constexpr size_t kLongestPiece = 4096;
-
 bool isContinuation(char byte) {
   return (static_cast<uint8_t>(byte) & 0xc0U) == 0x80;
 }

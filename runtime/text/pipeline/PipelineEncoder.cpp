@@ -12,10 +12,12 @@
 namespace air::rt {
 
 Result<std::unique_ptr<PipelineEncoder>>
-PipelineEncoder::create(const TokenizerData &data, Vocabulary &vocabulary) {
+PipelineEncoder::create(const TokenizerData &data, Vocabulary &vocabulary,
+                        size_t longestWord) {
   std::unique_ptr<PipelineEncoder> made(new PipelineEncoder());
   made->pipeline = data.rules.pipeline;
   made->longestNormalised = kLongestStretch / wordGrowth(data);
+  made->longestWord = longestWord;
   const std::vector<TextStep> &steps = made->pipeline.steps;
   for (size_t i = 0; i < steps.size(); ++i) {
     if (!hasExpression(steps[i])) {
@@ -91,19 +93,25 @@ PipelineEncoder::makeScratch(size_t bytes) const {
 bool PipelineEncoder::encode(std::string_view text, Place place,
                              Scratch *scratch, TokenOutput &out) const {
   const StepText changed = normalise(text, place);
-  encodeNormalised(changed.text, changed.origin, scratch, out);
-  return !changed.isTooLong;
+  return encodeNormalised(changed.text, changed.origin, scratch, out) &&
+         !changed.isTooLong;
 }
 
-void PipelineEncoder::encodeNormalised(std::string_view text, size_t origin,
+bool PipelineEncoder::encodeNormalised(std::string_view text, size_t origin,
                                        Scratch *scratch,
                                        TokenOutput &out) const {
   auto &memory = static_cast<Memory &>(*scratch);
+  bool fits = true;
   memory.splitter.split(text, origin, [&](std::string_view word) {
+    fits &= word.size() <= longestWord;
+    if (!fits) {
+      return;
+    }
     memory.known.append(word, out.ids,
                         [&] { model->encode(word, memory.words, out); });
     out.passOn();
   });
+  return fits;
 }
 
 } // namespace air::rt

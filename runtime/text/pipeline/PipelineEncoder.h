@@ -23,9 +23,11 @@ class PipelineEncoder final : public Encoder {
 public:
   /// Fills `vocabulary` from `data`, which must have passed checkTokenizer().
   /// Returns Corrupt or Unsupported if an expression cannot be used, and
-  /// Corrupt if a merge needs a token that does not exist.
+  /// Corrupt if a merge needs a token that does not exist. Tests choose a lower
+  /// limit for words than kLongestMergedWord.
   static Result<std::unique_ptr<PipelineEncoder>>
-  create(const TokenizerData &data, Vocabulary &vocabulary);
+  create(const TokenizerData &data, Vocabulary &vocabulary,
+         size_t longestWord = kLongestMergedWord);
 
   /// Each ill-formed byte is read as U+FFFD.
   bool encode(std::string_view text, Place place, Scratch *scratch,
@@ -40,9 +42,9 @@ public:
   StepText normalise(std::string_view text, Place place) const;
   /// Appends the ids of `text`, a part of a normalised text, to `out`. The
   /// first `origin` bytes of `text` stem from the first character of the whole
-  /// text that is encoded (see StepText).
-  void encodeNormalised(std::string_view text, size_t origin, Scratch *scratch,
-                        TokenOutput &out) const;
+  /// text that is encoded (see StepText). Returns false if a word is too long.
+  [[nodiscard]] bool encodeNormalised(std::string_view text, size_t origin,
+                                      Scratch *scratch, TokenOutput &out) const;
 
 private:
   struct Memory;
@@ -53,6 +55,7 @@ private:
   std::vector<Regex> regexes; ///< of the steps that have one, in order
   size_t normalizerRegexes = 0;
   size_t longestNormalised = 0;
+  size_t longestWord = 0;
   Charsmap charsmap;
   std::unique_ptr<WordModel> model;
 };

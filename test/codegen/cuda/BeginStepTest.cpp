@@ -111,14 +111,15 @@ void checkAngles(bool hasEmbeddings) {
   const Result<emulator::Library> library =
       emulator::Library::compile({kernel->text});
   ASSERT_TRUE(library.isOk()) << library.status().message();
-  const std::vector<uint32_t> positions = {0,    1,     2,      77,
-                                           1023, 65535, 131071, 1000003};
+  const std::vector<uint32_t> positions = {0,     1,      2,       77,
+                                           65535, 131071, 1000003, UINT32_MAX};
   std::vector<double> frequencies;
   for (uint32_t i = 0; i < 64; ++i) {
     frequencies.push_back(std::pow(10000.0, i / -64.0));
   }
   frequencies[63] = 3.5;
   frequencies[62] = 0;
+  frequencies[61] = 0x1p19; // the largest that is allowed
   emulator::Buffers buffers = {
       {"token_count", emulator::bytesOf(std::vector<uint32_t>{8})},
       {"rope_positions", emulator::bytesOf(positions)},
@@ -138,7 +139,7 @@ void checkAngles(bool hasEmbeddings) {
       reference::ropeAngles(frequencies, positions, 1.25);
   for (size_t i = 0; i < expected.size(); ++i) {
     // The first term bounds the rounding of a number below 2 to float32. The
-    // second bounds the error of an angle of up to 2^22 in double precision.
+    // second bounds the errors of sine and cosine.
     EXPECT_NEAR(double{angles[i]}, expected[i], 0x1p-24 + 0x1p-30) << i;
   }
   for (size_t i = expected.size(); i < angles.size(); ++i) {

@@ -101,6 +101,27 @@ TEST_F(FakeDriver, WaitingForAnEventDoesOnlyWhatPrecedesIt) {
   EXPECT_EQ(cuda.eventDestroy.pointer(end), kOk);
 }
 
+// The new stream probably has the address of the destroyed one. What waited for
+// that one must not wait for the new one.
+TEST_F(FakeDriver, NothingWaitsForADestroyedStream) {
+  void *event = nullptr;
+  void *first = nullptr;
+  void *second = nullptr;
+  ASSERT_EQ(cuda.eventCreate.pointer(&event, 0), kOk);
+  ASSERT_EQ(cuda.streamCreate.pointer(&first, 1), kOk);
+  ASSERT_EQ(cuda.eventRecord.pointer(event, first), kOk);
+  ASSERT_EQ(cuda.streamWaitEvent.pointer(stream, event, 0), kOk);
+  ASSERT_EQ(cuda.streamDestroy.pointer(first), kOk);
+  ASSERT_EQ(cuda.streamCreate.pointer(&second, 1), kOk);
+  std::memset(pinned, 1, kBytes);
+  ASSERT_EQ(cuda.copyToDevice.pointer(memory, pinned, kBytes, second), kOk);
+  EXPECT_EQ(cuda.streamSynchronize.pointer(stream), kOk);
+  EXPECT_EQ(firstByte(), 0xff);
+  EXPECT_EQ(cuda.streamDestroy.pointer(second), kOk);
+  EXPECT_EQ(firstByte(), 1);
+  EXPECT_EQ(cuda.eventDestroy.pointer(event), kOk);
+}
+
 TEST_F(FakeDriver, RefusesAddressesOutsideOfAllocations) {
   for (const uint64_t address : {memory - 1, memory + 1, uint64_t{0}}) {
     EXPECT_EQ(cuda.copyToDevice.pointer(address, pinned, kBytes, stream),

@@ -186,7 +186,7 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
   }
   EXPECT_EQ(check(1e4, 1.0, zero).message(),
             "rope rotates pair 1 by inf radians per position, but only "
-            "0 to 1048576 are supported; check the keys rope.freq_base "
+            "0 to 524288 are supported; check the keys rope.freq_base "
             "and rope.scaling.factor, and the tensor 'rope_freqs.weight'");
 }
 

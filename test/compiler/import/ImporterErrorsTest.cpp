@@ -134,6 +134,17 @@ const Case kCases[] = {
      "rope scaling 'linear' multiplies cosines and sines by -2; the "
      "factor must be finite and positive; check key "
      "'llama.rope.scaling.attn_factor'"},
+    {"YarnAttentionFactor", "llama",
+     [](ModelSource &source) {
+       source.metadata["llama.rope.scaling.type"] = std::string("yarn");
+       source.metadata["llama.rope.scaling.yarn_attn_factor"] = -2.0;
+     },
+     kCorrupt,
+     "rope scaling 'yarn' multiplies cosines and sines by -2; the factor must "
+     "be finite and positive; check the keys 'llama.rope.scaling.factor', "
+     "'llama.rope.scaling.yarn_attn_factor', "
+     "'llama.rope.scaling.yarn_log_multiplier' and "
+     "'llama.rope.scaling.attn_factor'"},
     {"RopeScalingFactor", "llama", set("llama.rope.scaling.factor", -4.0),
      kCorrupt,
      "key 'llama.rope.scaling.factor' is -4; it must be finite and "

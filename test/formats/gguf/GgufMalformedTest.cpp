@@ -242,14 +242,14 @@ const Malformed kMalformed[] = {
      [] { return oneTensor({"a", {1, 1, 1, 1, 1}, 0, Bytes(4)}); }},
     {"DimensionZero", kCorrupt, "dimension 1 at byte 45 is 0",
      [] { return oneTensor({"a", {4, 0}, 0, Bytes(4)}); }},
-    {"RowOverflow", kCorrupt, "takes more than 2^64 bytes",
+    {"RowOverflow", kCorrupt, "takes 2^64 bytes or more",
      [] { return oneTensor({"a", {uint64_t{1} << 63}, 0, Bytes(4)}); }},
-    {"SizeOverflow", kCorrupt, "it is larger than 2^64 bytes: dimension 1 has",
+    {"SizeOverflow", kCorrupt, "it takes 2^64 bytes or more: dimension 1 has",
      [] {
        return oneTensor(
            {"a", {uint64_t{1} << 40, uint64_t{1} << 40}, 0, Bytes(4)});
      }},
-    {"SizeWrapsToSmall", kCorrupt, "it is larger than 2^64 bytes",
+    {"SizeWrapsToSmall", kCorrupt, "it takes 2^64 bytes or more",
      [] {
        return oneTensor(
            {"a", {4, uint64_t{1} << 30, uint64_t{1} << 30, 16}, 0, Bytes(64)});

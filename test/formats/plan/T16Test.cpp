@@ -476,6 +476,10 @@ TEST(T16, RefusesWhatItHasNoRecordOf) {
   EXPECT_NE(unit.status().message().find("I8"), std::string::npos);
   EXPECT_EQ(t16Bytes(DType::Q4_K, 16, 100).status().code(), ErrorCode::Corrupt);
   EXPECT_FALSE(t16Bytes(DType::F16, ~uint64_t{0}, 1 << 20).isOk());
+  // 2^43 rows of 2^20 elements of 2 bytes take exactly 2^64 bytes.
+  const Status full = t16Bytes(DType::F16, uint64_t{1} << 43, 1 << 20).status();
+  EXPECT_NE(full.message().find("takes 2^64 bytes or more"), std::string::npos)
+      << full.message();
 }
 
 } // namespace

@@ -360,7 +360,9 @@ TEST_F(GpuChoiceTest, ABatchThatCannotBeChosenForIsRefused) {
   };
   EXPECT_NE(messageOf(9, 9).find("no GPU program that chooses 9 next tokens"),
             std::string::npos);
-  EXPECT_NE(messageOf(1, 2).find("2 next tokens are requested for 1 sequences"),
+  EXPECT_NE(messageOf(1, 2).find("2 next tokens are requested for 1 sequence;"),
+            std::string::npos);
+  EXPECT_NE(messageOf(2, 1).find("1 next token is requested for 2 sequences;"),
             std::string::npos);
   EXPECT_NE(messageOf(2, 2).find("has several tokens"), std::string::npos);
 }

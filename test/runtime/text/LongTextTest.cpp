@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "Vocabularies.h"
 #include "formats/support/Utf8.h"
+#include "runtime/text/BpeEncoder.h"
 #include "runtime/text/MergeLattice.h"
+#include "runtime/text/SpmEncoder.h"
 #include "runtime/text/UnigramLattice.h"
 #include "runtime/text/pipeline/WordModel.h"
 
@@ -460,6 +462,38 @@ TEST(UnigramLatticeTest, PiecesArePassedOn) {
   expected.assign(400'001, 3);
   expected.front() = 1;
   EXPECT_EQ(idsOf(std::string(800'001, 'a')), expected);
+}
+
+// Words of 2^31 bytes would take too long here, so the encoders have a limit of
+// 10 bytes for a word. It applies to normalised words: NFD turns a Hangul
+// syllable of 3 bytes into two letters of 3 bytes each.
+TEST(LongWordTest, AWordThatIsTooLongIsNotEncoded) {
+  constexpr size_t kMost = 10;
+  const auto encodes = [](const Encoder &encoder, std::string_view text) {
+    TokenOutput out;
+    const auto scratch = encoder.makeScratch(text.size());
+    return encoder.encode(text, Place::AfterToken, scratch.get(), out);
+  };
+  const std::string syllables = "\uac00\uac00";
+
+  TokenizerData bpe = smallBpe({});
+  Vocabulary words;
+  Result<BpeEncoder> plain = BpeEncoder::create(bpe, words, kMost);
+  ASSERT_TRUE(plain.isOk()) << plain.status().message();
+  EXPECT_TRUE(encodes(*plain, "abcdefghij " + syllables));
+  EXPECT_FALSE(encodes(*plain, "abcdefghijk "));
+  bpe.rules.form = NormalForm::D;
+  Vocabulary formedWords;
+  Result<BpeEncoder> formed = BpeEncoder::create(bpe, formedWords, kMost);
+  ASSERT_TRUE(formed.isOk()) << formed.status().message();
+  EXPECT_TRUE(encodes(*formed, "abcdefghij "));
+  EXPECT_FALSE(encodes(*formed, syllables));
+
+  Vocabulary pieces;
+  const SpmEncoder spm = SpmEncoder::create(smallSpm({}), pieces, kMost);
+  // The vocabulary puts a space before the text.
+  EXPECT_TRUE(encodes(spm, "abcdefghi abcdefghi"));
+  EXPECT_FALSE(encodes(spm, "abcdefghi abcdefghij"));
 }
 
 } // namespace

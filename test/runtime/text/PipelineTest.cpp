@@ -10,6 +10,7 @@
 #include "formats/model/CheckTokenizer.h"
 #include "formats/tokenizer/TokenizerFiles.h"
 #include "runtime/text/Detokenizer.h"
+#include "runtime/text/pipeline/PipelineEncoder.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -231,9 +232,32 @@ TEST(PipelineTest, LimitsOfGrowth) {
   const std::string text(10923, 'a');
   const Status status = tokenizer.tryEncode(text, true, true).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
-  EXPECT_THAT(status.message(), HasSubstr("makes a text of 10923 bytes too"));
+  EXPECT_THAT(status.message(), HasSubstr("a text of 10923 bytes is too long"));
   EXPECT_EQ(tokenizer.tryEncodeRendered(text, {}).status().code(),
             ErrorCode::DoesNotFit);
+}
+
+// As in LongTextTest.cpp: NFD turns a Hangul syllable of 3 bytes into 6 bytes.
+TEST(PipelineTest, AWordThatIsTooLongIsNotEncoded) {
+  Result<TokenizerData> steps = parseTokenizerJson(R"({
+    "model": {"type": "BPE", "merges": [], "vocab": {"e": 0, "x": 1}},
+    "normalizer": {"type": "Sequence", "normalizers": [
+      {"type": "NFD"}, {"type": "Prepend", "prepend": "x"}]},
+    "pre_tokenizer": {"type": "WhitespaceSplit"}, "added_tokens": []})");
+  ASSERT_TRUE(steps.isOk()) << steps.status().message();
+  ASSERT_TRUE(steps->rules.pipeline.isSet);
+  Vocabulary tokens;
+  Result<std::unique_ptr<PipelineEncoder>> encoder =
+      PipelineEncoder::create(*steps, tokens, 10);
+  ASSERT_TRUE(encoder.isOk()) << encoder.status().message();
+  const auto encodes = [&](std::string_view text) {
+    TokenOutput out;
+    const auto scratch = (*encoder)->makeScratch(text.size());
+    return (*encoder)->encode(text, Place::AfterToken, scratch.get(), out);
+  };
+  EXPECT_TRUE(encodes("xxxxxxxxx xxxxxxxxxx"));
+  EXPECT_TRUE(encodes("x \uac00"));
+  EXPECT_FALSE(encodes("x \uac00\uac00"));
 }
 
 TEST(PipelineTest, LimitOfNormalizedTokens) {

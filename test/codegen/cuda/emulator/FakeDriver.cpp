@@ -483,10 +483,18 @@ int cuStreamDestroy_v2(void *handle) {
     return code;
   }
   const int code = gpu.advance(*stream);
-  // An event that refers to no stream counts as complete.
+  // An event that refers to no stream counts as complete, and work that waits
+  // for no stream may start.
   for (Event &event : gpu.events) {
     if (event.point.stream == stream) {
       event.point = {};
+    }
+  }
+  for (Stream &other : gpu.streams) {
+    for (Work &work : other.queue) {
+      if (work.after.stream == stream) {
+        work.after = {};
+      }
     }
   }
   return code != kOk ? code : eraseFrom(gpu.streams, handle);

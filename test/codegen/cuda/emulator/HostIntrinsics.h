@@ -52,6 +52,9 @@ AP_DEVICE float ap_fma(float a, float b, float c) {
 }
 AP_DEVICE double ap_sum(double a, double b) { return a + b; }
 AP_DEVICE double ap_product(double a, double b) { return a * b; }
+AP_DEVICE double ap_fma_double(double a, double b, double c) {
+  return __builtin_fma(a, b, c);
+}
 AP_DEVICE u64 ap_bits_of_double(double value) {
   return __builtin_bit_cast(u64, value);
 }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "formats/text/jinja/Json.h"
 #include "formats/text/jinja/Template.h"
+#include "formats/text/jinja/Text.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -156,6 +157,58 @@ TEST(JinjaTest, PublishedTemplatesAgreeWithJinja2) {
   }
   ASSERT_EQ(status, 0) << command;
   compareFile(path, folder);
+  std::remove(path.c_str());
+}
+
+std::string codesOf(const Text &text) {
+  std::string all;
+  for (const char32_t c : text) {
+    char code[16];
+    std::snprintf(code, sizeof(code), "%x", static_cast<unsigned>(c));
+    all += (all.empty() ? "" : ",") + std::string(code);
+  }
+  return all;
+}
+
+// Each character by itself, as case_mappings.py prints it. The version of
+// Unicode is that of python3, so characters that the other side does not know
+// are left out.
+TEST(JinjaTest, CasesAreThoseOfPython) {
+  if (std::getenv("AIR_TEST_ALL") == nullptr) {
+    GTEST_SKIP() << "AIR_TEST_ALL is not set; cases.json has some characters";
+  }
+  const std::string path =
+      testing::TempDir() + "case-mappings." + std::to_string(getpid()) + ".txt";
+  const std::string command = "python3 '" + std::string(AIR_TEST_INPUTS) +
+                              "/templates/case_mappings.py' > '" + path + "'";
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  std::ifstream lines(path);
+  std::string code;
+  std::string expected;
+  int compared = 0;
+  while (lines >> code && std::getline(lines, expected)) {
+    const auto c = static_cast<char32_t>(std::stoul(code, nullptr, 16));
+    if (!isPrintable(c)) {
+      continue;
+    }
+    const Text text(1, c);
+    Text upper;
+    Text title;
+    Text folded;
+    appendUpper(c, upper);
+    appendTitle(c, title);
+    appendFolded(c, folded);
+    const std::string found =
+        " " + codesOf(upper) + " " + codesOf(lowered(text)) + " " +
+        codesOf(title) + " " + codesOf(folded) + " " +
+        codesOf(isUpper(c)   ? lowered(text)
+                : isLower(c) ? upper
+                             : text) +
+        (isUpperText(text) ? " 1" : " 0") + (isLowerText(text) ? " 1" : " 0");
+    EXPECT_EQ(found, expected) << code;
+    ++compared;
+  }
+  EXPECT_GT(compared, 100'000);
   std::remove(path.c_str());
 }
 

@@ -134,7 +134,10 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
       {with(last + 6, 0x110000U << 8),
        "class 2 begins at the code point 11141"},
       {longer, "the end of the program is followed by 1 word"},
-      {cut(good.size() - 1), "there are 3 classes"},
+      {cut(good.size() - 1), "there are 3 classes; there must be 1 to 2 in the "
+                             "remaining 2 words"},
+      {cut(last + 4), "the number of classes must be followed by at least 1 "
+                      "word, but the rest of the program has 0 words"},
       {cut(last), "are incomplete: only 256 of them follow"},
       {programOf(Many(20001, kAccept)),
        "there are 20001 instructions; at most 20000 are allowed"},

@@ -458,7 +458,7 @@ TEST(CallGrammarTest, WordsThatLookLikeNumbers) {
 TEST(CallGrammarTest, NamesThatTheNotationCannotExpress) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"required": ["a:b"],
-           "properties": {"a:b": {"type": "integer"}}}},
+           "properties": {"a:b": {"type": "integer"}, "f:g": {}}}},
           {"name": "g", "parameters": {"required": ["c"],
            "properties": {"c": {"type": "integer"}, "d e": {}}}}])");
   const std::string rest =
@@ -469,6 +469,8 @@ TEST(CallGrammarTest, NamesThatTheNotationCannotExpress) {
   EXPECT_EQ(grammarOf("glm", tools).notes,
             std::vector{"tool 'g': calls leave out the arguments 'd e'" + rest +
                         "or '='"});
+  // Of the two arguments of f that the notation cannot express, only 'a:b' is
+  // required.
   EXPECT_EQ(grammarOf("gemma", tools).notes,
             (std::vector{"tool 'f' cannot be called, because it requires the "
                          "arguments 'a:b'" +

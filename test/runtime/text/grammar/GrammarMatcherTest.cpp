@@ -210,6 +210,24 @@ TEST(GrammarMatcherTest, ForgettingStatesChangesNothing) {
   }
 }
 
+// Pieces of more than TokenTrie::kLongestPiece bytes are not in the trie.
+TEST(GrammarMatcherTest, VeryLongPiecesAreAllowedNowhere) {
+  const std::vector<std::string> pieces = {
+      std::string(TokenTrie::kLongestPiece, 'a'),
+      std::string(TokenTrie::kLongestPiece + 1, 'a')};
+  const TokenTrie trie(2, [&](int32_t id) {
+    return std::string_view(pieces[static_cast<size_t>(id)]);
+  });
+  GrammarMatcher matcher(grammarOf("root ::= [a-z]+"), trie, {});
+  for (int32_t id = 0; id < 2; ++id) {
+    const auto allowed = matcher.allowed();
+    ASSERT_TRUE(allowed.isOk());
+    EXPECT_EQ((*allowed)->contains(id), id == 0);
+    EXPECT_EQ(matcher.allows(id), id == 0);
+    EXPECT_EQ(matcher.accept(id).isOk(), id == 0);
+  }
+}
+
 class LazyGrammarTest : public testing::Test {
 protected:
   LazyGrammar lazy(GrammarTriggers triggers) {
@@ -251,6 +269,14 @@ TEST_F(LazyGrammarTest, ATriggerMustBeginATextOfTheGrammar) {
   const Status status = lazy({{"<t>", " <t>"}, {}}).checkTriggers();
   EXPECT_EQ(status.code(), ErrorCode::Usage);
   EXPECT_NE(status.message().find("' <t>'"), std::string::npos);
+  const auto messageOf = [&](const GrammarTriggers &triggers) {
+    return lazy(triggers).checkTriggers().message();
+  };
+  EXPECT_THAT(messageOf({{}, {7, 8}}), HasSubstr("the trigger token 8"));
+  EXPECT_THAT(messageOf({{}, {-1}}), HasSubstr("the trigger token -1"));
+  EXPECT_EQ(messageOf({.texts = {}, .tokens = {}, .starts = {"<"}}), "");
+  EXPECT_THAT(messageOf({.texts = {}, .tokens = {}, .starts = {"<", "t"}}),
+              HasSubstr("the trigger 't'"));
 }
 
 TEST_F(LazyGrammarTest, HoldsFromATokenOn) {

@@ -149,6 +149,29 @@ TEST(JsonSchemaTest, ManyCombinationsAreRefused) {
                             "have more than 1000 combinations"));
 }
 
+// The limit holds for a whole schema, of which each property needs proofs.
+TEST(JsonSchemaTest, ProofsAreLimited) {
+  const json schema = {{"oneOf", {{{"type", "null"}}, {{"type", "number"}}}}};
+  const Result<SchemaDocument> document = SchemaDocument::parse(schema.dump());
+  ASSERT_TRUE(document.isOk()) << document.status().message();
+  ProofCount proofs;
+  std::string reason;
+  const auto shapes = [&] {
+    return shapesOf(*document, {&document->root()}, reason, proofs);
+  };
+  uint32_t used = 0;
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_TRUE(shapes().isOk());
+    used = i == 1 ? proofs.pairs : used;
+    EXPECT_GT(used, 0U);
+    EXPECT_EQ(proofs.pairs, i * used);
+  }
+  for (const uint32_t all : {100'000'000U, UINT32_MAX}) {
+    proofs.pairs = all;
+    EXPECT_EQ(shapes().status().code(), ErrorCode::Unsupported);
+  }
+}
+
 TEST(JsonSchemaTest, ManyRulesAreRefused) {
   if (std::getenv("AIR_TEST_ALL") == nullptr) {
     GTEST_SKIP() << "AIR_TEST_ALL is not set; the test takes seconds";
