@@ -67,6 +67,13 @@ double systemBytesRead() {
   return 0;
 }
 
+/// How long the steps of the session have waited for weights from the disk so
+/// far, in nanoseconds.
+uint64_t waitedNanoseconds(rt::Session &session) {
+  rt::DiskStream *store = streamingStore(session);
+  return store == nullptr ? 0 : store->counters().waitedNanoseconds;
+}
+
 /// Runs passes of random tokens on one sequence. The speed does not depend on
 /// the token ids. If the plan can choose the next token on a GPU, which is how
 /// airrun generates without sampling, each decoded token except the first is
@@ -112,6 +119,7 @@ public:
     for (; at < prefillTokens + untimed(); ++at) {
       AIR_RETURN_IF_ERROR(decodeOne(at));
     }
+    const uint64_t waitedBefore = waitedNanoseconds(*session);
     double before = monotonicSeconds();
     firstSeconds = before - start;
     start = before;
@@ -124,12 +132,18 @@ public:
     if (untimed() == 0 && !tokenSeconds.empty()) {
       firstSeconds = tokenSeconds.front();
     }
+    waitedSeconds =
+        static_cast<double>(waitedNanoseconds(*session) - waitedBefore) * 1e-9;
     return before - start;
   }
 
   /// The seconds of the first token that the last call of decode() computed,
   /// whether decode() timed it or not.
   double lastFirstTokenSeconds() const { return firstSeconds; }
+
+  /// How long the steps of the tokens that the last call of decode() timed
+  /// have waited for weights from the disk, in seconds.
+  double lastWaitedSeconds() const { return waitedSeconds; }
 
   /// The number of tokens that decode() does not time.
   uint64_t untimed() const {
@@ -176,6 +190,7 @@ private:
   std::vector<int32_t> tokens;
   std::vector<rt::SequenceId> sequences;
   double firstSeconds = 0;
+  double waitedSeconds = 0;
   std::vector<double> tokenSeconds;
 };
 
@@ -259,10 +274,6 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
   streaming.residentBytes = after.counters.residentBytes;
   streaming.ringBytes = after.counters.ringBytes;
   streaming.bytesPerPass = after.counters.bytesPerPass;
-  streaming.waitedSeconds =
-      static_cast<double>(after.counters.waitedNanoseconds -
-                          before.counters.waitedNanoseconds) *
-      1e-9;
   streaming.systemBytesPerToken =
       perToken(after.systemBytes - before.systemBytes);
   BenchLink &disk = measured.links.back(); // LinkLimits adds the disk last
@@ -310,6 +321,7 @@ Status measureRounds(rt::Session &session, Workload &work,
   std::vector<double> prefills;
   std::vector<double> decodes;
   std::vector<double> firstTokens;
+  std::vector<double> waits;
   rt::RunCounters decoded;
   uint64_t passes = measured.decodeTokens + work.untimed();
   if (limits) {
@@ -333,6 +345,7 @@ Status measureRounds(rt::Session &session, Workload &work,
     const uint64_t copiedBefore = session.copiedBytes();
     AIR_ASSIGN_OR_RETURN(double decodeSeconds, work.decode());
     decodes.push_back(decodeSeconds);
+    waits.push_back(work.lastWaitedSeconds());
     firstTokens.push_back(prefillSeconds != 0 ? prefillSeconds
                                               : work.lastFirstTokenSeconds());
     decoded = executor.counters();
@@ -357,6 +370,9 @@ Status measureRounds(rt::Session &session, Workload &work,
   std::sort(measured.tokenSeconds.begin(), measured.tokenSeconds.end());
   measured.prefillSeconds = medianOf(prefills);
   measured.decodeSeconds = medianOf(decodes);
+  if (measured.streaming) {
+    measured.streaming->waitedSeconds = medianOf(waits);
+  }
   measured.firstTokenWarmSeconds = medianOf(firstTokens);
   if (!limits) {
     return Status::ok();
