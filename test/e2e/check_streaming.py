@@ -113,6 +113,8 @@ for key, bytes_ in (("first_token_s", streaming["resident_bytes"] + streaming["b
     # be read again.
     least_s = (bytes_ - (streaming["ring_bytes"] if "warm" in key else 0)) / (100 * 2**20)
     t.expect(report[key] > 0.95 * least_s, f"{key} is {report[key]}, but {bytes_} bytes take {least_s} s")
+# At this rate, steps wait for weights, but not for longer than the tokens take.
+t.expect(0 < streaming["waited_s"] < 1.001 * report["decode"]["seconds"], f"{streaming}, {report['decode']}")
 print("the first token waits for the load")
 
 # With less --ram, airrun uses a smaller placement of the same plan. It refuses

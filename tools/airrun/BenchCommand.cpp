@@ -68,6 +68,13 @@ double systemBytesRead() {
   return 0;
 }
 
+/// How long the steps of the session have waited for weights from the disk so
+/// far, in nanoseconds.
+uint64_t waitedNanoseconds(rt::Session &session) {
+  rt::DiskStream *store = streamingStore(session);
+  return store == nullptr ? 0 : store->counters().waitedNanoseconds;
+}
+
 /// Runs passes of random tokens on one sequence. The speed does not depend on
 /// the token ids. If the plan can choose tokens on a GPU, each decode pass also
 /// chooses there the input token of the next pass, as airrun does when it
@@ -114,6 +121,7 @@ public:
     for (; at < prefillTokens + untimed(); ++at) {
       AIR_RETURN_IF_ERROR(decodeOne(at));
     }
+    const uint64_t waitedBefore = waitedNanoseconds(*session);
     double before = monotonicSeconds();
     firstSeconds = before - start;
     start = before;
@@ -126,12 +134,18 @@ public:
     if (untimed() == 0 && !tokenSeconds.empty()) {
       firstSeconds = tokenSeconds.front();
     }
+    waitedSeconds =
+        static_cast<double>(waitedNanoseconds(*session) - waitedBefore) * 1e-9;
     return before - start;
   }
 
   /// How many seconds the first token of the last call of decode() took, even
   /// if the time that decode() returned does not include this token.
   double lastFirstTokenSeconds() const { return firstSeconds; }
+
+  /// How long the steps of the tokens that the last call of decode() timed
+  /// have waited for weights from the disk, in seconds.
+  double lastWaitedSeconds() const { return waitedSeconds; }
 
   /// The number of tokens that decode() does not time.
   uint64_t untimed() const {
@@ -178,6 +192,7 @@ private:
   std::vector<int32_t> tokens;
   std::vector<rt::SequenceId> sequences;
   double firstSeconds = 0;
+  double waitedSeconds = 0;
   std::vector<double> tokenSeconds;
 };
 
@@ -261,10 +276,6 @@ void reportStreaming(rt::Session &session, const StreamedPhase &before,
   streaming.residentBytes = after.counters.residentBytes;
   streaming.ringBytes = after.counters.ringBytes;
   streaming.bytesPerPass = after.counters.bytesPerPass;
-  streaming.waitedSeconds =
-      static_cast<double>(after.counters.waitedNanoseconds -
-                          before.counters.waitedNanoseconds) *
-      1e-9;
   streaming.systemBytesPerToken =
       perToken(after.systemBytes - before.systemBytes);
   BenchLink &disk = measured.links.back(); // LinkLimits adds the disk last
@@ -312,6 +323,7 @@ Status measureRounds(rt::Session &session, Workload &work,
   std::vector<double> prefills;
   std::vector<double> decodes;
   std::vector<double> firstTokens;
+  std::vector<double> waits;
   rt::RunCounters decoded;
   uint64_t passes = measured.decodeTokens + work.untimed();
   if (limits) {
@@ -335,6 +347,7 @@ Status measureRounds(rt::Session &session, Workload &work,
     const uint64_t copiedBefore = session.copiedBytes();
     AIR_ASSIGN_OR_RETURN(double decodeSeconds, work.decode());
     decodes.push_back(decodeSeconds);
+    waits.push_back(work.lastWaitedSeconds());
     firstTokens.push_back(prefillSeconds != 0 ? prefillSeconds
                                               : work.lastFirstTokenSeconds());
     decoded = executor.counters();
@@ -359,6 +372,9 @@ Status measureRounds(rt::Session &session, Workload &work,
   std::sort(measured.tokenSeconds.begin(), measured.tokenSeconds.end());
   measured.prefillSeconds = medianOf(prefills);
   measured.decodeSeconds = medianOf(decodes);
+  if (measured.streaming) {
+    measured.streaming->waitedSeconds = medianOf(waits);
+  }
   measured.firstTokenWarmSeconds = medianOf(firstTokens);
   if (!limits) {
     return Status::ok();
