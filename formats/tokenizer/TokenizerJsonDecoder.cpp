@@ -66,9 +66,9 @@ private:
       AIR_ASSIGN_OR_RETURN(JsonPattern pattern, readPattern(fields));
       AIR_ASSIGN_OR_RETURN(std::string content, fields.text("content"));
       if (content != " " || !pattern.isLiteral) {
-        return fields.unsupported("must replace a 'String' that is not empty "
-                                  "with one space; no other replacement is "
-                                  "supported");
+        return fields.unsupported("must replace the text in 'pattern.String', "
+                                  "which must not be empty, with one space; "
+                                  "no other replacement is supported");
       }
       decoder.mark = std::move(pattern.text);
       return set(fields, TokenRendering::Marked);

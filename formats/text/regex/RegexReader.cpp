@@ -208,8 +208,8 @@ Result<RegexProgram> Reader::run() {
   AIR_RETURN_IF_ERROR(readRows());
   if (left() < program.start.size() + 2) {
     return bad("the " + countOf(program.start.size() + 2, "word") +
-               " after the rows are incomplete: " + str(left()) +
-               " words follow");
+               " after the rows are incomplete: only " + str(left()) +
+               " of them follow");
   }
   for (size_t i = 0; i < program.start.size(); ++i) {
     program.start[i] = word();
@@ -239,7 +239,8 @@ Result<RegexProgram> Reader::run() {
   }
   AIR_RETURN_IF_ERROR(readClasses());
   if (left() != 0) {
-    return bad(str(left()) + " words follow the end of the program");
+    return bad("the end of the program is followed by " +
+               countOf(left(), "word"));
   }
   AIR_RETURN_IF_ERROR(checkRows());
   AIR_RETURN_IF_ERROR(checkRegex(program));

@@ -192,7 +192,8 @@ TEST(Placement, TheLeastRoomIsThatOfTheLargestStep) {
   EXPECT_THAT(refused.message(), HasSubstr("at least 68.00 MiB"));
   EXPECT_THAT(refused.message(),
               HasSubstr("but only 67.99 MiB of RAM is left"));
-  // With 90 MiB of RAM, a pass fills a ring of 85 1/3 MiB three times.
+  // With 90 MiB of RAM, no weights stay there. The ring has the largest size in
+  // 90 MiB that a pass fills a whole number of times: 256 / 3 = 85 1/3 MiB.
   EXPECT_EQ(placed(problem, 90 * kMiB).ringBytes, 21846 * kPage);
 }
 

@@ -131,12 +131,12 @@ TEST(RegexCodeTest, MalformedWordsAreRefused) {
       {with(last + 5, 0), "class 1 begins at the code point 0"},
       {with(last + 6, 0x110000U << 8),
        "class 2 begins at the code point 11141"},
-      {longer, "1 words follow the end of the program"},
+      {longer, "the end of the program is followed by 1 word"},
       {cut(good.size() - 1), "there are 3 classes; there must be 1 to 2 in the "
                              "remaining 2 words"},
       {cut(last + 4), "the number of classes must be followed by at least 1 "
                       "word, but the rest of the program has 0 words"},
-      {cut(last), "are incomplete: 256 words follow"},
+      {cut(last), "are incomplete: only 256 of them follow"},
       {programOf(Many(20001, kAccept)),
        "there are 20001 instructions; at most 20000 are allowed"},
       {programOf({split(0, 1), kAccept}), "leads back to instruction 0"},
