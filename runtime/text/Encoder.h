@@ -47,10 +47,11 @@ public:
     return nullptr;
   }
 
-  /// Appends the ids of `text`, a part that is not empty and may contain any
-  /// bytes. makeScratch() of this encoder has made `scratch`. Returns false if,
-  /// after normalisation, the text or a word of it is too long
-  /// (kLongestStretch, kLongestMergedWord); the ids are then incomplete.
+  /// Appends the ids of `text`, one of the parts of a text between its special
+  /// tokens. `text` must not be empty, and may contain any bytes. `scratch`
+  /// must be what makeScratch() of this encoder has returned. Returns false if,
+  /// after normalisation, `text` or a word of it is too long (kLongestStretch,
+  /// kLongestMergedWord); the ids are then incomplete.
   [[nodiscard]] virtual bool encode(std::string_view text, Place place,
                                     Scratch *scratch,
                                     TokenOutput &out) const = 0;

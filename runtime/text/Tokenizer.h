@@ -50,12 +50,12 @@ public:
   /// otherwise it is ordinary text. User-defined tokens are matched in both
   /// cases. At any position, the longest match is used.
   ///
-  /// There are no ids if the text is too long to be encoded after
-  /// normalisation.
+  /// Returns no ids if, after normalisation, the text is too long to be encoded
+  /// (kLongestStretch and kLongestMergedWord in Encoder.h).
   std::vector<int32_t> encode(std::string_view text, bool addBos,
                               bool parseSpecial) const;
   /// As encode(), but returns DoesNotFit if the text is too long to be encoded.
-  /// For text that is not known to be short.
+  /// Should be used for text that is not known to be short.
   Result<std::vector<int32_t>> tryEncode(std::string_view text, bool addBos,
                                          bool parseSpecial) const;
 

@@ -43,8 +43,8 @@ public:
   };
 
   /// The most bytes of a piece in the trie. Longer pieces are left out, because
-  /// the trie stores numbers of characters in 16 bits. The pieces of published
-  /// vocabularies have at most a few hundred bytes.
+  /// the trie counts the characters of a piece in 16 bits. The pieces of
+  /// published vocabularies have at most a few hundred bytes.
   static constexpr size_t kLongestPiece = 4096;
 
   /// `pieceOf` returns the bytes of each of the tokens 0 to `tokens` - 1. A

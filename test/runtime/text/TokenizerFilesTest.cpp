@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "llama3", kUnsupported, "/decoder",
                 R"({"type": "Replace", "content": " ",
                     "pattern": {"String": "_", "Regex": "x"}})"},
-        Refusal{"'decoder' must replace a 'String' that is not empty", "llama3",
+        Refusal{"'decoder' must replace the text in 'pattern.String'", "llama3",
                 kUnsupported, "/decoder",
                 R"({"type": "Replace", "content": " ",
                     "pattern": {"Regex": "x"}})"},
