@@ -7,15 +7,20 @@
 
 namespace air {
 
-/// Checks the pipeline of a vocabulary. Fails with Corrupt if a step lacks what
-/// it needs, if a text in it is not valid UTF-8, or if there is no unknown
-/// token for words that have no tokens (WordLevel, WordPiece, and Unigram
-/// without tokens for all bytes). Fails with Unsupported if there are too many
-/// steps, or if they could make a text too much longer.
+/// Checks the pipeline of a vocabulary. Fails with Corrupt if a step is in the
+/// wrong phase (TextSteps.h), lacks what it needs or has a text that is not
+/// valid UTF-8, if decoding turns a mark or a suffix of tokens into spaces but
+/// this mark or suffix is empty, if the Charsmap is malformed, or if a
+/// WordLevel or WordPiece vocabulary has no unknown token. Fails with
+/// Unsupported if there are too many steps, if several steps apply the
+/// Charsmap, or if the factor by which the steps could make a text longer is
+/// too large.
 Status checkPipeline(const TokenizerData &data);
 
-/// How many times longer the pre-tokenizer and the model could make a part of
-/// a normalised text.
+/// After normalisation, a text can still become longer: steps of the
+/// pre-tokenizer may add characters, and BPE adds the vocabulary's prefix and
+/// suffix to pieces of words. Returns an upper bound, at least 1, on the factor
+/// by which any part of a normalised text becomes longer in this way.
 uint64_t wordGrowth(const TokenizerData &data);
 
 } // namespace air
