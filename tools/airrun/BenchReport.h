@@ -28,13 +28,19 @@
 //                    disk and memory keep while both are read
 //   joint_eta        measured tokens per second / joint_tok_s. It may be above
 //                    1, because the usual rates are no limits
-//   predicted_tok_s  what the plan predicts at the usual rates, with the same
-//                    shares. overlappedTime() (CpuRates.h) is the time of the
-//                    cores for a token, and passTime() adds the disk. With a
-//                    GPU, the slowest link takes the whole time. If the CPU
-//                    computes some layers, the times of the CPU and of VRAM are
-//                    added. While the CPU works, copies only fill the ring in
-//                    VRAM once
+//   predicted_tok_s  what the plan predicts at the usual rates.
+//                    overlappedTime() (CpuRates.h) gives the time of the cores
+//                    for a token. Without a GPU, passTime() combines it with
+//                    the time of the disk, with the same shares as above. With
+//                    a GPU, a token takes as long as the kernels, the disk or
+//                    the copies to VRAM, whichever takes longest. If the CPU
+//                    computes some layers, the time of the kernels is that of
+//                    the cores plus that of the GPU. While the CPU works,
+//                    copies can only fill the ring in VRAM, and reads from the
+//                    disk the ring in RAM. The rest is copied and read while
+//                    the GPU works. The time of the GPU is therefore the time
+//                    of VRAM or, if longer, the time to copy or to read this
+//                    rest
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -113,8 +119,12 @@ struct BenchMeasurement {
   /// was not measured.
   double uploadPerSecond = 0;
   double planRate = 0; ///< the plan's prediction in tokens/s; 0 if none
-  /// The size of the ring in VRAM through which passes copy.
+  /// The size in bytes of the ring in VRAM to which passes copy weights; 0 if
+  /// there is none.
   double gpuRingBytes = 0;
+  /// The size in bytes of the ring in RAM to which passes read weights from the
+  /// disk; 0 if there is none.
+  double ramRingBytes = 0;
   /// While both are read, disk and memory each reach only a share of the rate
   /// that they have alone. These are the shares that this run measured, or if
   /// it measured none, those of the plan's machine.
