@@ -31,6 +31,11 @@ uint64_t growthOf(NormalForm form) {
 /// The largest factor by which `step` makes a text in UTF-8 longer.
 /// `replacement` is the size in bytes of the longest replacement in the rules
 /// that a step of kind Charsmap applies.
+///
+/// An expression may also match the empty text at the end of a text. So if f is
+/// the factor, Replace makes at most f * (n + 1) - 1 bytes of n bytes. The same
+/// then holds for all steps of a normalizer together and the product of their
+/// factors.
 uint64_t growthOf(const TextStep &step, uint64_t replacement) {
   const uint64_t content = step.content.size();
   switch (step.kind) {
@@ -86,6 +91,13 @@ Status checkStep(const TextStep &step, const std::string &where) {
   return Status::ok();
 }
 
+/// Whether steps of this kind may belong to the normalizer or, if `normalizes`
+/// is false, to the pre-tokenizer.
+bool fits(TextStepKind kind, bool normalizes) {
+  return kind == TextStepKind::SpellBytes ||
+         (kind < TextStepKind::SpellBytes) == normalizes;
+}
+
 /// The product of growthOf() of all `steps`. If it is above kMostGrowth, any
 /// number above kMostGrowth may be returned instead.
 uint64_t growthOf(std::span<const TextStep> steps, uint64_t replacement) {
@@ -135,12 +147,18 @@ Status checkPipeline(const TokenizerData &data) {
   AIR_ASSIGN_OR_RETURN(const Charsmap charsmap, Charsmap::parse(data.charsmap));
   for (size_t i = 0; i < pipeline.steps.size(); ++i) {
     const bool normalizes = i < pipeline.normalizerSteps;
-    AIR_RETURN_IF_ERROR(checkStep(
-        pipeline.steps[i],
+    const std::string where =
         normalizes
             ? "step " + std::to_string(i + 1) + " of the normalizer"
             : "step " + std::to_string(i + 1 - pipeline.normalizerSteps) +
-                  " of the pre-tokenizer"));
+                  " of the pre-tokenizer";
+    if (!fits(pipeline.steps[i].kind, normalizes)) {
+      return corruptError(
+          "tokenizer: " + where + " is a step of the " +
+          (normalizes ? "pre-tokenizer" : "normalizer") + " (kind " +
+          std::to_string(static_cast<int>(pipeline.steps[i].kind)) + ")");
+    }
+    AIR_RETURN_IF_ERROR(checkStep(pipeline.steps[i], where));
   }
   if (std::ranges::count(pipeline.steps, TextStepKind::Charsmap,
                          &TextStep::kind) > 1) {
@@ -156,7 +174,7 @@ Status checkPipeline(const TokenizerData &data) {
       wordGrowth(data);
   if (growth > kMostGrowth) {
     return unsupportedError("tokenizer: the steps of the normalizer and the "
-                            "pre-tokenizer could make a text " +
+                            "pre-tokenizer could make a text at least " +
                             countOf(growth, "time") + " longer; at most " +
                             std::to_string(kMostGrowth) +
                             " times are supported");

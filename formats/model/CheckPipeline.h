@@ -7,13 +7,14 @@
 
 namespace air {
 
-/// Checks the pipeline of a vocabulary. Fails with Corrupt if a step lacks what
-/// it needs or has a text that is not valid UTF-8, if decoding turns a mark or
-/// a suffix of tokens into spaces but this mark or suffix is empty, if the
-/// Charsmap is malformed, or if a WordLevel or WordPiece vocabulary has no
-/// unknown token. Fails with Unsupported if there are too many steps, if
-/// several steps apply the Charsmap, or if the factor by which the steps could
-/// make a text longer is too large.
+/// Checks the pipeline of a vocabulary. Fails with Corrupt if a step is in the
+/// wrong phase (TextSteps.h), lacks what it needs or has a text that is not
+/// valid UTF-8, if decoding turns a mark or a suffix of tokens into spaces but
+/// this mark or suffix is empty, if the Charsmap is malformed, or if a
+/// WordLevel or WordPiece vocabulary has no unknown token. Fails with
+/// Unsupported if there are too many steps, if several steps apply the
+/// Charsmap, or if the factor by which the steps could make a text longer is
+/// too large.
 Status checkPipeline(const TokenizerData &data);
 
 /// After normalisation, a text can still become longer: steps of the

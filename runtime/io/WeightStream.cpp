@@ -88,7 +88,7 @@ void WeightStream::reset() {
     const ScheduledRead &read = schedule.reads[i];
     uint64_t &inMemory = present[read.segment];
     if (read.isResident) {
-      nowLoaded[i] = read.offset + read.bytes <= inMemory;
+      nowLoaded[i] = bytesInMemory(read) == read.bytes;
     } else {
       inMemory = std::min(inMemory, read.offset);
     }
@@ -176,6 +176,14 @@ void WeightStream::endPass() {
     ++passesEnded;
     stepsDone = passesEnded * schedule.steps;
     passSteps = kAllSteps;
+    // The thread starts again now, and reads again what is not loaded. It must
+    // not do so in mid-pass: if a step had used wrong bytes, the pass would
+    // succeed once they had become right.
+    if (!failure.isOk() && failedPass < passesEnded) {
+      for (const uint32_t read : suspects) {
+        loaded[read].store(false, std::memory_order_relaxed);
+      }
+    }
   }
   forReader.notify_one();
 }
@@ -228,6 +236,7 @@ void WeightStream::restartAt(uint64_t pass) {
   blocks.clear();
   cursor = {pass, 0, 0};
   failure = Status::ok();
+  suspects.clear();
   for (size_t i = 0; i < requested.size(); ++i) {
     requested[i] = loaded[i].load(std::memory_order_relaxed);
   }
@@ -356,9 +365,20 @@ Status WeightStream::deliver(const Block &block) {
     if (verified[read.segment][i]) {
       continue;
     }
-    AIR_RETURN_IF_ERROR(
+    Status status =
         input.verify(segment.segment, begin,
-                     {arena.segment(read.segment) + begin, end - begin}));
+                     {arena.segment(read.segment) + begin, end - begin});
+    if (!status.isOk()) {
+      const auto stays =
+          std::ranges::find_if(schedule.reads, [&](const ScheduledRead &other) {
+            return other.isResident && other.segment == read.segment;
+          });
+      if (!read.isResident && stays != schedule.reads.end() &&
+          stays->bytes > begin) {
+        suspect = static_cast<uint32_t>(stays - schedule.reads.begin());
+      }
+      return status;
+    }
     verified[read.segment][i] = true;
   }
   if (read.isResident) {
@@ -387,6 +407,13 @@ void WeightStream::readAhead() {
     lock.unlock();
     Status status = (this->*work)(pass);
     lock.lock();
+    // Bytes that stay in memory may be read again only after the end of the
+    // current pass, which may have used them.
+    if (suspect) {
+      suspects.push_back(*suspect);
+      suspect.reset();
+      pass = std::max(pass, passesEnded);
+    }
     // If several reads fail, the failure in the earliest pass is reported.
     if (!status.isOk() && (failure.isOk() || pass < failedPass)) {
       failure = std::move(status);

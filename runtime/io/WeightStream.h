@@ -32,6 +32,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -158,6 +159,9 @@ private:
   /// memory already or have been requested since the last restart. False for
   /// all other reads.
   std::vector<bool> requested;
+  /// If deliver() has found a chunk with a wrong digest that begins in an
+  /// earlier read whose bytes stay in memory: the index of that read.
+  std::optional<uint32_t> suspect;
 
   /// For each read: whether it is resident and in memory. The executor's thread
   /// reads these values, too.
@@ -186,6 +190,9 @@ private:
   std::atomic<bool> isBroken{false}; ///< the reader itself has failed
   Status failure;
   uint64_t failedPass = 0; ///< the pass that needs what could not be read
+  /// The indices of reads whose bytes stay in memory, but may be wrong. After
+  /// `failedPass`, they are no longer counted as loaded.
+  std::vector<uint32_t> suspects;
 
   uint64_t waited = 0;
   Thread thread;

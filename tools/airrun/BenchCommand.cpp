@@ -400,16 +400,15 @@ Status measureRounds(rt::Session &session, Workload &work,
 /// Adds to `measured` what the plan predicts for a decode pass with the
 /// placement in use: the tokens per second, which stay 0 if the plan did not
 /// know the machine's bandwidths, and the traffic of each link. Also adds the
-/// size of the ring in VRAM, and sets BenchMeasurement::kept to the shares of
-/// the plan's machine.
+/// sizes of the rings in VRAM and RAM, and sets BenchMeasurement::kept to the
+/// shares of the plan's machine.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
-  measured.gpuRingBytes = static_cast<double>(session.plan()
-                                                  .placements()
-                                                  ->Get(session.placement())
-                                                  ->device_ring_bytes());
-  const auto *predictions =
-      session.plan().placements()->Get(session.placement())->predictions();
+  const plan::Placement &placement =
+      *session.plan().placements()->Get(session.placement());
+  measured.gpuRingBytes = static_cast<double>(placement.device_ring_bytes());
+  measured.ramRingBytes = static_cast<double>(placement.ring_bytes());
+  const auto *predictions = placement.predictions();
   if (predictions == nullptr) {
     return;
   }

@@ -53,7 +53,8 @@ double predictedRate(const BenchMeasurement &measured) {
   double disk = 0;
   double copying = 0; // seconds of copies, which overlap all other work
   double vram = 0;
-  double lateCopies = 0; // seconds of copies that wait for kernels of the GPU
+  double copied = 0; // bytes that a pass copies to the GPU
+  double read = 0;   // bytes that a pass reads from the disk
   const bool isInTurn =
       std::ranges::any_of(measured.planLinks, [&](const PlanLink &link) {
         return link.name == "dram" && !measured.gpu.empty();
@@ -68,13 +69,21 @@ double predictedRate(const BenchMeasurement &measured) {
      : isInTurn && link.name == "vram" ? vram
                                        : reading) =
         link.bytesPerPass / link.measuredRate;
-    if (link.name == "pcie") {
-      lateCopies = std::max(0.0, link.bytesPerPass - measured.gpuRingBytes) /
-                   link.measuredRate;
-    }
+    copied = link.name == "pcie" ? link.bytesPerPass : copied;
+    read = link.name == "disk" ? link.bytesPerPass : read;
   }
+  // While the CPU works, copies can only fill the ring in VRAM, and reads only
+  // the ring in RAM and what copies have taken out of it. The other copies and
+  // reads take place while the GPU works. Reads are assumed to be spread evenly
+  // over the copies.
+  const double earlyPart =
+      copied > 0 ? std::min(1.0, measured.gpuRingBytes / copied) : 0;
+  const double lateCopies = copying * (1 - earlyPart);
+  const double earlyRead =
+      std::min(read, measured.ramRingBytes + earlyPart * read);
+  const double lateReads = read > 0 ? disk * (1 - earlyRead / read) : 0;
   const double cores = overlappedTime(reading, arithmetic) +
-                       (isInTurn ? std::max(vram, lateCopies) : 0);
+                       (isInTurn ? std::max({vram, lateCopies, lateReads}) : 0);
   // Without a GPU, passTime() takes into account that reads from the disk slow
   // down the kernels of the CPU. They do not slow down the kernels of a GPU.
   const double seconds =

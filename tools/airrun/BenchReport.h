@@ -37,10 +37,11 @@
 //                    the copies to VRAM, whichever takes longest. If the CPU
 //                    computes some layers, the time of the kernels is that of
 //                    the cores plus that of the GPU. While the CPU works,
-//                    copies can only fill the ring in VRAM, and the rest is
-//                    copied while the GPU works. The time of the GPU is
-//                    therefore the time of VRAM or, if longer, the time to copy
-//                    this rest
+//                    copies can only fill the ring in VRAM, and reads from the
+//                    disk the ring in RAM. The rest is copied and read while
+//                    the GPU works. The time of the GPU is therefore the time
+//                    of VRAM or, if longer, the time to copy or to read this
+//                    rest
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -122,6 +123,9 @@ struct BenchMeasurement {
   /// The size in bytes of the ring in VRAM to which passes copy weights; 0 if
   /// there is none.
   double gpuRingBytes = 0;
+  /// The size in bytes of the ring in RAM to which passes read weights from the
+  /// disk; 0 if there is none.
+  double ramRingBytes = 0;
   /// While both are read, disk and memory each reach only a share of the rate
   /// that they have alone. These are the shares that this run measured, or if
   /// it measured none, those of the plan's machine.

@@ -334,8 +334,9 @@ Result<std::string> planFolder() {
   const std::string folder = cli::cacheFolder();
   if (folder.empty()) {
     return usageError("the plans of models are kept in the folder that "
-                      "XDG_CACHE_HOME or HOME names, and neither is set; set "
-                      "one of them, or make a plan with airpack and run that");
+                      "XDG_CACHE_HOME or HOME names, but HOME is not set, and "
+                      "XDG_CACHE_HOME is not set to an absolute path; set one "
+                      "of them, or make a plan with airpack and run that");
   }
   return folder + "/plans";
 }

@@ -151,7 +151,8 @@ Result<uint32_t> chooseTarget(const PlanFile &file, const std::string &device) {
   if (!device.empty()) {
     return mismatchError(
         which + (lacks.isOk() ? "; choose another --device, or pack the model "
-                                "with the --target of that GPU"
+                                "with the --target of the GPU that is to run "
+                                "it"
                               : ""));
   }
   Result<uint32_t> cpu = rt::chooseCpuTarget(file, hostProfile());

@@ -3,6 +3,7 @@
 #include "formats/text/jinja/ParserBase.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace air::jinja {
 
@@ -25,6 +26,12 @@ void ExpressionParser::fail(Place place, const std::string &message,
     failure = Status(code, "template " + atPlace(place, message));
   }
   next = tokens.size() - 1;
+}
+
+void ExpressionParser::refuse(Place place, const std::string &message) {
+  if (!failed() && conditional == 0 && !unsupported) {
+    unsupported = {place, message};
+  }
 }
 
 std::string ExpressionParser::describe(const Token &token) {
@@ -147,7 +154,11 @@ ExpressionPtr ExpressionParser::parseExpression(bool withIf) {
 
 ExpressionPtr ExpressionParser::parseIf() {
   Place place = now().place;
+  std::optional<Misfit> earlier = std::exchange(unsupported, {});
   ExpressionPtr node = parseOr();
+  if (earlier || isName("if")) {
+    unsupported = std::move(earlier);
+  }
   while (skipName("if")) {
     ++conditional;
     ExpressionPtr condition = parseOr();
@@ -439,9 +450,8 @@ ExpressionPtr ExpressionParser::parseFilter(ExpressionPtr node) {
   while (skipOperator(".")) {
     result->name += "." + expectIdentifier();
   }
-  if (!failed() && conditional == 0 && !isFilter(result->name)) {
-    fail(result->place, "the filter '" + result->name + "' is not supported",
-         ErrorCode::Unsupported);
+  if (!isFilter(result->name)) {
+    refuse(result->place, "the filter '" + result->name + "' is not supported");
   }
   adopt(*result, std::move(node));
   if (isOperator("(")) {
@@ -459,9 +469,8 @@ ExpressionPtr ExpressionParser::parseTest(ExpressionPtr node) {
   while (skipOperator(".")) {
     result->name += "." + expectIdentifier();
   }
-  if (!failed() && conditional == 0 && !isTest(result->name)) {
-    fail(result->place, "the test '" + result->name + "' is not supported",
-         ErrorCode::Unsupported);
+  if (!isTest(result->name)) {
+    refuse(result->place, "the test '" + result->name + "' is not supported");
   }
   adopt(*result, std::move(node));
   bool begins = now().kind == Token::Name || now().kind == Token::String ||

@@ -52,17 +52,19 @@ Text pad(const Text &sign, const Text &body, const Spec &spec, char align) {
 
 std::string realDigits(double value, const Spec &spec) {
   char type = spec.type == '%' ? 'f' : spec.type;
-  int precision = spec.precision < 0 ? 6 : std::min(spec.precision, 400);
+  const int precision = spec.precision < 0 ? 6 : spec.precision;
   if (spec.type == '%') {
     value *= 100;
   }
   std::array<char, 16> pattern{};
   std::snprintf(pattern.data(), pattern.size(), "%%%s.*%c",
                 spec.alternate ? "#" : "", type);
-  std::array<char, 1024> buffer{};
-  int length = std::snprintf(buffer.data(), buffer.size(), pattern.data(),
-                             precision, value);
-  std::string text(buffer.data(), static_cast<size_t>(length));
+  // The largest double has 309 digits before the decimal point. The point, an
+  // exponent and the final zero byte need a few bytes more.
+  std::string text(static_cast<size_t>(precision) + 330, '\0');
+  const int length =
+      std::snprintf(text.data(), text.size(), pattern.data(), precision, value);
+  text.resize(static_cast<size_t>(std::max(length, 0)));
   return spec.type == '%' ? text + "%" : text;
 }
 

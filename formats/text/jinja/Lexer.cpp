@@ -27,10 +27,6 @@ std::string atPlace(Place place, const std::string &message) {
 
 namespace {
 
-/// The most decimal digits of an integer: Python's default for
-/// sys.set_int_max_str_digits.
-constexpr size_t kMostDigits = 4300;
-
 constexpr std::string_view kOperators[] = {
     "**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
     "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};

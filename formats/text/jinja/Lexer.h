@@ -31,6 +31,10 @@ std::string placeName(Place place);
 /// "line 3, column 7: MESSAGE"
 std::string atPlace(Place place, const std::string &message);
 
+/// The most decimal digits of an integer: Python's default for
+/// sys.set_int_max_str_digits.
+inline constexpr size_t kMostDigits = 4300;
+
 struct Token {
   enum Kind : uint8_t {
     Data, ///< text of the template

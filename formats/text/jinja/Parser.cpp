@@ -14,6 +14,9 @@ public:
 
   Result<Body> run() {
     Body body = parseBody({});
+    if (unsupported) {
+      fail(unsupported->place, unsupported->message, ErrorCode::Unsupported);
+    }
     if (failed()) {
       return failure;
     }

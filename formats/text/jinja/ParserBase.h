@@ -5,6 +5,7 @@
 #include "formats/text/jinja/Program.h"
 
 #include <initializer_list>
+#include <optional>
 
 namespace air::jinja {
 
@@ -51,6 +52,9 @@ protected:
             ErrorCode code = ErrorCode::Corrupt);
   void failHere(const std::string &message) { fail(now().place, message); }
   bool failed() const { return !failure.isOk(); }
+  /// Reports a filter or test that is not supported, unless it may stand here
+  /// as long as it is not evaluated.
+  void refuse(Place place, const std::string &message);
   static std::string describe(const Token &token);
 
   /// Keeps `nesting` one higher for as long as the object exists. Fails at too
@@ -66,7 +70,17 @@ protected:
     ExpressionParser &owner;
   };
 
+  /// An error for a place in the template.
+  struct Misfit {
+    Place place;
+    std::string message;
+  };
+
   Status failure;
+  /// The first filter or test that is not supported. This is an error only at
+  /// the end of the template, because it is none in a conditional expression,
+  /// and the `if` of such an expression stands after its first operand.
+  std::optional<Misfit> unsupported;
   uint32_t nesting = 0;
   uint32_t conditional = 0; ///< how many `if` tags or expressions are open
   /// The names that have been parsed since the innermost macro began.

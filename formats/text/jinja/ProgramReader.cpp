@@ -435,6 +435,20 @@ Value Reader::readConstant() {
       fail("an integer is not written in decimal digits without leading "
            "zeros");
     }
+    // Such an integer must be a constant of kind Int, with which a template can
+    // compute.
+    constexpr std::string_view kLargestInt = "9223372036854775807";
+    if (!failed() &&
+        (digits.size() < kLargestInt.size() ||
+         (digits.size() == kLargestInt.size() && digits <= kLargestInt))) {
+      fail("the integer " + digits +
+           " fits into 64 bits, but is written in decimal digits");
+    }
+    if (!failed() && digits.size() > kMostDigits) {
+      fail("an integer has " + std::to_string(digits.size()) +
+           " decimal digits; at most " + std::to_string(kMostDigits) +
+           " are allowed");
+    }
     return Value::bigInteger(digits);
   }
   default:

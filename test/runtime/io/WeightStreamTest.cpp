@@ -488,6 +488,60 @@ TEST_P(WeightStreamOf, AWrongDigestIsReportedEachTime) {
   }
 }
 
+// The first three of four pages stay in memory, and each chunk has two pages.
+// So the digest of the second chunk is verified only when step 1 needs the last
+// page. When the third page is read for the first time, a bit of it is wrong.
+TEST(WeightStream, BytesThatStayAreReadAgainIfTheyWereWrong) {
+  for (const bool resumes : {false, true}) {
+    StreamSchedule schedule;
+    schedule.steps = 2;
+    schedule.ringBytes = kPage;
+    schedule.segments = {{100, 0, 4 * kPage, 2 * kPage}};
+    schedule.reads = {{0, 0, 3 * kPage, true, 0, 0, 0},
+                      {0, 3 * kPage, kPage, false, 1, -1, 0}};
+    FakeBlockReader reader(wordsOf(4 * kPage), 4);
+    reader.file[2 * kPage] ^= 1;
+    Result<SegmentArena> arena = SegmentArena::create(
+        schedule.segmentSizes(), schedule.windows(), schedule.ringBytes);
+    ASSERT_TRUE(arena) << arena.status().message();
+    StreamInput input;
+    input.reader = &reader;
+    input.verify = [&](uint32_t, uint64_t offset,
+                       std::span<const uint8_t> bytes) {
+      if (Executed::isRight(bytes, offset)) {
+        return Status::ok();
+      }
+      // The thread that verifies is the one that reads.
+      reader.file[2 * kPage] &= 0xfe;
+      return verificationError("a digest is wrong");
+    };
+    Result<std::unique_ptr<WeightStream>> stream =
+        WeightStream::start(schedule, *arena, std::move(input));
+    ASSERT_TRUE(stream) << stream.status().message();
+    for (int pass = 0; pass < 4; ++pass) {
+      (*stream)->beginPass(2);
+      ASSERT_TRUE((*stream)->require(0).isOk()) << pass;
+      const bool isRight = Executed::isRight({arena->segment(0), 3 * kPage}, 0);
+      EXPECT_EQ(isRight, pass != 0);
+      (*stream)->release(0);
+      const Status status = (*stream)->require(1);
+      EXPECT_EQ(status.isOk(), pass != 0) << pass << status.message();
+      if (status.isOk()) {
+        (*stream)->release(1);
+      }
+      (*stream)->endPass();
+      if (resumes && pass == 0) {
+        (*stream)->pause();
+        ASSERT_TRUE((*stream)->resume(schedule).isOk());
+      }
+    }
+    (*stream)->pause();
+    // Of the first three pages, only the third is read again.
+    EXPECT_EQ(std::ranges::count(reader.submitted, 0U, &BlockRequest::offset),
+              1);
+  }
+}
+
 TEST_P(WeightStreamOf, AnotherPlacementInMidRunChangesNoBytes) {
   Executed run(GetParam());
   ASSERT_TRUE(run.pass().isOk());

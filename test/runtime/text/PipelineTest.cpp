@@ -144,7 +144,7 @@ TEST(PipelineTest, UnusableSteps) {
   } cases[] = {
       {"have 1000 steps; at most ", ErrorCode::Unsupported,
        std::vector<TextStep>(1000, {.kind = TextStepKind::Lowercase})},
-      {"could make a text ", ErrorCode::Unsupported,
+      {"could make a text at least ", ErrorCode::Unsupported,
        std::vector<TextStep>(40, replace("a", "aa"))},
       {"could make a text ",
        ErrorCode::Unsupported,
@@ -170,6 +170,29 @@ TEST(PipelineTest, UnusableSteps) {
     const Status status = checkTokenizer(data);
     EXPECT_EQ(status.code(), each.code) << each.message;
     EXPECT_THAT(status.message(), HasSubstr(each.message));
+  }
+  // The kinds up to SpellBytes are those of the normalizer; SpellBytes and
+  // those after it are those of the pre-tokenizer.
+  for (uint8_t i = 0; i <= static_cast<uint8_t>(kLastTextStep); ++i) {
+    const auto kind = static_cast<TextStepKind>(i);
+    data.rules.pipeline.steps = {
+        {.kind = kind, .number = 1, .pattern = "a", .content = "b"}};
+    for (const bool normalizes : {true, false}) {
+      data.rules.pipeline.normalizerSteps = normalizes ? 1 : 0;
+      const Status status = checkTokenizer(data);
+      if (normalizes ? i <= 9 : i >= 9) {
+        EXPECT_TRUE(status.isOk()) << int(i) << ": " << status.message();
+        continue;
+      }
+      EXPECT_EQ(status.code(), ErrorCode::Corrupt) << int(i);
+      EXPECT_EQ(status.message(),
+                normalizes ? "tokenizer: step 1 of the normalizer is a step of "
+                             "the pre-tokenizer (kind " +
+                                 std::to_string(i) + ")"
+                           : "tokenizer: step 1 of the pre-tokenizer is a step "
+                             "of the normalizer (kind " +
+                                 std::to_string(i) + ")");
+    }
   }
   data.rules.pipeline.normalizerSteps = 0;
   data.rules.pipeline.steps = {{.kind = TextStepKind::FixedLength}};

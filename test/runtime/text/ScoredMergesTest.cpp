@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <random>
+#include <unordered_set>
 
 using namespace air::rt;
 
@@ -131,27 +132,51 @@ TEST(ScoredMergesTest, WhatIsLeftToOtherAlgorithms) {
   EXPECT_TRUE(isMade(equal));
 }
 
-/// The pieces are all strings of 1 to `length` letters "a" and "b". So every
-/// piece can be divided into two pieces between any two adjacent letters.
+// The sum of the squares of the lengths of all pieces is at most 2^26, which
+// 4096 pieces of 128 bytes reach. No two of these pieces are equal, and none
+// can be divided into two pieces.
+TEST(ScoredMergesTest, StepsHaveALimit) {
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < 4096; ++i) {
+    std::string text = std::to_string(i);
+    text.resize(128, 'x');
+    pieces.push_back({text, -static_cast<float>(i)});
+  }
+  EXPECT_NE(ScoredMerges::create(tableOf(pieces), scoresOf(pieces)), nullptr);
+  pieces.push_back({std::string(1, 'x'), -4096});
+  EXPECT_EQ(ScoredMerges::create(tableOf(pieces), scoresOf(pieces)), nullptr);
+}
+
+/// The pieces are all substrings of up to `length` letters of a random text of
+/// `size` letters. So every piece can be divided into two pieces between any
+/// two letters, which are about size * length^2 / 2 divisions in all.
 TEST(ScoredMergesTest, DivisionsHaveALimit) {
-  const auto isMade = [](size_t length) {
+  const auto isMade = [](size_t size, size_t length) {
+    std::mt19937 random(31);
+    std::string text;
+    while (text.size() < size) {
+      text += static_cast<char>('a' + random() % 26);
+    }
     std::vector<Piece> pieces;
-    for (size_t bits = 1; bits <= length; ++bits) {
-      for (size_t word = 0; word < size_t{1} << bits; ++word) {
-        std::string text;
-        for (size_t bit = 0; bit < bits; ++bit) {
-          text += (word >> bit & 1) != 0 ? 'b' : 'a';
+    std::unordered_set<std::string_view> known;
+    size_t squares = 0;
+    for (size_t bytes = 1; bytes <= length; ++bytes) {
+      for (size_t at = 0; at + bytes <= size; ++at) {
+        const std::string_view each = std::string_view(text).substr(at, bytes);
+        if (known.insert(each).second) {
+          pieces.push_back(
+              {std::string(each), -static_cast<float>(pieces.size())});
+          squares += bytes * bytes;
         }
-        pieces.push_back({text, -static_cast<float>(pieces.size())});
       }
     }
+    EXPECT_LE(squares, size_t{1} << 26); // so this limit is not exceeded
     return ScoredMerges::create(tableOf(pieces), scoresOf(pieces)) != nullptr;
   };
-  EXPECT_TRUE(isMade(10));
-  // The pieces have 3.9 million divisions, but at most 2^21 (2.1 million) are
-  // allowed. Finding them would take 67.6 million steps, but at most 2^26 (67.1
-  // million) are allowed.
-  EXPECT_FALSE(isMade(17));
+  EXPECT_TRUE(isMade(200, 40));
+  // The pieces have 2.14 million divisions, but at most 2^21 (2.1 million) are
+  // allowed.
+  EXPECT_FALSE(isMade(2750, 40));
 }
 
 } // namespace

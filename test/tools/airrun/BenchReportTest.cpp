@@ -229,6 +229,19 @@ TEST(BenchReport, ACpuAndAGpuReadInTurn) {
   EXPECT_EQ(report->limitedBy, "pcie");
   EXPECT_DOUBLE_EQ(report->boundRate, 5);
   EXPECT_DOUBLE_EQ(report->predictedRate, 1 / 0.3625);
+  // 0.8 GB of the copied bytes are read from the disk: 0.2 GB of those that the
+  // ring in VRAM takes while the CPU works, and 0.6 GB of the others. The ring
+  // in RAM takes 0.08 GB of the latter in this time. Reading the remaining 0.52
+  // GB takes 260 ms, which is longer than the copies.
+  BenchMeasurement read = measured;
+  read.planLinks.push_back({"disk", 0.8e9, 3e9, 2e9});
+  read.ramRingBytes = 0.08e9;
+  EXPECT_DOUBLE_EQ(evaluate(read)->predictedRate, 1 / 0.4725);
+  // Both rings together hold all bytes that a token needs. It still takes 480
+  // ms to read 0.96 GB, which is longer than the 312.5 ms of both devices.
+  read.planLinks.back().bytesPerPass = 0.96e9;
+  read.gpuRingBytes = 2e9;
+  EXPECT_DOUBLE_EQ(evaluate(read)->predictedRate, 1 / 0.48);
   // A token now takes 140 ms. This is enough for each link by itself, but not
   // for both, which take 100 + 50 ms one after the other.
   measured.links.pop_back();

@@ -222,7 +222,9 @@ fails(4, "install airpack", MODEL, *GREEDY, "--ctx", 41, folder=LONELY, env=nowh
 packs(0, lambda: start(MODEL, *GREEDY, folder=LONELY, env=environment(PATH=f"{BIN}:{os.environ['PATH']}")))
 
 # XDG_CACHE_HOME or HOME says where the cache is.
-fails(2, "neither is set", MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=None, HOME=None))
+NO_FOLDER = "HOME is not set, and XDG_CACHE_HOME is not set to an absolute path"
+for relative in (None, "", "cache"):
+    fails(2, NO_FOLDER, MODEL, *GREEDY, env=environment(XDG_CACHE_HOME=relative, HOME=None))
 home = environment(XDG_CACHE_HOME=None, HOME=str(WORK / "home"))
 packs(1, lambda: start(MODEL, *GREEDY, env=home))
 packs(0, lambda: start(MODEL, *GREEDY, env=home))

@@ -322,6 +322,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       {{1, 1, 1, 1, 0, 1, 1, 3, 2}, "the program is incomplete"},
       {{1, 1, 1, 1, 0, 1, 1, 4, 0}, "an integer is not written in decimal"},
       {{1, 1, 1, 1, 0, 1, 1, 4, 1}, "an integer is not written in decimal"},
+      {{1, 1, 1, 1, 0, 1, 1, 4, 4}, "the integer 12 fits into 64 bits, but"},
       // a list that claims 100 items, and a dictionary with a key but no value
       {{1, 1, 1, 1, 2, 1, 1, 100}, "the count is 100"},
       {{1, 1, 1, 1, 4, 1, 1, 1, 1, 1, 1, 0}, "a dictionary has 1 operand;"},
@@ -352,6 +353,18 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
   }
   EXPECT_EQ(Template::load({{0}, {"a", "\xff"}}).status().message(),
             "text 1 is not UTF-8");
+  // an integer just within 64 bits, one just beyond, and the longest ones
+  const auto withInteger = [](const std::string &digits) {
+    return Template::load({{1, 1, 1, 1, 0, 1, 1, 4, 0}, {digits}}).status();
+  };
+  EXPECT_EQ(withInteger("9223372036854775807").message(),
+            "word 8 of 9: the integer 9223372036854775807 fits into 64 bits, "
+            "but is written in decimal digits");
+  EXPECT_TRUE(withInteger("9223372036854775808").isOk());
+  EXPECT_TRUE(withInteger(std::string(4300, '9')).isOk());
+  EXPECT_EQ(withInteger(std::string(4301, '9')).message(),
+            "word 8 of 9: an integer has 4301 decimal digits; at most 4300 are "
+            "allowed");
   // The program of this template consists of the number of outputs (one word)
   // and 40,000 outputs of seven words each.
   std::string outputs;
