@@ -333,12 +333,13 @@ private:
     if (systemBytes() != 0) {
       others += ", system " + byteText(systemBytes());
     }
-    if (options.disk) {
+    // A larger limit is none.
+    if (options.disk && *options.disk < needs.weightBytes) {
       others += ", weights " + byteText(needs.weightBytes);
-    }
-    if (options.disk && *options.disk != 0) {
-      others += ", of which --disk allows " + byteText(*options.disk) +
-                " to be read for every token";
+      if (*options.disk != 0) {
+        others += ", of which --disk allows " + byteTextDown(*options.disk) +
+                  " to be read for every token";
+      }
     }
     if (!options.disk || *options.disk != 0) {
       others += ", and a ring buffer for weights from the disk";

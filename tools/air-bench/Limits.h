@@ -33,6 +33,8 @@ public:
                                                      uint64_t bytes);
   /// Takes one sample and returns its rate in bytes per second.
   double sample();
+  /// See rt::ReadBandwidth.
+  void compareAgain() { probe->compareAgain(); }
 
 private:
   std::unique_ptr<rt::CpuDevice> device;

@@ -250,6 +250,7 @@ Result<VariantTable> VariantRun::run() {
   }
   evaluate();
   for (int i = 0; i < kAttempts && !impossibleRate(table).empty(); ++i) {
+    reads->compareAgain();
     AIR_RETURN_IF_ERROR(measureLimits());
   }
   if (std::string impossible = impossibleRate(table); !impossible.empty()) {

@@ -167,18 +167,23 @@ double ReadBandwidth::secondsOf(Job &job) {
   return monotonicSeconds() - start;
 }
 
-bool ReadBandwidth::isFasterWithTwoStreams(uint32_t milliseconds) {
-  Job one{this, widestSum<1>(), 1, {}};
-  while (secondsOf(one) * 1e3 < milliseconds) {
-    one.repeats *= 2;
-  }
-  Job two{this, widestSum<2>(), one.repeats, {}};
+void ReadBandwidth::chooseStreams(uint32_t milliseconds) {
+  Job one{this, widestSum<1>(), repeats, {}};
+  Job two{this, widestSum<2>(), repeats, {}};
   std::vector<double> ratios;
-  for (int i = 0; i < kTries; ++i) {
-    const double seconds = secondsOf(one);
-    ratios.push_back(seconds / secondsOf(two));
+  while (ratios.size() < kTries) {
+    // Each of the two comes first in every other try.
+    const bool isOneFirst = ratios.size() % 2 == 0;
+    const double first = secondsOf(isOneFirst ? one : two);
+    const double second = secondsOf(isOneFirst ? two : one);
+    if (std::min(first, second) * 1e3 < milliseconds) {
+      // As in sample(), a read that is too short counts for nothing.
+      one.repeats = two.repeats = repeats *= 2;
+      continue;
+    }
+    ratios.push_back(isOneFirst ? first / second : second / first);
   }
-  return medianOf(std::move(ratios)) > 1;
+  readsTwoStreams = medianOf(std::move(ratios)) > 1;
 }
 
 double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
@@ -194,16 +199,18 @@ std::vector<double> ReadBandwidth::sample(uint32_t samples,
   }
   std::vector<double> found;
   if (bytes != 0 && !readsTwoStreams) {
-    readsTwoStreams = isFasterWithTwoStreams(milliseconds);
+    chooseStreams(milliseconds);
   }
-  Job job{
-      this, readsTwoStreams == true ? widestSum<2>() : widestSum<1>(), 1, {}};
+  Job job{this,
+          readsTwoStreams == true ? widestSum<2>() : widestSum<1>(),
+          repeats,
+          {}};
   while (bytes != 0 && found.size() < samples) {
     const double seconds = secondsOf(job);
     if (seconds * 1e3 < milliseconds) {
       // The sample is too short compared with the wake-up of the threads. It is
       // discarded, and the number of repeats is doubled.
-      job.repeats *= 2;
+      job.repeats = repeats *= 2;
       continue;
     }
     found.push_back(bytes * static_cast<double>(job.repeats) / seconds);

@@ -3,11 +3,14 @@
 // Measures the bandwidth of memory reads, which is an upper bound for the speed
 // of decode. Every thread of a pool reads its contiguous part of a buffer
 // repeatedly, with the widest loads of the CPU, and does nothing else. It reads
-// one stream of ascending addresses, or two at the same time if that is faster.
-// (On Zen 5, two are slightly faster; on Zen 4, two are 5 % slower.) If the
-// buffer is much larger than the last-level caches, the result is the bandwidth
-// of DRAM. If the buffer fits into a cache, the result is the bandwidth of that
-// cache, which is the bound for models that also fit into it.
+// one stream of ascending addresses, or two at the same time, whichever is
+// faster; which one that is depends on the CPU, on the number of threads and on
+// what else uses the memory. If the buffer is much larger than the last-level
+// caches, the result is the bandwidth of DRAM. If the buffer fits into a cache,
+// the result is the bandwidth of that cache, which is the bound for models that
+// also fit into it.
+//
+// Only one thread at a time may use an object.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_READBANDWIDTH_H
@@ -44,12 +47,18 @@ public:
                             std::vector<std::span<const uint8_t>> ranges);
 
   /// Returns the bandwidth in bytes per second, the best of `samples` samples.
-  /// Each sample takes at least `milliseconds` milliseconds. Returns 0 if there
+  /// Each sample takes at least `milliseconds` milliseconds. The first call
+  /// also compares one stream with two, which takes about as long as ten
+  /// samples; later calls read in the way that was faster. Returns 0 if there
   /// is nothing to read.
   double measure(uint32_t samples, uint32_t milliseconds);
   /// Like measure(), but returns the bandwidths of all samples, in the order in
   /// which they were taken; empty if there is nothing to read.
   std::vector<double> sample(uint32_t samples, uint32_t milliseconds);
+  /// Makes the next sample compare one stream with two again. For a caller
+  /// that doubts the samples: if others used the memory during the comparison,
+  /// it may have chosen the slower way.
+  void compareAgain() { readsTwoStreams.reset(); }
 
   /// The part of the buffer that thread `thread` of the pool reads. The parts
   /// are adjacent, in the order of the threads. Only the results of create()
@@ -61,8 +70,9 @@ private:
   static void read(void *context, uint32_t thread);
   /// Runs the job once, and returns the time in seconds.
   double secondsOf(Job &job);
-  /// Compares reads that take at least `milliseconds` milliseconds each.
-  bool isFasterWithTwoStreams(uint32_t milliseconds);
+  /// Sets `readsTwoStreams`, by reads that take at least `milliseconds`
+  /// milliseconds each.
+  void chooseStreams(uint32_t milliseconds);
   std::span<const uint8_t> partOf(std::span<const uint8_t> range,
                                   uint32_t thread) const;
 
@@ -72,6 +82,8 @@ private:
   std::vector<std::span<const uint8_t>> memory;
   /// Whether every thread reads two streams. Not set before the first sample.
   std::optional<bool> readsTwoStreams;
+  /// How often all ranges are read in a sample, so that it takes long enough.
+  uint64_t repeats = 1;
 };
 
 /// Returns the size in bytes of a buffer that is much larger than the caches:

@@ -178,6 +178,9 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
   EXPECT_TRUE(check(1e4, 1.0, nullptr).isOk());
   // A huge base and a huge factor give frequencies near 0, which are allowed.
   EXPECT_TRUE(check(1e308, 1e308, nullptr).isOk());
+  // The highest frequency that is supported, 2^19, and one above it.
+  EXPECT_TRUE(check(1e4, 0x1p-19, nullptr).isOk());
+  EXPECT_EQ(check(1e4, 0x1.ffp-20, nullptr).code(), ErrorCode::Corrupt);
   for (const Status &status :
        {check(1e4, 5e-324, nullptr), check(1e-45, 1.0, nullptr),
         check(1e4, 1.0, zero), check(1e4, 1.0, negative),
