@@ -5,7 +5,8 @@
 // trim_blocks, lstrip_blocks, loop controls, `generation` blocks, the functions
 // raise_exception and strftime_now, and a tojson that writes plain JSON. The
 // output is the same, byte for byte, as that of Jinja 3.1, except where the
-// versions of Unicode that utf8proc and Python have differ.
+// versions of Unicode that utf8proc and Python have differ, and for the digits
+// and numbers named in docs/chat-templates.md.
 //
 // Every character of the output is known to come either from the template or
 // from the caller's data. Only what comes from the template may be encoded as a

@@ -3,9 +3,9 @@
 // Simple case mappings replace one character by another. Full case mappings
 // (SpecialCasing.txt of Unicode) also replace one character by several: the
 // upper case of U+FB01 is "FI". This file has what full case mappings need in
-// addition to simple ones and to general categories. The tables are those of
-// Unicode 16, and make_case_tables.py generates them. All functions are
-// thread-safe.
+// addition to simple ones and to general categories. make_case_tables.py
+// generates the tables: the mappings from Python's str methods, and the
+// properties from Unicode 16. All functions are thread-safe.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_TEXT_UNICODE_SPECIALCASES_H

@@ -20,11 +20,15 @@ namespace {
 constexpr size_t kMostShapes = 1000;
 /// A proof that two schemas of oneOf exclude each other may need such proofs
 /// for the schemas of their properties, and so on. A proof fails if it is
-/// nested in kDeepestProof other proofs, or if kMostPairs pairs have already
-/// been compared for the document (ProofCount). oneOf is refused if the proof
-/// for two of its schemas fails.
+/// nested in kDeepestProof other proofs, or if all proofs for the document have
+/// taken kMostSteps steps (ProofCount). oneOf is refused if the proof for two
+/// of its schemas fails.
 constexpr int kDeepestProof = 4;
-constexpr uint32_t kMostPairs = 1'000'000;
+/// A step takes about as long as comparing two values of enum, so all steps
+/// take some seconds. Reading one combination of schemas counts as
+/// kStepsPerPart steps.
+constexpr uint64_t kMostSteps = 1'000'000'000;
+constexpr uint64_t kStepsPerPart = 1000;
 
 using namespace std::string_view_literals;
 
@@ -126,13 +130,10 @@ private:
   Result<bool> exclude(const SchemaList &a, const SchemaList &b);
   Result<bool> exclude(const SchemaShape &a, const SchemaShape &b);
   Status checkLoops(const SchemaJson &start);
-  /// Counts a pair that is compared. Returns false if the limit is reached.
-  bool countPair() {
-    if (proofs.pairs >= kMostPairs) {
-      return false;
-    }
-    ++proofs.pairs;
-    return true;
+  /// Counts work on proofs. Returns false if it exceeds the limit.
+  bool count(uint64_t steps) {
+    proofs.steps += steps;
+    return proofs.steps <= kMostSteps;
   }
 
   const SchemaDocument &document;
@@ -539,6 +540,9 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
   while (!parts.empty()) {
     Part part = std::move(parts.back());
     parts.pop_back();
+    if (depth != 0) {
+      count(kStepsPerPart);
+    }
     std::vector<const SchemaJson *> choices;
     while (!part.open.empty() && choices.empty()) {
       const SchemaJson *schema = part.open.back();
@@ -600,8 +604,13 @@ Status Reader::checkExclusive(const SchemaJson &oneOf) {
   return Status::ok();
 }
 
+/// The number of values that enum and const allow; 0 without these keywords.
+static size_t valueCount(const SchemaShape &shape) {
+  return shape.values ? shape.values->size() : 0;
+}
+
 Result<bool> Reader::exclude(const SchemaList &a, const SchemaList &b) {
-  if (depth == kDeepestProof || !countPair()) {
+  if (depth == kDeepestProof || !count(kStepsPerPart)) {
     return false;
   }
   Reader inner(document, proofs);
@@ -610,7 +619,9 @@ Result<bool> Reader::exclude(const SchemaList &a, const SchemaList &b) {
   AIR_ASSIGN_OR_RETURN(std::vector<SchemaShape> second, inner.read(b));
   for (const SchemaShape &one : first) {
     for (const SchemaShape &other : second) {
-      if (!countPair()) {
+      const uint64_t values = std::max<uint64_t>(1, valueCount(one)) *
+                              std::max<uint64_t>(1, valueCount(other));
+      if (!count(values)) {
         return false;
       }
       AIR_ASSIGN_OR_RETURN(bool areExclusive, inner.exclude(one, other));

@@ -61,12 +61,11 @@ struct SchemaShape {
   std::vector<std::string> required;
 };
 
-/// How many pairs of schemas or shapes have been compared to prove that the
-/// schemas of a oneOf exclude each other. There is a limit for all calls of
-/// shapesOf() for a document, which therefore share one object. Without it, a
-/// hostile schema could take hours.
+/// How much work it has taken to prove that the schemas of a oneOf exclude each
+/// other. There is a limit for all calls of shapesOf() for a document, which
+/// therefore share one object. Without it, a hostile schema could take hours.
 struct ProofCount {
-  uint32_t pairs = 0;
+  uint64_t steps = 0;
 };
 
 /// Returns the shapes of the values that satisfy all of `schemas`. A shape that
