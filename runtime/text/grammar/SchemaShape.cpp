@@ -540,6 +540,8 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
   while (!parts.empty()) {
     Part part = std::move(parts.back());
     parts.pop_back();
+    // Only the work of proofs counts. The next call of exclude() checks
+    // whether it exceeds the limit.
     if (depth != 0) {
       count(kStepsPerPart);
     }
@@ -605,7 +607,7 @@ Status Reader::checkExclusive(const SchemaJson &oneOf) {
 }
 
 /// The number of values that enum and const allow; 0 without these keywords.
-static size_t valueCount(const SchemaShape &shape) {
+size_t valueCount(const SchemaShape &shape) {
   return shape.values ? shape.values->size() : 0;
 }
 
