@@ -55,6 +55,8 @@ config.substitutions += [
     ("%fakeplan", os.path.join(config.air_build_dir, "test-tools", "air-fake-plan")),
     ("%windows", os.path.join(config.air_build_dir, "test-tools", "air-windows")),
     ("%fakecuda", os.path.join(config.air_build_dir, "test-bin", "fake-cuda")),
+    # Benchmarks that other programs may disturb: %again OUTPUT COMMAND...
+    ("%again", f"{sys.executable} {os.path.join(config.test_source_root, 'tools', 'run_again.py')}"),
     ("%python", sys.executable),
 ]
 # tools/test.sh builds this preset only if AIR_TEST_ALL is set. What an earlier

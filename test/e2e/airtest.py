@@ -10,6 +10,10 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+import run_again
 
 AIRPACK = os.environ["AIRPACK"]
 AIRRUN = os.environ["AIRRUN"]
@@ -22,6 +26,14 @@ def run(*command, binary=False):
         sys.stderr.write(done.stderr.decode(errors="replace"))
         sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}")
     return done.stdout if binary else done.stdout.decode()
+
+
+def bench(plan, *options):
+    """Returns the report of airrun bench, which is run again if other programs disturb it."""
+    command = [str(part) for part in (AIRRUN, "bench", plan, *options, "--json")]
+    done = run_again.run_again(command)
+    expect(done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 def pack(model, plan, *options):

@@ -108,7 +108,7 @@ check(resident, sum(s["stored_bytes"] for s in segments if s["kind"] in ("Weight
 ram = ("--ram", str(int(os.path.getsize(resident) * 0.9)))
 for name, target in (("measured.air", machine), ("unmeasured.air", "host")):
     streamed = pack(name, "--target", target, *ram)
-    report = json.loads(t.run(t.AIRRUN, "bench", streamed, *ram, "-p", 0, "-n", 2, "--rounds", 1, "--json"))["streaming"]
+    report = t.bench(streamed, *ram, "-p", 0, "-n", 2, "--rounds", 1)["streaming"]
     t.expect(report["bytes_per_pass"] > 0, "all weights fit")
     predicted = decode_nanoseconds(streamed, report["placement"])
     t.expect((predicted != 0) == (target == machine), f"{name} predicts {predicted} ns")

@@ -79,7 +79,7 @@ for dtype, (width, heads, kv_heads, head_dim, ffn) in SHAPES.items():
         for batch, bytes_ in expected.items():
             t.expect(logits(less, batch, "--ram", ram, "--io", io) == bytes_,
                      f"{dtype}, {ram} bytes of memory, batch {batch}: the logits differ")
-        report = json.loads(t.run(t.AIRRUN, "bench", less, "--ram", ram, "-p", 0, "-n", 4, "--rounds", 1, "--json"))
+        report = t.bench(less, "--ram", ram, "-p", 0, "-n", 4, "--rounds", 1)
         disk = next(link for link in report["links"] if link["name"] == "disk")
         planned = report["streaming"]["bytes_per_pass"]
         # Rows at the ends of a read may be read twice.
@@ -99,7 +99,7 @@ paths = gguf_parts.split(gguf_parts.Model(model), work / "part", 3, has_header_p
 parted = work / "part.air"
 t.pack(paths[0], parted, "--ctx", 128, "--reference", "--ram", ram)
 t.expect(logits(parted, 5) == expected, "a split model gives other logits")
-report = json.loads(t.run(t.AIRRUN, "bench", parted, "--ram", ram, "-p", 0, "-n", 1, "--rounds", 1, "--json"))
+report = t.bench(parted, "--ram", ram, "-p", 0, "-n", 1, "--rounds", 1)
 t.expect(any(link["name"] == "disk" for link in report["links"]), "the disk was not measured")
 for path in paths:
     path.rename(work / "elsewhere" / path.name)

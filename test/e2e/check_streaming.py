@@ -80,7 +80,7 @@ for share in (0.0, 0.4, 0.8):
         for batch, bytes_ in expected.items():
             t.expect(logits(plan, tokens, batch, "--ram", ram, "--io", io) == bytes_,
                      f"{ram} bytes of memory, --io {io}, batch {batch}: the logits differ")
-    report = json.loads(t.run(t.AIRRUN, "bench", plan, "--ram", ram, "-p", 0, "-n", 20, "--rounds", 1, "--json"))
+    report = t.bench(plan, "--ram", ram, "-p", 0, "-n", 20, "--rounds", 1)
     streaming = report["streaming"]
     disk = next(link for link in report["links"] if link["name"] == "disk")
     t.expect(disk["bytes_per_token"] == streaming["bytes_per_pass"] > 0,
@@ -105,7 +105,7 @@ print("windows that are mapped on demand give the same logits")
 # The time to the first token includes the load of all weights, at 100 MiB per
 # second. Later phases only read what does not stay in memory.
 plan = work / "0.8.air"
-report = json.loads(t.run(t.AIRRUN, "bench", plan, "-p", 0, "-n", 3, "--rounds", 1, "--json", "--io-limit", "100MiB"))
+report = t.bench(plan, "-p", 0, "-n", 3, "--rounds", 1, "--io-limit", "100MiB")
 streaming = report["streaming"]
 for key, bytes_ in (("first_token_s", streaming["resident_bytes"] + streaming["bytes_per_pass"]),
                     ("first_token_warm_s", streaming["bytes_per_pass"])):

@@ -16,8 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "airpack"))
 import gguf_parts  # noqa: E402
+import run_again  # noqa: E402
 
 INPUTS, WORK = Path(sys.argv[1]), Path(sys.argv[2]).resolve()
 AIRPACK, AIRRUN = os.environ["AIRPACK"], os.environ["AIRRUN"]
@@ -63,8 +65,8 @@ def environment(**changes):
 
 
 def start(*command, folder=BIN, env=None, code=0):
-    done = subprocess.run([folder / "airrun", *map(str, command)], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, env=env or environment())
+    done = run_again.run_again([folder / "airrun", *map(str, command)], stdin=subprocess.DEVNULL,
+                               env=env or environment())
     assert done.returncode == code, (command, done)
     return done
 
