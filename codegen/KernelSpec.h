@@ -107,9 +107,10 @@
 // unless x is subnormal and the factor is 1. Bfloat16 dot products flush
 // subnormal operands and results to zero; if the factor were always 1, a row of
 // such small magnitudes could cause subnormal operands or results. Columns past
-// k are zero. Only BF16 matrices are multiplied in this format: the instruction
-// takes bfloat16 operands, which have 8 significant bits, but F16 weights have
-// 11 and F32 weights have 24.
+// k are zero. BF16 matrices are multiplied in this format and, on targets with
+// tile registers, quantised ones, whose weights are rounded to bfloat16. The
+// instructions take bfloat16 operands, which have 8 significant bits, but F16
+// weights have 11 and F32 weights have 24.
 //
 // I8 stores one token tile after another. A token tile has one ActivationTile
 // per block of columns. Let m be the largest |x| in a token's block. The result
@@ -366,15 +367,15 @@ enum class RopeKind : uint8_t {
 
 enum class RowsFrom : uint8_t { Tokens, Outputs };
 
-/// The precision in which a matmul takes its activations: float32, or about 15
-/// or 8 significant bits.
-enum class Precision : uint8_t { Float, Int15, Int8 };
+/// The precision in which a matmul takes its activations: float32, integers of
+/// about 15 or 8 bits, or bfloat16, which has 8 significant bits.
+enum class Precision : uint8_t { Float, Int15, Int8, Bf16 };
 
 /// The activation format that provides `precision` with weights of `dtype`.
 ///
-/// For BF16 weights, Precision::Int8 means BF16x32 for nine and more tokens.
-/// For fewer tokens it means float32, which is as fast because memory bandwidth
-/// is the limit.
+/// Precision::Bf16 means BF16x32 for nine and more tokens. For fewer tokens it
+/// means float32, which is as fast because memory bandwidth is the limit. For
+/// BF16 weights, Precision::Int8 means the same.
 ///
 /// For other weights, Precision::Int8 means I8Grid if a block of the dtype has
 /// 256 columns, and otherwise I8. I8Grid has larger errors than I8, but for
@@ -383,9 +384,11 @@ enum class Precision : uint8_t { Float, Int15, Int8 };
 inline Activation activationFor(Precision precision, MClass mClass,
                                 DType dtype) {
   if (dtype == DType::BF16 && precision == Precision::Int8) {
-    return mClass == MClass::Large ? Activation::BF16x32 : Activation::F32;
+    precision = Precision::Bf16;
   }
   switch (precision) {
+  case Precision::Bf16:
+    return mClass == MClass::Large ? Activation::BF16x32 : Activation::F32;
   case Precision::Int8:
     return info(dtype).blockElements == 256 ? Activation::I8Grid
                                             : Activation::I8;

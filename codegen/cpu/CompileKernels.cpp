@@ -189,6 +189,9 @@ Activation bestActivation(const KernelSpec &spec, const MachineProfile &target,
       affordsI8x2(spec, cpu->isa)) {
     precision = Precision::Int15;
   }
+  if (cpu && precision == Precision::Int8 && prefersBf16(spec, cpu->isa)) {
+    precision = Precision::Bf16;
+  }
   KernelSpec product = spec;
   product.activation = activationFor(precision, spec.mClass, spec.dtype);
   const bool isWorthIt = cpu && isFaster(product, cpu->isa) &&

@@ -18,6 +18,16 @@ constexpr int64_t kTokens = kActivationTokens;
 constexpr int64_t kTokenBytes = 2 * kColumns;
 constexpr int64_t kBlockPairs = kColumns / 2;
 
+/// Turns [2][16 rows] values of 16 bits into [row][2], as 16 words of i32.
+Value interleaved(KernelBuilder &b, Value both) {
+  llvm::SmallVector<int64_t> lanes;
+  for (int64_t row = 0; row < kRowLanes; ++row) {
+    lanes.push_back(row);
+    lanes.push_back(kRowLanes + row);
+  }
+  return b.recast(b.shuffle(both, both, lanes), b.i32());
+}
+
 /// Loads columns `column` and `column` + 1 of 16 rows as [row][2].
 Value pairAt(KernelBuilder &b, const RowBlockReader &rows, Value column) {
   if (rows.streamBytes() == 0) {
@@ -25,13 +35,7 @@ Value pairAt(KernelBuilder &b, const RowBlockReader &rows, Value column) {
   }
   // In layout x16, all rows of one column are followed by all rows of the next.
   Value at = b.element(rows.start(), column, rows.streamBytes());
-  Value both = b.load(b.vec(b.i16(), 2 * kRowLanes), at, 1);
-  llvm::SmallVector<int64_t> lanes;
-  for (int64_t row = 0; row < kRowLanes; ++row) {
-    lanes.push_back(row);
-    lanes.push_back(kRowLanes + row);
-  }
-  return b.recast(b.shuffle(both, both, lanes), b.i32());
+  return interleaved(b, b.load(b.vec(b.i16(), 2 * kRowLanes), at, 1));
 }
 
 } // namespace
@@ -72,6 +76,36 @@ void fillBf16Panel(const RowBlockReader &rows, Value panel, Value first,
     b.loop(used, end, b.i64(2),
            [&](Value at) { store(b.zero(b.vec(b.i32(), kRowLanes)), at); });
   }
+}
+
+void Bf16PanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {
+  assert(b.isa().hasBf16Dot && single.empty());
+  groupScale = scale;
+  groupOffset = offset;
+}
+
+void Bf16PanelSink::endGroup() {
+  assert(single.empty() && "a scale group consists of whole pairs of columns");
+}
+
+void Bf16PanelSink::value(int64_t column, Value q) {
+  const Value weight = scaledValue(b, q, groupScale, groupOffset);
+  const auto partner = single.find(column ^ 1);
+  if (partner == single.end()) {
+    single.emplace(column, weight);
+    return;
+  }
+  const bool isOdd = column % 2 != 0;
+  const Value even = isOdd ? partner->second : weight;
+  const Value odd = isOdd ? weight : partner->second;
+  single.erase(partner);
+  // The instruction puts the roundings of its second operand first.
+  Value both =
+      b.intrinsic(b.vec(b.bf16(), 2 * kRowLanes),
+                  "llvm.x86.avx512bf16.cvtne2ps2bf16.512", {odd, even});
+  const int64_t pair = (column & ~int64_t{1}) / 2;
+  Value start = b.element(base, b.div(cursor, b.i64(2)), kPairBytes);
+  b.store(interleaved(b, both), b.offset(start, pair * kPairBytes), 64);
 }
 
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<Value> panels,

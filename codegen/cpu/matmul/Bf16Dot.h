@@ -7,8 +7,16 @@
 //   [column / 2][16 rows][2] bf16
 //
 // Columns after the matrix's last one, up to the end of the block of 32, are
-// zero. Activations are in format BF16x32. Only BF16 weights are multiplied in
-// this way: F16 and F32 weights would lose all but eight significant bits.
+// zero. Activations are in format BF16x32. F16 and F32 weights are not
+// multiplied in this way, because they would lose all but eight significant
+// bits.
+//
+// On targets with tile registers (IsaTraits::hasAmxBf16), quantised weights are
+// decoded and rounded to bfloat16. The tiles (AmxGemm.h) multiply so fast that
+// this takes less time than to scale the integer sums of every 32 columns. It
+// is also more exact: rounding a weight and an activation to bfloat16 changes
+// each by at most 1/512 of itself, and the int8 formats change an activation by
+// up to 1/254 of the largest one of its block.
 //
 // The instruction (vdpbf16ps) adds two products to a float32, one after the
 // other, and rounds each sum to nearest. It treats subnormal operands as zero
@@ -21,6 +29,8 @@
 #define AIRPACK_CODEGEN_CPU_MATMUL_BF16DOT_H
 
 #include "codegen/cpu/matmul/WeightPanel.h"
+
+#include <map>
 
 namespace air::codegen {
 
@@ -40,6 +50,29 @@ inline constexpr uint64_t kBf16PanelColumns = 128;
 /// the matrix. `k` is the matrix's number of columns.
 void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
                    mlir::Value first, mlir::Value count, int64_t k);
+
+/// Rounds decoded weights to bfloat16, to nearest with ties to even, and stores
+/// them as a panel. Requires isa().hasBf16Dot. Pairs of columns begin at even
+/// columns. Within a scale group, columns may come in any order.
+class Bf16PanelSink final : public DecodeSink {
+public:
+  Bf16PanelSink(KernelBuilder &builder, Value panel)
+      : DecodeSink(builder), base(panel) {}
+
+  void value(int64_t column, Value q) override;
+
+protected:
+  void beginGroup(int64_t first, int64_t count, Value scale,
+                  Value offset) override;
+  void endGroup() override;
+
+private:
+  Value base;
+  Value groupScale;
+  Value groupOffset;
+  /// The weights of columns whose pair is not complete yet.
+  std::map<int64_t, Value> single;
+};
 
 /// Adds the dot products of the panels' rows with the 16 tokens at `x`, over
 /// `columns` columns, to sums[token][panel][16]. `x` has one Bf16Tile per block

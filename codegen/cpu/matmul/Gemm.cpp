@@ -226,7 +226,12 @@ void GemmEmitter::multiplyPart(const Part &part) {
   }
   if (spec.activation == Activation::BF16x32) {
     eachPanel(part, [&](const RowBlockReader &weights, Value panel) {
-      fillBf16Panel(weights, panel, part.column, part.columns, k);
+      if (spec.dtype == DType::BF16) {
+        fillBf16Panel(weights, panel, part.column, part.columns, k);
+        return;
+      }
+      Bf16PanelSink sink(b, panel);
+      decode(weights, sink);
     });
     const PanelPrefetch next = nextWeights(part);
     everyToken([&](Value token, Value from, Value sums) {

@@ -266,6 +266,12 @@ bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa) {
   return cost(Activation::BF16x32) <= cost(Activation::F32x16);
 }
 
+bool prefersBf16(const KernelSpec &spec, const IsaTraits &isa) {
+  return isa.hasAmxBf16 && spec.mClass == MClass::Large &&
+         spec.rowsFrom == RowsFrom::Tokens &&
+         std::ranges::count(int8DTypes(), spec.dtype) != 0;
+}
+
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {
   if (spec.layout != Layout::X16) {
     return {};

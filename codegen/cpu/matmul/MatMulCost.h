@@ -110,6 +110,12 @@ bool hasSpareUnits(const IsaTraits &isa);
 /// profile does not state the rates.
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
 
+/// Whether a matmul of quantised weights takes bfloat16 activations (BF16x32)
+/// instead of int8 ones: for many tokens, on targets whose tile registers
+/// multiply bfloat16. If the rows are outputs, there are usually few of them,
+/// and the GEMV code for int8 activations is faster (see gemvRows()).
+bool prefersBf16(const KernelSpec &spec, const IsaTraits &isa);
+
 /// How weights are prefetched: the hint, and the distance ahead of the loads in
 /// bytes. Without prefetches, the hint is None and the distance is 0.
 struct Prefetch {

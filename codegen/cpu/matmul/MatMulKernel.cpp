@@ -26,6 +26,12 @@ using mlir::Value;
 
 namespace {
 
+/// Whether matrices of this dtype are multiplied in format BF16x32.
+bool takesBf16(DType dtype, const IsaTraits &isa) {
+  return dtype == DType::BF16 ||
+         (isa.hasAmxBf16 && std::ranges::count(int8DTypes(), dtype) != 0);
+}
+
 Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
                      KernelEntry &entry) {
   auto refuse = [](const std::string &what) { return internalError(what); };
@@ -50,10 +56,11 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
   }
   const bool isLarge = spec.mClass == MClass::Large;
   if (spec.activation == Activation::BF16x32) {
-    if (!isLarge || spec.dtype != DType::BF16) {
+    if (!isLarge || !takesBf16(spec.dtype, isa)) {
       return unsupportedError(
-          "bfloat16 activations are supported only with "
-          "BF16 weights and for batches of 9 or more tokens");
+          "bfloat16 activations are supported only for batches of 9 or more "
+          "tokens and with BF16 weights or, on targets with the feature "
+          "'amx-bf16', quantised weights");
     }
     if (!isa.hasBf16Dot) {
       return unsupportedError(

@@ -19,8 +19,11 @@ namespace {
 /// token.
 constexpr uint64_t kTileTokens = 128;
 /// The default number of tokens per tile for int8 panels, if it leaves enough
-/// tiles. Compared with kTileTokens, it halves the time for decoding, which is
-/// a larger part of a kernel's time with int8 panels than with float panels.
+/// tiles, and for tile registers. Compared with kTileTokens, it halves the time
+/// for decoding, which is a larger part of a kernel's time with int8 panels
+/// than with float panels, and a still larger one with tile registers. With
+/// twice as many tokens, tile registers become slower, because a tile's sums
+/// and activations no longer stay in L2.
 constexpr uint64_t kManyTileTokens = 256;
 /// If there are at least this many tiles per core, all cores finish at about
 /// the same time.
@@ -44,11 +47,12 @@ constexpr uint64_t kMostSumBytes = 1 << 20;
 constexpr double kTileNs = 50;
 /// The rate at which a core is assumed to load a tile's activations. It is
 /// higher than the bandwidth of memory, since most of the loading overlaps with
-/// arithmetic.
+/// arithmetic. Tile registers multiply too fast for this, so for them, the rate
+/// is the bandwidth of memory.
 constexpr double kActivationBytesPerNs = 100;
 /// The largest number of row blocks per tile that the cost model chooses if the
 /// profile does not state the time to start a tile. If the profile states it,
-/// the largest number is kKnownRowBlocks.
+/// or for tile registers, the largest number is kKnownRowBlocks.
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
@@ -81,10 +85,13 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
                                                        : kFewTokens;
   const auto activations = static_cast<double>(
       4 * activationWords(spec.activation, isLarge ? spec.k : 0));
+  const bool isInTiles =
+      spec.activation == Activation::BF16x32 && isa.hasAmxBf16;
   const bool isKnown = isa.cpu.tileNs != 0;
   const double tileNs =
       (isKnown ? static_cast<double>(isa.cpu.tileNs) : kTileNs) +
-      static_cast<double>(tokens) * activations / kActivationBytesPerNs;
+      static_cast<double>(tokens) * activations /
+          (isInTiles ? coreRates(isa).bytesPerNs : kActivationBytesPerNs);
   const auto tiles = static_cast<double>(
       rowBlocks * (isLarge ? ceilDiv(kNominalTokens, tileTokens) : 1));
   const double best =
@@ -92,7 +99,8 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
                 (std::max(1U, isa.cores) * rowBlockNs(spec, isa, tokens)));
   return static_cast<uint64_t>(std::clamp(
       std::round(best), 1.0,
-      static_cast<double>(isKnown ? kKnownRowBlocks : kNominalRowBlocks)));
+      static_cast<double>(isKnown || isInTiles ? kKnownRowBlocks
+                                               : kNominalRowBlocks)));
 }
 
 /// The default number of tokens per tile of a kernel with int8 panels. The
@@ -228,6 +236,7 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
     tiling.tileTokens = orElse(
         chosen.tokens, isInt8Tiles ? int8TileTokens(isa, tiling.rowBlocks,
                                                     tiling.microRowBlocks)
+                       : isAmxBf16 ? kManyTileTokens
                                    : kTileTokens);
     tiling.panelColumns =
         orElse(chosen.panelColumns, isInt8Tiles ? kInt8PanelColumns

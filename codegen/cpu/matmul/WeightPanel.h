@@ -16,6 +16,10 @@
 
 namespace air::codegen {
 
+/// Returns q * scale + offset. A null scale is 1, and a null offset is 0.
+mlir::Value scaledValue(KernelBuilder &b, mlir::Value q, mlir::Value scale,
+                        mlir::Value offset);
+
 /// Stores the decoded weights as panel[column][lane].
 class FloatPanelSink final : public DecodeSink {
 public:

@@ -271,6 +271,8 @@ std::string assemblyOf(const KernelSpec &spec, const std::string &target) {
 TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
   KernelSpec pairs = matMul(DType::BF16, MClass::Large);
   pairs.activation = Activation::BF16x32;
+  KernelSpec rounded = matMul(DType::Q6_K, MClass::Large);
+  rounded.activation = Activation::BF16x32;
   KernelSpec bytes = matMul(DType::Q4_0, MClass::Large);
   bytes.activation = Activation::I8;
   KernelSpec halves = matMul(DType::Q6_K, MClass::Large);
@@ -284,6 +286,7 @@ TEST(CompileKernels, TilesAreConfiguredUsedAndReleased) {
   for (const Case &test :
        {Case{pairs, "x86-64-v4-amx", "\ttdpbf16ps\t", true},
         Case{pairs, "x86-64-v4-bf16", "\tvdpbf16ps\t", false},
+        Case{rounded, "x86-64-v4-amx", "\ttdpbf16ps\t", true},
         Case{bytes, "x86-64-v4-amx", "\ttdpbsud\t", true},
         Case{bytes, "x86-64-v4-bf16", "\tvpdpbusd\t", false},
         // A kernel for Q6_K must not use tiles. Q6_K has a scale per 16

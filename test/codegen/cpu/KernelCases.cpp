@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/matmul/Bf16Dot.h"
 #include "codegen/cpu/matmul/MatMulTiling.h"
+#include "formats/dtype/Half.h"
 #include "formats/support/CheckedMath.h"
 #include "test/codegen/cpu/matmul/ActivationRange.h"
 
@@ -11,6 +12,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 namespace air::codegen::test {
 
@@ -504,22 +506,65 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
   return tiles;
 }
 
+/// The weights that a kernel multiplies by.
+struct Weights {
+  Doubles values;
+  /// Bounds on the errors of `values`: 0 where the kernel's weights are exactly
+  /// these.
+  Doubles doubt;
+};
+
+/// Returns the weights that a kernel for `spec` multiplies by if a matrix holds
+/// `exact`. With BF16x32, decoded weights are rounded to bfloat16. A decoded
+/// weight has an error of a few roundings of float32, relative to the largest
+/// weight of its block of `block` columns. Where such an error may change the
+/// bfloat16, the difference counts as doubt.
+Weights weightsFor(const KernelSpec &spec, const Doubles &exact,
+                   uint64_t block) {
+  Weights weights = {exact, Doubles(exact.size(), 0.0)};
+  if (spec.activation != Activation::BF16x32 || spec.dtype == DType::BF16) {
+    return weights;
+  }
+  const auto rounded = [](double value) {
+    const auto bits = floatToBfloat16(static_cast<float>(value));
+    return static_cast<double>(bfloat16ToFloat(bits));
+  };
+  for (size_t first = 0; first < exact.size(); first += block) {
+    double most = 0;
+    for (size_t i = first; i < first + block; ++i) {
+      most = std::max(most, std::abs(exact[i]));
+    }
+    for (size_t i = first; i < first + block; ++i) {
+      const double low = rounded(exact[i] - 8 * kEpsilon * most);
+      const double high = rounded(exact[i] + 8 * kEpsilon * most);
+      weights.values[i] = rounded(exact[i]);
+      weights.doubt[i] = high - low;
+    }
+  }
+  return weights;
+}
+
 /// A bound on the error of a matmul. With bfloat16 activations, products are
 /// exact, and every addition rounds. Each panel of columns has its own sum, and
 /// these sums are then added up. A product thus goes through at most one
 /// addition per column of a panel, and one per panel. `flushed` bounds the
 /// error of flushing a subnormal term to zero.
-Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Doubles &w,
+Doubles matMulError(const KernelSpec &spec, const Doubles &x, const Weights &w,
                     uint64_t block, double flushed = FLT_MIN) {
   if (spec.activation != Activation::BF16x32) {
-    return scaled(blockMagnitude(x, w, spec.n, spec.k, block), 24 * kEpsilon,
-                  0);
+    return scaled(blockMagnitude(x, w.values, spec.n, spec.k, block),
+                  24 * kEpsilon, 0);
   }
   const uint64_t chain =
       std::min(spec.k, kBf16PanelColumns) + ceilDiv(spec.k, kBf16PanelColumns);
-  return scaled(reference::matMulMagnitude(x, w, {}, spec.n, spec.k),
-                static_cast<double>(chain) * kEpsilon,
-                static_cast<double>(spec.k) * flushed);
+  const Doubles doubt =
+      reference::matMulMagnitude(x, w.doubt, {}, spec.n, spec.k);
+  Doubles error =
+      scaled(reference::matMulMagnitude(x, w.values, {}, spec.n, spec.k),
+             static_cast<double>(chain) * kEpsilon,
+             static_cast<double>(spec.k) * flushed);
+  std::ranges::transform(error, doubt, error.begin(), std::plus());
+  return error;
 }
 
 /// The number of columns with which a dtype without blocks is tested where
@@ -531,12 +576,13 @@ uint64_t plainColumns(const KernelSpec &spec, uint64_t blocks) {
                                                 : 29 + 32 * blocks;
 }
 
-/// Binds random row scales, one for each row of `w`. Returns `w` with each row
-/// multiplied by its scale.
-Doubles readsRowScales(KernelCase &test, const Doubles &w, Random &random) {
+/// Binds random row scales, one for each row of `w`, and multiplies each row of
+/// `w` by its scale.
+void readsRowScales(KernelCase &test, Weights &w, Random &random) {
   const Floats scales = randomFloats(random, test.spec.n, 3.0F);
   test.reads(bytesOf(scales));
-  return reference::rowsScaled(w, widened(scales));
+  w.values = reference::rowsScaled(w.values, widened(scales));
+  w.doubt = reference::rowsScaled(w.doubt, widened(scales));
 }
 
 void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
@@ -570,11 +616,12 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   const Floats x = randomFloats(random, rows * spec.k);
   const Floats y = randomFloats(random, rows * spec.yStride);
   const Floats bias = randomFloats(random, shape.hasBias ? shape.n : 0);
-  Matrix w = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  const Matrix matrix = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  Weights w = weightsFor(spec, matrix.values, block);
   const Doubles wide = test.readsActivations(x);
-  test.reads(w.packed);
+  test.reads(matrix.packed);
   if (shape.hasRowScales) {
-    w.values = readsRowScales(test, w.values, random);
+    readsRowScales(test, w, random);
   }
   if (shape.hasBias) {
     test.reads(bytesOf(bias));
@@ -582,7 +629,7 @@ void addMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   test.writesRows(y, spec.yStride);
   const Doubles product =
       reference::matMul(wide, w.values, widened(bias), spec.n, spec.k);
-  const Doubles error = matMulError(spec, wide, w.values, block);
+  const Doubles error = matMulError(spec, wide, w, block);
   Doubles want = widened(y);
   // Columns of y that this matmul does not write must keep their bits.
   Doubles bound(y.size(), 0.0);
@@ -632,16 +679,22 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   if (isInt8(spec.activation)) {
     x.back() = NAN;
   }
-  const Matrix w = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  const Matrix matrix = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  Weights w = weightsFor(spec, matrix.values, block);
   const Doubles packed = test.readsActivations(x);
-  test.reads(w.packed);
+  test.reads(matrix.packed);
   test.writesRows(randomFloats(random, rows * spec.n), spec.n);
-  Doubles want = reference::matMul(widened(x), w.values, {}, spec.n, spec.k);
-  Doubles bound = matMulError(spec, packed, w.values, block);
+  Doubles want =
+      reference::matMul(widened(x), matrix.values, {}, spec.n, spec.k);
+  // The error of rounding the weights counts, too.
+  for (size_t i = 0; i < w.doubt.size(); ++i) {
+    w.doubt[i] += std::abs(matrix.values[i] - w.values[i]);
+  }
+  Doubles bound = matMulError(spec, packed, w, block);
   const Doubles tinyBound =
-      matMulError(spec, packed, w.values, block, FLT_MIN * kTinyRowFactor);
+      matMulError(spec, packed, w, block, FLT_MIN * kTinyRowFactor);
   const Doubles packing = reference::matMulMagnitude(
-      activationError(x, spec.activation), w.values, {}, spec.n, spec.k);
+      activationError(x, spec.activation), matrix.values, {}, spec.n, spec.k);
   for (size_t i = 0; i < bound.size(); ++i) {
     const auto row = std::span(x).subspan(i / spec.n * spec.k, spec.k);
     const bool isTiny = std::ranges::all_of(
@@ -711,22 +764,24 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   test.label = labelOf(spec, tokens);
   const Floats x = randomFloats(random, tokens * spec.k, 0.5F);
-  Matrix gate = randomMatrix(random, dtype, layout, spec.n, spec.k);
-  Matrix up = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  const Matrix gates = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  const Matrix ups = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  Weights gate = weightsFor(spec, gates.values, block);
+  Weights up = weightsFor(spec, ups.values, block);
   const Doubles wide = test.readsActivations(x);
-  test.reads(gate.packed);
-  test.reads(up.packed);
+  test.reads(gates.packed);
+  test.reads(ups.packed);
   if (spec.hasRowScales) {
-    gate.values = readsRowScales(test, gate.values, random);
-    up.values = readsRowScales(test, up.values, random);
+    readsRowScales(test, gate, random);
+    readsRowScales(test, up, random);
   }
   test.writesRows(randomFloats(random, tokens * spec.n), spec.n);
   const Doubles g = reference::matMul(wide, gate.values, {}, spec.n, spec.k);
   const Doubles u = reference::matMul(wide, up.values, {}, spec.n, spec.k);
   const Doubles want =
       reference::gluMatMul(wide, gate.values, up.values, spec.n, spec.k);
-  const Doubles gError = matMulError(spec, wide, gate.values, block);
-  const Doubles uError = matMulError(spec, wide, up.values, block);
+  const Doubles gError = matMulError(spec, wide, gate, block);
+  const Doubles uError = matMulError(spec, wide, up, block);
   Doubles bound;
   for (size_t i = 0; i < want.size(); ++i) {
     // The bound follows from |silu'(g)| <= 1.1 and |silu(g)| <= |g|.
@@ -765,7 +820,7 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
     addMatMuls(cases, dtype, layout, mClass, precision, random);
     break;
   case KernelOp::GluMatMul:
-    if (isCommon(dtype, precision) ||
+    if (isCommon(dtype, precision) || precision == Precision::Bf16 ||
         turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
         addGluMatMul(cases, dtype, layout, mClass, precision, tokens,

@@ -19,6 +19,7 @@
 
 #include "codegen/cpu/KernelRegistry.h"
 #include "codegen/cpu/decode/WeightDecoders.h"
+#include "formats/machine/TileRegisters.h"
 #include "runtime/hal/ElfLoader.h"
 
 #include <algorithm>
@@ -43,8 +44,10 @@ constexpr const char *kRunner = nullptr;
 
 bool testsEverything() { return std::getenv("AIR_TEST_ALL") != nullptr; }
 
+/// Whether this machine has every feature of the target. If these include tile
+/// registers, also requests the permission to use them.
 bool runsHere(const MachineProfile &target) {
-  return checkRunsOn(target, hostProfile()).isOk();
+  return prepareToRun(target, hostProfile()).isOk();
 }
 /// Whether this machine has every feature of the target except tile
 /// instructions, and can emulate those.
@@ -83,7 +86,8 @@ std::vector<MachineProfile> targets(Precision precision) {
     if (precision == Precision::Int8 && isa.hasBf16Dot) {
       kind += ",bf16";
     }
-    if (precision == Precision::Int8 && isa.hasAmxBf16) {
+    if ((precision == Precision::Int8 || precision == Precision::Bf16) &&
+        isa.hasAmxBf16) {
       kind += ",amx";
     }
     return seen.insert(kind).second;
@@ -119,10 +123,11 @@ struct Slice {
   Precision precision;
   std::string name;
 
-  /// True for BF16 weights with Precision::Int8. Their large-M matmuls multiply
-  /// in bfloat16, on targets that have instructions for it.
-  bool isOfBf16() const {
-    return dtype == DType::BF16 && precision == Precision::Int8;
+  /// True for matmuls of many tokens that multiply in bfloat16. Targets need
+  /// instructions for it, and tile registers if the weights are not BF16.
+  bool isInBf16() const {
+    return precision == Precision::Bf16 ||
+           (dtype == DType::BF16 && precision == Precision::Int8);
   }
   /// Whether the slice has so many kernels that only one in kSampled of them is
   /// tested on each target other than the host.
@@ -141,8 +146,10 @@ struct Slice {
     return (index - 1) % kSampled == turn % std::min(kSampled, count - 1);
   }
   bool isFor(const IsaTraits &isa) const {
-    return precision == Precision::Float ||
-           (isOfBf16() ? isa.hasBf16Dot : isa.hasByteDot());
+    if (isInBf16()) {
+      return dtype == DType::BF16 ? isa.hasBf16Dot : isa.hasAmxBf16;
+    }
+    return precision == Precision::Float || isa.hasByteDot();
   }
 };
 
@@ -167,6 +174,8 @@ std::vector<Slice> slices() {
           all.push_back(
               {&row, dtype, layout, Precision::Int15, name + "_i8x2"});
           all.push_back({&row, dtype, layout, Precision::Int8, name + "_i8"});
+          all.push_back(
+              {&row, dtype, layout, Precision::Bf16, name + "_bf16x32"});
         }
         if (!row.int8DTypes.empty() && dtype == DType::BF16) {
           all.push_back(
@@ -184,7 +193,7 @@ std::vector<KernelCase> casesOf(const Slice &slice, Random &random) {
   if (slice.row->hasMClasses) {
     classes = {MClass::One, MClass::Small, MClass::Large};
   }
-  if (slice.isOfBf16()) {
+  if (slice.isInBf16()) {
     classes = {MClass::Large};
   }
   for (const MClass mClass : classes) {

@@ -251,6 +251,10 @@ TEST(Refusal, Bf16NeedsBf16) {
   EXPECT_TRUE(describeKernel(spec, *resolveProfile("x86-64-v4-bf16")).isOk());
   const auto few = [](KernelSpec &s) { s.mClass = MClass::Small; };
   const auto halves = [](KernelSpec &s) { s.dtype = DType::F16; };
+  const auto quantised = [](KernelSpec &s) { s.dtype = DType::Q4_K; };
+  EXPECT_TRUE(
+      describeKernel(with(spec, quantised), *resolveProfile("x86-64-v4-amx"))
+          .isOk());
   const auto panel = [](KernelSpec &s) { s.tiles.panelColumns = 256; };
   struct Case {
     const char *target;
@@ -262,10 +266,15 @@ TEST(Refusal, Bf16NeedsBf16) {
        {Case{"x86-64-v4-vnni", spec, ErrorCode::Unsupported, "'avx512bf16'"},
         Case{"aarch64-i8mm", spec, ErrorCode::Unsupported, "'avx512bf16'"},
         Case{"x86-64-v4-bf16", with(spec, few), ErrorCode::Unsupported,
-             "only with BF16 weights and for batches of 9 or more"},
+             "only for batches of 9 or more tokens and with BF16 weights or"},
         // Converting an F16 weight to bfloat16 would lose three of its bits.
         Case{"x86-64-v4-bf16", with(spec, halves), ErrorCode::Unsupported,
-             "only with BF16 weights and for batches of 9 or more"},
+             "with BF16 weights or"},
+        Case{"x86-64-v4-amx", with(spec, halves), ErrorCode::Unsupported,
+             "with BF16 weights or"},
+        // Without tile registers, int8 activations are faster.
+        Case{"x86-64-v4-bf16", with(spec, quantised), ErrorCode::Unsupported,
+             "on targets with the feature 'amx-bf16', quantised weights"},
         Case{"x86-64-v4-bf16", with(spec, panel), ErrorCode::Internal,
              "tiles.panelColumns is 256, but this kernel does not use it"}}) {
     const MachineProfile target = *resolveProfile(test.target);
@@ -304,6 +313,24 @@ TEST(Activations, AreBf16ForManyTokensOfIt) {
             Activation::F32x16);
   EXPECT_EQ(best(DType::Q4_K, MClass::Large, target, Precision::Int8),
             Activation::I8Grid);
+}
+
+TEST(Activations, AreBf16ForManyTokensOnTiles) {
+  KernelSpec spec = byteMatMul(DType::Q6_K);
+  spec.mClass = MClass::Large;
+  const MachineProfile tiles = *resolveProfile("x86-64-v4-amx");
+  EXPECT_EQ(bestActivation(spec, tiles, Precision::Int8), Activation::BF16x32);
+  EXPECT_EQ(bestActivation(spec, tiles, Precision::Int15), Activation::I8x2);
+  EXPECT_EQ(bestActivation(spec, tiles, Precision::Float), Activation::F32x16);
+  spec.dtype = DType::F16;
+  EXPECT_EQ(bestActivation(spec, tiles, Precision::Int8), Activation::F32x16);
+  // Usually, few logits are requested, even of a batch with many tokens.
+  spec.dtype = DType::Q6_K;
+  spec.rowsFrom = RowsFrom::Outputs;
+  EXPECT_EQ(bestActivation(spec, tiles, Precision::Int8), Activation::I8Grid);
+  spec.rowsFrom = RowsFrom::Tokens;
+  spec.mClass = MClass::Small;
+  EXPECT_EQ(bestActivation(spec, tiles, Precision::Int8), Activation::I8Grid);
 }
 
 TEST(Activations, AreBytesWhereAKernelTakesThem) {
