@@ -115,6 +115,9 @@ void RowMaker::makeMatrix(const KernelRow &kernel, const MatrixShape &shape) {
         addAll(kernel, spec, axes + "/i8x2", sizes);
         precision = Precision::Int8;
         addAll(kernel, spec, axes + "/i8", sizes);
+        precision = Precision::Bf16;
+        add(kernel, spec, axes + "/bf16x32", sizes, MClass::Large,
+            kClassTokens.back());
         precision = Precision::Float;
       }
       if (dtype == DType::BF16 && kernel.op != KernelOp::EmbedRows) {

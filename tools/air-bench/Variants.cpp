@@ -8,6 +8,7 @@
 #include "tools/cli/Output.h"
 
 #include <algorithm>
+#include <array>
 #include <span>
 
 namespace air::bench {
@@ -72,13 +73,13 @@ std::vector<Variant> variantsOf(const KernelSpec &spec,
         Activation::I8Grid, Activation::BF16x32}) {
     KernelSpec varied = spec;
     varied.activation = format;
-    const bool isMeant =
-        format == codegen::activationFor(codegen::Precision::Float, spec.mClass,
-                                         spec.dtype) ||
-        format == codegen::activationFor(codegen::Precision::Int15, spec.mClass,
-                                         spec.dtype) ||
-        format == codegen::activationFor(codegen::Precision::Int8, spec.mClass,
-                                         spec.dtype);
+    const bool isMeant = std::ranges::any_of(
+        std::array{codegen::Precision::Float, codegen::Precision::Int15,
+                   codegen::Precision::Int8, codegen::Precision::Bf16},
+        [&](codegen::Precision precision) {
+          return format ==
+                 codegen::activationFor(precision, spec.mClass, spec.dtype);
+        });
     if (format != spec.activation && isMeant) {
       add(std::string(codegen::activationName(format)), varied);
     }
