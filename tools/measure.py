@@ -150,7 +150,9 @@ class Bench:
 
     def peak_name(self, plan):
         entries = self.inspect(plan)["executables"]
-        names = [name for executable in entries for name in executable["entries"]]
+        # Of the matmuls for many tokens, those of outputs compute only a few rows in a prefill.
+        names = [name for executable in entries for name in executable["entries"]
+                 if "_m9_" in name and not name.endswith("_outputs")]
         for form, limit in ((r"i8(x2|grid)?", "byte_dot"), ("bf16x32", "bf16_dot")):
             if any(re.search(f"matmul_.*_{form}_", name) for name in names):
                 return limit
