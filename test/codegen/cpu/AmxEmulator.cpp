@@ -9,6 +9,7 @@
 #include <optional>
 
 #if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
 #include <ucontext.h>
 #endif
 
@@ -289,7 +290,18 @@ void handle(int, siginfo_t *, void *where) {
 
 } // namespace
 
-bool canEmulateAmx() { return true; }
+bool canEmulateAmx() {
+  uint32_t eax = 0;
+  uint32_t ebx = 0;
+  uint32_t ecx = 0;
+  uint32_t edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx >> 27 & 1) == 0) {
+    return true; // there is no XCR0, which would have to enable tile registers
+  }
+  __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+  constexpr uint32_t kTileStates = 0x60000; // TILECFG and TILEDATA in XCR0
+  return (eax & kTileStates) == 0;
+}
 
 AmxEmulator::AmxEmulator() {
   executed = {};

@@ -30,7 +30,10 @@ struct AmxCounts {
   uint64_t byteProducts = 0;
 };
 
-/// Whether the emulator works on this machine. It does so only on x86-64 Linux.
+/// Whether the emulator works on this machine. It does so only on x86-64 Linux,
+/// and only if the operating system has not enabled tile registers. If it has,
+/// the CPU itself executes LDTILECFG and TILERELEASE, even in a process that
+/// may not use tiles, so the emulator would not see them.
 bool canEmulateAmx();
 
 /// Emulates tile instructions for as long as the object exists, with a handler

@@ -19,6 +19,7 @@
 
 #include "codegen/cpu/KernelRegistry.h"
 #include "codegen/cpu/decode/WeightDecoders.h"
+#include "formats/machine/TileRegisters.h"
 #include "runtime/hal/ElfLoader.h"
 
 #include <algorithm>
@@ -43,8 +44,10 @@ constexpr const char *kRunner = nullptr;
 
 bool testsEverything() { return std::getenv("AIR_TEST_ALL") != nullptr; }
 
+/// Whether this machine has every feature of the target. If these include tile
+/// registers, also requests the permission to use them.
 bool runsHere(const MachineProfile &target) {
-  return checkRunsOn(target, hostProfile()).isOk();
+  return prepareToRun(target, hostProfile()).isOk();
 }
 /// Whether this machine has every feature of the target except tile
 /// instructions, and can emulate those.
