@@ -84,9 +84,12 @@ private:
                        machine.cores * kPromptShare;
       return all > 0 ? count / all : 0;
     };
+    // Nominal rates of tiles are stated only if the target has such tiles.
+    const bool hasTiles = nominal.bf16Tile != 0;
     return seconds(ops.float32, machine.cpu.fmaF32, nominal.fmaF32) +
            seconds(ops.byteDot, machine.cpu.byteDot, nominal.byteDot) +
-           seconds(ops.bf16Dot, machine.cpu.bf16Dot, nominal.bf16Dot);
+           (hasTiles ? seconds(ops.bf16, machine.cpu.bf16Tile, nominal.bf16Tile)
+                     : seconds(ops.bf16, machine.cpu.bf16Dot, nominal.bf16Dot));
   }
 
   Result<ResidencyProblem> makeProblem() const {

@@ -29,7 +29,7 @@ struct TokenOps {
   double all = 0;
   double float32 = 0;
   double byteDot = 0; ///< a product with a 15-bit activation counts twice
-  double bf16Dot = 0;
+  double bf16 = 0;    ///< with tile registers on targets that have them
 };
 
 /// A class of weights. A field that WeightClass (ResidencySolver.h) also has

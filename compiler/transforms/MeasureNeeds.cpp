@@ -54,7 +54,7 @@ void addOps(TokenOps &ops, DispatchOp dispatch) {
     ops.byteDot += 2 * count;
     break;
   case Arithmetic::BFloat16:
-    ops.bf16Dot += count;
+    ops.bf16 += count;
     break;
   case Arithmetic::Float16:
     // Only kernels of a GPU use float16, and predictions for a GPU need only

@@ -18,8 +18,9 @@ struct RateEntry {
   uint64_t CpuRates::*field;
 };
 
-/// The entries of the dictionary `cpu` in `plan.target`, except for `streams`.
-/// They are integers and have the same names as in the JSON of a profile.
+/// The entries that the dictionary `cpu` in `plan.target` always has, except
+/// for `streams`. They are integers and have the same names as in the JSON of a
+/// profile.
 constexpr RateEntry kRateEntries[] = {
     {"fma_f32", &CpuRates::fmaF32},
     {"byte_dot", &CpuRates::byteDot},
@@ -34,6 +35,12 @@ constexpr RateEntry kRateEntries[] = {
     {"planes_decode", &CpuRates::planesDecode},
     {"zstd_decode", &CpuRates::zstdDecode},
 };
+/// Further entries, which the dictionary has only if they are not 0. Few CPUs
+/// have tile registers.
+constexpr RateEntry kTileEntries[] = {
+    {"bf16_tile", &CpuRates::bf16Tile},
+    {"byte_tile", &CpuRates::byteTile},
+};
 
 DictionaryAttr ratesAttr(Builder &builder, const CpuRates &rates) {
   auto number = [&](uint64_t value) {
@@ -46,6 +53,12 @@ DictionaryAttr ratesAttr(Builder &builder, const CpuRates &rates) {
   for (const RateEntry &entry : kRateEntries) {
     entries.push_back(
         builder.getNamedAttr(entry.name, number(rates.*entry.field)));
+  }
+  for (const RateEntry &entry : kTileEntries) {
+    if (rates.*entry.field != 0) {
+      entries.push_back(
+          builder.getNamedAttr(entry.name, number(rates.*entry.field)));
+    }
   }
   SmallVector<Attribute> streams;
   for (const StreamRate &stream : rates.streams) {
@@ -156,6 +169,11 @@ CpuRates readRates(DictionaryAttr entries, std::string &missing) {
   Reader reader{entries, ""};
   for (const RateEntry &entry : kRateEntries) {
     rates.*entry.field = reader.number(entry.name);
+  }
+  for (const RateEntry &entry : kTileEntries) {
+    if (entries.contains(entry.name)) {
+      rates.*entry.field = reader.number(entry.name);
+    }
   }
   auto streams = entries.getAs<ArrayAttr>("streams");
   reader.note("streams", static_cast<bool>(streams));

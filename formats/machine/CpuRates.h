@@ -53,9 +53,9 @@ struct StreamRate {
   bool operator==(const StreamRate &) const = default;
 };
 
-/// The rates of a CPU. Operations per second are for one core that executes
-/// vector instructions (not tile instructions) while all cores compute. A
-/// multiplication and an addition are two operations.
+/// The rates of a CPU. Operations per second are for one core while all cores
+/// compute. A multiplication and an addition are two operations. The core
+/// executes vector instructions, except where a comment names tile registers.
 struct CpuRates {
   uint64_t fmaF32 = 0;  ///< fma_f32: fused multiply-add of float32
   uint64_t byteDot = 0; ///< byte_dot: dot products of bytes, summed in int32
@@ -84,6 +84,12 @@ struct CpuRates {
   /// decode.
   uint64_t planesDecode = 0;
   uint64_t zstdDecode = 0;
+  /// bf16_tile, byte_tile: operations per second of tile registers (AMX) that
+  /// multiply 16 x 32 numbers in bfloat16, or 16 x 64 bytes, by as many; 0 if
+  /// unknown, or if the CPU has no instruction for it. Four products of tiles
+  /// are in flight at a time, and their operands stay in tile registers.
+  uint64_t bf16Tile = 0;
+  uint64_t byteTile = 0;
 
   bool operator==(const CpuRates &) const = default;
 };

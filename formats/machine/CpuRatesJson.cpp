@@ -15,7 +15,7 @@ struct Number {
 };
 
 /// The fields of the object "cpu" are written in this order: kRates, the array
-/// "streams", kCosts, kDecodeRates.
+/// "streams", kCosts, kLaterRates.
 constexpr Number kRates[] = {{"fma_f32", &CpuRates::fmaF32},
                              {"byte_dot", &CpuRates::byteDot},
                              {"byte_dot_mixed", &CpuRates::byteDotMixed},
@@ -28,8 +28,10 @@ constexpr Number kCosts[] = {{"tile_ns", &CpuRates::tileNs},
                              {"l3_bytes", &CpuRates::l3Bytes}};
 /// These rates are not written if they are not known, because profiles that
 /// were saved before these rates existed must keep the digests of their JSON.
-constexpr Number kDecodeRates[] = {{"planes_decode", &CpuRates::planesDecode},
-                                   {"zstd_decode", &CpuRates::zstdDecode}};
+constexpr Number kLaterRates[] = {{"planes_decode", &CpuRates::planesDecode},
+                                  {"zstd_decode", &CpuRates::zstdDecode},
+                                  {"bf16_tile", &CpuRates::bf16Tile},
+                                  {"byte_tile", &CpuRates::byteTile}};
 
 Status readStream(const ProfileJson &object, const std::string &where,
                   const std::string &name, StreamRate &stream) {
@@ -134,7 +136,7 @@ Status readCpuRates(const ProfileJson &object, const std::string &where,
   keys.push_back("streams");
   for (const std::span<const Number> numbers :
        {std::span<const Number>(kCosts),
-        std::span<const Number>(kDecodeRates)}) {
+        std::span<const Number>(kLaterRates)}) {
     for (const Number &number : numbers) {
       keys.push_back(number.key);
     }
@@ -142,7 +144,7 @@ Status readCpuRates(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.onlyKnows(keys, "the object"));
   for (const std::span<const Number> numbers :
        {std::span<const Number>(kRates), std::span<const Number>(kCosts),
-        std::span<const Number>(kDecodeRates)}) {
+        std::span<const Number>(kLaterRates)}) {
     for (const Number &number : numbers) {
       AIR_RETURN_IF_ERROR(fields.readNumber(number.key, 0, kMaxProfileNumber,
                                             rates.*number.field));
@@ -169,7 +171,7 @@ ProfileJson cpuRatesJson(const CpuRates &rates) {
   for (const Number &number : kCosts) {
     object[number.key] = rates.*number.field;
   }
-  for (const Number &number : kDecodeRates) {
+  for (const Number &number : kLaterRates) {
     if (rates.*number.field != 0) {
       object[number.key] = rates.*number.field;
     }

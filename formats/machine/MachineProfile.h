@@ -34,8 +34,8 @@
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
 //                     StreamRate. It is only written if a rate is known.
-//                     planes_decode and zstd_decode are left out if they are
-//                     not known
+//                     planes_decode, zstd_decode, bf16_tile and byte_tile are
+//                     left out if they are not known
 //   gpus              as GpuProfile.h describes
 // Any other key is refused, and so is a key that appears twice.
 //

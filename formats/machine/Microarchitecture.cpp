@@ -2,6 +2,7 @@
 //
 // Unless a comment below says otherwise, the rates come from these sources. For
 // instructions per cycle: uops.info and Agner Fog's instruction tables (x86),
+// the chapter on AMX of Intel's optimization reference manual (tile registers),
 // and Arm's Neoverse V1 Software Optimization Guide. A loop of n instructions
 // is assumed to take n / p cycles if p ports can execute them. For clock
 // frequencies, caches and memory channels: the vendors' product pages for the
@@ -36,6 +37,12 @@ constexpr uint64_t kPlanesVector = 350;
 constexpr uint64_t kPlanesPlain = 33;
 constexpr uint64_t kZstd = 45;
 
+/// The operations that tile registers execute in 100 cycles. An instruction
+/// multiplies two full tiles in 16 cycles. It computes 16 x 16 sums, each of 32
+/// products in bfloat16 or of 64 products of bytes.
+constexpr uint64_t kBf16Tile = 100 * 16 * 16 * 32 * 2 / 16;
+constexpr uint64_t kByteTile = 100 * 16 * 16 * 64 * 2 / 16;
+
 /// The clock frequency of a core, and for each kind of arithmetic the number of
 /// operations that it executes in 100 cycles.
 struct PerCycles {
@@ -46,6 +53,8 @@ struct PerCycles {
   uint64_t bf16;
   uint64_t planes = kPlanesVector;
   uint64_t zstd = kZstd;
+  uint64_t bf16Tile = 0;
+  uint64_t byteTile = 0;
 };
 
 CpuRates ratesOf(const PerCycles &core) {
@@ -59,6 +68,8 @@ CpuRates ratesOf(const PerCycles &core) {
   rates.bf16Dot = perSecond(core.bf16);
   rates.planesDecode = perSecond(core.planes);
   rates.zstdDecode = perSecond(core.zstd);
+  rates.bf16Tile = perSecond(core.bf16Tile);
+  rates.byteTile = perSecond(core.byteTile);
   return rates;
 }
 
@@ -208,16 +219,19 @@ Microarchitecture icelake() {
 /// Xeon Platinum 8480+ at its all-core turbo. Arithmetic, the reads of one
 /// core, the streams and tile_ns were measured on a Xeon of family 6, model
 /// 207, which has the same core. Its arithmetic is that of icelake(), plus a
-/// 512-bit bfloat16 dot product every two cycles. The peak bandwidth is that of
-/// eight channels of DDR5-4800. l3Bytes counts the slices of eight cores, as in
-/// skylakeX().
+/// 512-bit bfloat16 dot product every two cycles. The rates of tile registers
+/// were not measured; their clock is assumed to be that of vectors. The peak
+/// bandwidth is that of eight channels of DDR5-4800. l3Bytes counts the slices
+/// of eight cores, as in skylakeX().
 Microarchitecture sapphireRapids() {
   constexpr uint64_t kAll = 307'200'000'000;
   Microarchitecture row = {
       "sapphire-rapids", "x86_64",
       with(avx512(), {"amx-bf16", "amx-int8", "amx-tile", "avx512bf16",
                       "avx512vbmi", "avx512vnni", "avxvnni"}),
-      ratesOf({3000, 6400, 25'600, 10'240, 3200}), kAll};
+      ratesOf({3000, 6400, 25'600, 10'240, 3200, kPlanesVector, kZstd,
+               kBf16Tile, kByteTile}),
+      kAll};
   row.rates.readBandwidth = 14'000'000'000;
   row.rates.tileNs = 100;
   row.rates.streams = {
@@ -315,15 +329,19 @@ std::string_view nameOf(const CpuIdentity &cpu,
   return "";
 }
 
+bool has(std::span<const std::string> features, std::string_view name) {
+  return std::ranges::count(features, name) != 0;
+}
+
 /// Returns the microarchitecture of a CPU; null if it is not known, or if the
-/// CPU lacks features on which its rates depend.
+/// CPU lacks features on which its rates depend. Tile registers need not be
+/// there, although the row has their rates.
 const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
                                std::span<const std::string> features) {
-  // No rate depends on these features: all rates are those of vector
-  // instructions, which do not use tile registers, and avx512vbmi only moves
-  // bytes within vectors.
-  constexpr std::string_view kWithoutRates[] = {"amx-bf16", "amx-int8",
-                                                "amx-tile", "avx512vbmi"};
+  // Only bf16Tile and byteTile depend on tile registers, and no rate depends on
+  // avx512vbmi, which only moves bytes within vectors.
+  constexpr std::string_view kOptional[] = {"amx-bf16", "amx-int8", "amx-tile",
+                                            "avx512vbmi"};
   const std::string_view name = nameOf(cpu, features);
   for (const Microarchitecture &row : microarchitectures()) {
     if (row.name != name || row.arch != arch) {
@@ -331,8 +349,8 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
     }
     const bool hasAll =
         std::ranges::all_of(row.features, [&](const std::string &feature) {
-          return std::ranges::count(kWithoutRates, feature) != 0 ||
-                 std::ranges::count(features, feature) != 0;
+          return std::ranges::count(kOptional, feature) != 0 ||
+                 has(features, feature);
         });
     return hasAll ? &row : nullptr;
   }
@@ -340,31 +358,31 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
 }
 
 /// The rates of a core that executes one vector instruction per cycle at 2 GHz
-/// (on x86-64, a bfloat16 dot product takes two cycles). Without VNNI, 18
+/// (on x86-64, a bfloat16 dot product takes two cycles, and a multiplication of
+/// tiles 16). Without VNNI, 18
 /// instructions do the work of 8 VNNI instructions. The rate of byte_dot_mixed
 /// stays unknown, so that the cost model never chooses a less exact activation
 /// format for a CPU of which it knows nothing. Decoding the weights of a codec
 /// is assumed to take twice as many cycles as on a known CPU.
 CpuRates conservativeRates(std::string_view arch,
                            std::span<const std::string> features) {
-  const auto has = [&](std::string_view name) {
-    return std::ranges::count(features, name) != 0;
-  };
   PerCycles core = {2000, 0, 0, 0, 0};
-  core.planes = (has("avx2") ? kPlanesVector : kPlanesPlain) / 2;
+  core.planes = (has(features, "avx2") ? kPlanesVector : kPlanesPlain) / 2;
   core.zstd = kZstd / 2;
   if (arch == "x86_64") {
-    core.fma = has("fma") ? 1600 : 0;
-    if (has("avx512vnni") || has("avxvnni")) {
+    core.fma = has(features, "fma") ? 1600 : 0;
+    if (has(features, "avx512vnni") || has(features, "avxvnni")) {
       core.dot = 6400;
-    } else if (has("avx2")) {
+    } else if (has(features, "avx2")) {
       core.dot = 2844;
     }
-    core.bf16 = has("avx512bf16") ? 1600 : 0;
+    core.bf16 = has(features, "avx512bf16") ? 1600 : 0;
+    core.bf16Tile = kBf16Tile;
+    core.byteTile = kByteTile;
   } else {
-    core.fma = has("neon") ? 800 : 0;
-    core.dot = has("dotprod") ? 3200 : 0;
-    core.bf16 = has("bf16") ? 1600 : 0;
+    core.fma = has(features, "neon") ? 800 : 0;
+    core.dot = has(features, "dotprod") ? 3200 : 0;
+    core.bf16 = has(features, "bf16") ? 1600 : 0;
   }
   CpuRates rates = ratesOf(core);
   rates.readBandwidth = kNominalCoreBandwidth;
@@ -383,7 +401,15 @@ const std::vector<Microarchitecture> &microarchitectures() {
 CpuRates nominalRates(const CpuIdentity &cpu, std::string_view arch,
                       std::span<const std::string> features) {
   const Microarchitecture *row = rowOf(cpu, arch, features);
-  return row != nullptr ? row->rates : conservativeRates(arch, features);
+  CpuRates rates =
+      row != nullptr ? row->rates : conservativeRates(arch, features);
+  if (!has(features, "amx-bf16")) {
+    rates.bf16Tile = 0;
+  }
+  if (!has(features, "amx-int8")) {
+    rates.byteTile = 0;
+  }
+  return rates;
 }
 
 uint64_t nominalMemoryBandwidth(const CpuIdentity &cpu, std::string_view arch,

@@ -78,8 +78,8 @@ ProfileJson profileJson(const MachineProfile &profile);
 Status readCpuRates(const ProfileJson &object, const std::string &where,
                     CpuRates &rates);
 
-/// The object "cpu" for `rates`, with every key, except that planes_decode and
-/// zstd_decode are left out if they are not known.
+/// The object "cpu" for `rates`, with every key, except that planes_decode,
+/// zstd_decode, bf16_tile and byte_tile are left out if they are not known.
 ProfileJson cpuRatesJson(const CpuRates &rates);
 
 /// Reads the object "disk" of the profile `object`, if there is one.

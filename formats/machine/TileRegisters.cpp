@@ -26,17 +26,6 @@ constexpr long kGetSupported = 0x1021;
 constexpr long kRequestPermission = 0x1023;
 constexpr long kTileData = 18; ///< the bit of TILEDATA in XCR0
 
-bool requestTiles() {
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
-#else
-
-bool requestTiles() {
-  errno = ENOTSUP;
-  return false;
-}
-
 #endif
 
 } // namespace
@@ -49,15 +38,24 @@ bool hasTileRegisters() {
          (states >> kTileData & 1) != 0;
 }
 
+bool requestTileRegisters() {
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 #else
 
 bool hasTileRegisters() { return false; }
+
+bool requestTileRegisters() {
+  errno = ENOTSUP;
+  return false;
+}
 
 #endif
 
 Status prepareToRun(const MachineProfile &plan, const MachineProfile &host) {
   AIR_RETURN_IF_ERROR(checkRunsOn(plan, host));
-  if (usesTiles(plan) && !requestTiles()) {
+  if (usesTiles(plan) && !requestTileRegisters()) {
     return mismatchError(
         "features: the plan needs amx-tile, but this system grants no tile "
         "registers (" +

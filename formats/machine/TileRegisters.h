@@ -17,9 +17,12 @@ namespace air {
 /// Returns whether this system grants tile registers on request.
 bool hasTileRegisters();
 
+/// Requests the permission to use tile registers, which holds for all threads
+/// of this process until it ends. Returns false if the system refuses.
+bool requestTileRegisters();
+
 /// Calls checkRunsOn(). If the plan uses tile registers, also requests the
-/// permission to use them, which holds for all threads of this process until it
-/// ends. Fails with Mismatch if the system refuses.
+/// permission to use them. Fails with Mismatch if the system refuses.
 Status prepareToRun(const MachineProfile &plan, const MachineProfile &host);
 
 } // namespace air

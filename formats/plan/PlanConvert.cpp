@@ -83,6 +83,8 @@ std::unique_ptr<plan::CpuRatesT> packRates(const CpuRates &rates) {
   record->l3_bytes = rates.l3Bytes;
   record->planes_decode = rates.planesDecode;
   record->zstd_decode = rates.zstdDecode;
+  record->bf16_tile = rates.bf16Tile;
+  record->byte_tile = rates.byteTile;
   return record;
 }
 
@@ -107,6 +109,8 @@ CpuRates unpackRates(const plan::CpuRates &record) {
   rates.l3Bytes = record.l3_bytes();
   rates.planesDecode = record.planes_decode();
   rates.zstdDecode = record.zstd_decode();
+  rates.bf16Tile = record.bf16_tile();
+  rates.byteTile = record.byte_tile();
   return rates;
 }
 

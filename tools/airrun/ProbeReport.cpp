@@ -158,6 +158,8 @@ std::string probeReport(const MachineProfile &profile,
   report += rateRow("byte_dot", cpu.byteDot, cpu.byteDot);
   report += rateRow("byte_dot_mixed", cpu.byteDotMixed, cpu.byteDot);
   report += rateRow("bf16_dot", cpu.bf16Dot, cpu.byteDot);
+  report += rateRow("bf16_tile", cpu.bf16Tile, cpu.byteDot);
+  report += rateRow("byte_tile", cpu.byteTile, cpu.byteDot);
   report += "\ndecoding weights on one core  GB/s\n";
   report += decodeRow("planes", cpu.planesDecode);
   report += decodeRow("zstd", cpu.zstdDecode);

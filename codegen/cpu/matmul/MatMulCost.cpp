@@ -28,6 +28,13 @@ constexpr double kVectorBytes = 64;
 constexpr double kDotOperations = 128;
 constexpr double kFmaOperations = 32;
 constexpr double kPairOperations = 64;
+/// A multiplication of two full tiles of bfloat16: the number of columns that
+/// it covers, its number of operations, and the nominal number of cycles that
+/// it takes (Intel's optimization reference manual).
+constexpr uint64_t kTileColumns = 32;
+constexpr double kTileOperations =
+    2.0 * kActivationTokens * kRowLanes * kTileColumns;
+constexpr double kTileCycles = 16;
 /// The number of instructions per dot product in the loop that measures the
 /// rate byte_dot_mixed: the dot product itself and 1.5 others.
 constexpr double kMixedInstructions = 2.5;
@@ -164,7 +171,8 @@ CoreRates coreRates(const IsaTraits &isa) {
   }
   // For rates that the profile does not state, a core is assumed to issue, per
   // cycle, one dot product of bytes or two operations of any other kind, such
-  // as FMAs or dot products of bfloat16.
+  // as FMAs or dot products of bfloat16. Multiplications of tiles are assumed
+  // to take kTileCycles.
   const double cycles = kVectorBytes / isa.vectorBytes;
   rates.dotNs = cpu.byteDot != 0 ? kDotOperations / rate(cpu.byteDot)
                                  : cycles / kCyclesPerNs;
@@ -172,6 +180,8 @@ CoreRates coreRates(const IsaTraits &isa) {
                                 : cycles / 2 / kCyclesPerNs;
   rates.bf16Ns = cpu.bf16Dot != 0 ? kPairOperations / rate(cpu.bf16Dot)
                                   : cycles / 2 / kCyclesPerNs;
+  rates.tileNs = cpu.bf16Tile != 0 ? kTileOperations / rate(cpu.bf16Tile)
+                                   : kTileCycles / kCyclesPerNs;
   rates.operationNs =
       cpu.byteDotMixed != 0
           ? kDotOperations / rate(cpu.byteDotMixed) / kMixedInstructions
@@ -205,9 +215,11 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
   }
   const double products = count * kCostColumns;
   if (spec.activation == Activation::BF16x32) {
-    // Tile registers are assumed to multiply eight times as fast as vectors.
-    const double speedup = isa.hasAmxBf16 ? 8 : 1;
-    time.arithmetic = products / 2 * rates.bf16Ns / speedup;
+    // A tile has 16 tokens, and takes as long if some of them are padding.
+    const auto tiles = static_cast<double>(ceilDiv(tokens, kActivationTokens) *
+                                           (kCostColumns / kTileColumns));
+    time.arithmetic =
+        isa.hasAmxBf16 ? tiles * rates.tileNs : products / 2 * rates.bf16Ns;
     return time;
   }
   time.arithmetic =

@@ -20,7 +20,8 @@
 //
 // With float32 activations, FMAs take the place of the dot products. With
 // BF16x32, the time of the arithmetic is that of the bfloat16 dot products
-// alone.
+// alone or, on targets with tile registers, that of the multiplications of
+// tiles.
 //
 // The time of the arithmetic does not include load and store instructions. A
 // kernel with panels has more of these: it stores the decoded weights, and
@@ -56,10 +57,13 @@ inline constexpr uint64_t kCostColumns = 256;
 /// The speed of one core while all cores work. A rate that the profile does not
 /// state is replaced by a low nominal rate.
 struct CoreRates {
-  double bytesPerNs;  ///< bytes read from memory
-  double dotNs;       ///< the time of a dot product of 64 bytes
-  double fmaNs;       ///< the time of a float32 FMA of 64 bytes
-  double bf16Ns;      ///< the time of a bfloat16 dot product of 64 bytes
+  double bytesPerNs; ///< bytes read from memory
+  double dotNs;      ///< the time of a dot product of 64 bytes
+  double fmaNs;      ///< the time of a float32 FMA of 64 bytes
+  double bf16Ns;     ///< the time of a bfloat16 dot product of 64 bytes
+  /// The time in which tile registers multiply 16 x 32 numbers in bfloat16 by
+  /// as many. Only for targets with IsaTraits::hasAmxBf16.
+  double tileNs;
   double operationNs; ///< the time that any vector operation takes to issue
   /// Whether the profile states all rates on which the times of matmuls with
   /// int8 activations depend.

@@ -2,7 +2,9 @@
 #include "compiler/driver/Compiler.h"
 
 #include "formats/dtype/DType.h"
+#include "formats/machine/MachineProfile.h"
 #include "formats/plan/PackLayout.h"
+#include "formats/plan/PlanConvert.h"
 #include "formats/plan/PlanFile.h"
 
 #include <gmock/gmock.h>
@@ -214,6 +216,17 @@ TEST(Compiler, CompilingWhileWritingChangesNoByte) {
     options.background = true;
     EXPECT_TRUE(before == packed(options, "meanwhile")) << kernelBytes;
   }
+}
+
+TEST(Compiler, PlansStateTheRatesOfTheirTarget) {
+  // This target has every rate, including those of tile registers.
+  CompileOptions options = optionsFor("qwen2");
+  options.target = "sapphire-rapids";
+  packed(options, "rates");
+  const Result<PlanFile> file = PlanFile::open(outputPath("rates"));
+  ASSERT_TRUE(file.isOk()) << file.status().message();
+  EXPECT_EQ(fromPlan(*file->plan().machine()).cpu,
+            resolveProfile("sapphire-rapids")->cpu);
 }
 
 TEST(Compiler, FailuresKeepTheirCodes) {

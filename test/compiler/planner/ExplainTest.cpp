@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <utility>
 
 namespace air::compiler {
 namespace {
@@ -110,6 +111,30 @@ TEST(Explain, AllInRam) {
   EXPECT_FALSE(all.decodeFluid);
   EXPECT_EQ(*all.gainOfRam, 0);
   EXPECT_FALSE(all.gainOfVram);
+}
+
+// 512 tokens of 18 Gflop each, on 8 cores, each of which reaches 60 % of its
+// rate.
+TEST(Explain, PromptsInBfloat16UseTilesWhereThereAreAny) {
+  ModelNeeds needs = model();
+  TokenOps &ops = needs.classes[0].ops;
+  ops.bf16 = std::exchange(ops.float32, 0);
+  MachineProfile profile = machine(16 * kGB);
+  const auto seconds = [&] {
+    const Result<Explanation> result = explain(needs, profile, {});
+    EXPECT_TRUE(result) << result.status().message();
+    return *result->firstTokenWarm;
+  };
+  profile.cpu.bf16Dot = 200 * kGB;
+  // A stated rate counts only if the target has the instructions.
+  profile.cpu.bf16Tile = 800 * kGB;
+  profile.features = resolveProfile("x86-64-v4-bf16")->features;
+  EXPECT_NEAR(seconds(), 9.6, 0.01);
+  profile.features = resolveProfile("x86-64-v4-amx")->features;
+  EXPECT_NEAR(seconds(), 2.4, 0.01);
+  // If the rate of tiles is unknown, it is 1024 operations per cycle at 2 GHz.
+  profile.cpu.bf16Tile = 0;
+  EXPECT_NEAR(seconds(), 2.4 * 800 / 2048, 0.01);
 }
 
 TEST(Explain, SomeOnTheDisk) {

@@ -78,6 +78,14 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barri
 
 // -----
 
+// The rates of tile registers may be left out, but must be valid otherwise.
+
+// expected-error @+1 {{plan.target has no valid 'cpu.bf16_tile'}}
+module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, bf16_tile = 1 : i32, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 0 : i64, read_bandwidth = 0 : i64, streams = [], tile_ns = 0 : i64, zstd_decode = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
+}
+
+// -----
+
 // expected-error @+1 {{plan.target has no valid 'cpu.streams'}}
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, cpu = {barrier_ns = 0 : i64, bf16_dot = 0 : i64, byte_dot = 1 : i64, byte_dot_mixed = 1 : i64, fma_f32 = 1 : i64, l1d_bytes = 0 : i64, l2_bytes = 0 : i64, l3_bytes = 0 : i64, planes_decode = 0 : i64, read_bandwidth = 0 : i64, streams = [1 : i64], tile_ns = 0 : i64, zstd_decode = 0 : i64}, disk_bandwidth = 0 : i64, features = ["avx2", "f16c", "fma"], measured = false, memory_bandwidth = 0 : i64, memory_bytes = 0 : i64, name = "t"}} {
 }

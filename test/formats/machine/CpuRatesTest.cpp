@@ -109,7 +109,9 @@ TEST(CpuRates, JsonIsAsDocumented) {
                  .l2Bytes = 10,
                  .l3Bytes = 11,
                  .planesDecode = 12,
-                 .zstdDecode = 13};
+                 .zstdDecode = 13,
+                 .bf16Tile = 14,
+                 .byteTile = 15};
   const std::string json = toJson(profile);
   EXPECT_THAT(json, HasSubstr("  \"measured\": false,\n"
                               "  \"cpu\": {\n"
@@ -132,7 +134,9 @@ TEST(CpuRates, JsonIsAsDocumented) {
                               "    \"l2_bytes\": 10,\n"
                               "    \"l3_bytes\": 11,\n"
                               "    \"planes_decode\": 12,\n"
-                              "    \"zstd_decode\": 13\n"
+                              "    \"zstd_decode\": 13,\n"
+                              "    \"bf16_tile\": 14,\n"
+                              "    \"byte_tile\": 15\n"
                               "  }\n"
                               "}\n"));
   Result<MachineProfile> back = parseProfile(json, "box.json");
@@ -140,13 +144,15 @@ TEST(CpuRates, JsonIsAsDocumented) {
   EXPECT_EQ(*back, profile);
 }
 
-TEST(CpuRates, AnUnknownRateOfDecodingIsNotWritten) {
+TEST(CpuRates, UnknownRatesOfDecodingAndOfTilesAreNotWritten) {
   MachineProfile profile;
   profile.name = "box";
   profile.arch = "x86_64";
   profile.cpu.zstdDecode = 13;
+  profile.cpu.byteTile = 15;
   const std::string json = toJson(profile);
-  EXPECT_THAT(json, HasSubstr("\"l3_bytes\": 0,\n    \"zstd_decode\": 13\n"));
+  EXPECT_THAT(json, HasSubstr("\"l3_bytes\": 0,\n    \"zstd_decode\": 13,\n"
+                              "    \"byte_tile\": 15\n"));
   EXPECT_EQ(*parseProfile(json, "box.json"), profile);
 }
 
@@ -199,10 +205,11 @@ TEST(CpuRates, BadFilesNameTheField) {
        "field 'cpu.fma_f23' is not known; the fields of the object are "
        "fma_f32, byte_dot, "
        "byte_dot_mixed, bf16_dot, read_bandwidth, streams, tile_ns, "
-       "barrier_ns, l1d_bytes, l2_bytes, l3_bytes, planes_decode and "
-       "zstd_decode"},
+       "barrier_ns, l1d_bytes, l2_bytes, l3_bytes, planes_decode, "
+       "zstd_decode, bf16_tile and byte_tile"},
       {withCpu(R"("byte_dot": -1)"), "field 'cpu.byte_dot' is -1"},
       {withCpu(R"("byte_dot": 1.5)"), "field 'cpu.byte_dot' is 1.5"},
+      {withCpu(R"("bf16_tile": -1)"), "field 'cpu.bf16_tile' is -1"},
       {withCpu(R"("l3_bytes": 9223372036854775808)"),
        "it must be a whole number from 0 to 9223372036854775807"},
       {withCpu(R"("tile_ns": 1, "tile_ns": 2)"),

@@ -99,6 +99,7 @@ TEST(MachineProfile, TilesAreGivenToWhoAsksOrRefused) {
   const MachineProfile tiles = *resolveProfile("x86-64-v4-amx");
   const bool hasTiles = std::ranges::count(host.features, "amx-tile") != 0;
   EXPECT_LE(hasTiles, hasTileRegisters());
+  EXPECT_EQ(requestTileRegisters(), hasTileRegisters());
   // `lacking` differs from `tiles` only in its lack of tile registers.
   MachineProfile lacking = tiles;
   std::erase_if(lacking.features, [](const std::string &feature) {

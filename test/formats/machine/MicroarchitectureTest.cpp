@@ -47,6 +47,10 @@ TEST(Microarchitecture, ProfilesAreSoundAndSorted) {
               std::ranges::any_of(known.features, [](const auto &feature) {
                 return feature == "bf16" || feature == "avx512bf16";
               }));
+    EXPECT_EQ(profile.cpu.bf16Tile != 0,
+              std::ranges::count(known.features, "amx-bf16") != 0);
+    EXPECT_EQ(profile.cpu.byteTile != 0,
+              std::ranges::count(known.features, "amx-int8") != 0);
     // Parsing the profile also checks that its features and streams are valid.
     Result<MachineProfile> back = parseProfile(toJson(profile), "x.json");
     ASSERT_TRUE(back) << back.status().message();
@@ -86,6 +90,15 @@ TEST(Microarchitecture, NoCoreExceedsItsWidth) {
     EXPECT_LE(perCycle, core.width * 1.001) << core.name;
     EXPECT_GE(perCycle, core.width * 0.95) << core.name;
   }
+}
+
+// A core with tile registers executes 1024 operations of bfloat16, or 2048 of
+// bytes, per cycle (Intel's optimization reference manual). A product and an
+// addition are two operations.
+TEST(Microarchitecture, TilesMultiplyAsManyAsIntelSays) {
+  const CpuRates &rates = row("sapphire-rapids").rates;
+  EXPECT_EQ(rates.bf16Tile, 3'000'000'000 * uint64_t{1024});
+  EXPECT_EQ(rates.byteTile, 3'000'000'000 * uint64_t{2048});
 }
 
 // The families and models of CPUs are from LLVM's getHostCPUName() and Linux's
@@ -128,12 +141,19 @@ TEST(Microarchitecture, CascadeLakeHasTheUnitsOfIceLake) {
 }
 
 TEST(Microarchitecture, TilesNeedNotBeThere) {
+  const CpuIdentity cpu = {"GenuineIntel", 6, 207};
   std::vector<std::string> features = row("sapphire-rapids").features;
+  CpuRates rates = row("sapphire-rapids").rates;
+  EXPECT_EQ(nominalRates(cpu, "x86_64", features), rates);
+  // Without a kind of tiles, a CPU lacks their rate, but keeps all others.
+  std::erase(features, "amx-int8");
+  rates.byteTile = 0;
+  EXPECT_EQ(nominalRates(cpu, "x86_64", features), rates);
   std::erase_if(features, [](const std::string &feature) {
     return feature.starts_with("amx-");
   });
-  EXPECT_EQ(nominalRates({"GenuineIntel", 6, 207}, "x86_64", features),
-            row("sapphire-rapids").rates);
+  rates.bf16Tile = 0;
+  EXPECT_EQ(nominalRates(cpu, "x86_64", features), rates);
 }
 
 TEST(Microarchitecture, UnknownOnesAreSlowerThanAnyKnown) {
@@ -147,6 +167,10 @@ TEST(Microarchitecture, UnknownOnesAreSlowerThanAnyKnown) {
     EXPECT_GT(rates.planesDecode, 0u);
     EXPECT_LT(rates.zstdDecode, known.rates.zstdDecode);
     EXPECT_GT(rates.zstdDecode, 0u);
+    EXPECT_EQ(rates.bf16Tile != 0, known.rates.bf16Tile != 0);
+    EXPECT_LE(rates.bf16Tile, known.rates.bf16Tile);
+    EXPECT_EQ(rates.byteTile != 0, known.rates.byteTile != 0);
+    EXPECT_LE(rates.byteTile, known.rates.byteTile);
     EXPECT_LE(rates.readBandwidth, known.rates.readBandwidth);
     EXPECT_TRUE(rates.streams.empty());
     EXPECT_EQ(nominalMemoryBandwidth({}, known.arch, known.features),

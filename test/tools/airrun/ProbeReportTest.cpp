@@ -25,7 +25,8 @@ TEST(ProbeReport, HasRatesAndShares) {
       .barrierNs = 1200,
       .l1dBytes = 49152,
       .l2Bytes = 2097152,
-      .planesDecode = 4'560'000'000};
+      .planesDecode = 4'560'000'000,
+      .bf16Tile = 3'072'000'000'000};
   EXPECT_EQ(probeReport(profile, "a CPU\n"),
             "CPU        a CPU\\x0a, 2 cores\n"
             "caches     L1d 48.00 KiB, L2 2.00 MiB, L3 0 B\n"
@@ -36,6 +37,8 @@ TEST(ProbeReport, HasRatesAndShares) {
             "  byte_dot                    400.0    1.00\n"
             "  byte_dot_mixed              200.0    0.50\n"
             "  bf16_dot                        -       -\n"
+            "  bf16_tile                  3072.0    7.68\n"
+            "  byte_tile                       -       -\n"
             "\n"
             "decoding weights on one core  GB/s\n"
             "  planes                       4.56\n"

@@ -90,6 +90,10 @@ def probe(path):
     cpu = got["cpu"]
     for rate in ("fma_f32", "byte_dot", "byte_dot_mixed", "read_bandwidth", "planes_decode", "zstd_decode"):
         assert 1e7 < cpu[rate] < 1e13, cpu
+    # A rate of tile registers is in the file only if the CPU has them.
+    for rate, feature in (("bf16_tile", "amx-bf16"), ("byte_tile", "amx-int8")):
+        assert (rate in cpu) == (feature in got["features"]), cpu
+        assert 1e7 < cpu.get(rate, 1e12) < 1e14, cpu
     # Loads in three orders are measured, each order without prefetches and with
     # each of four prefetch hints.
     ways = {(way["loads"], way["hint"]) for way in cpu["streams"]}

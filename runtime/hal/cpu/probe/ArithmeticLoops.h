@@ -10,6 +10,9 @@
 // adds the sums of eight such instructions in 16 bits, and widens the results
 // to 32 bits.
 //
+// A multiplication in tile registers (AMX) takes 52 cycles, and a core can
+// start one every 16 cycles, so a loop has four chains of them.
+//
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_CPU_PROBE_ARITHMETICLOOPS_H
 #define AIRPACK_RUNTIME_HAL_CPU_PROBE_ARITHMETICLOOPS_H
@@ -22,14 +25,28 @@
 namespace air::rt {
 
 /// The kinds of arithmetic for which CpuRates.h has rates.
-enum class Arithmetic : uint8_t { FmaF32, ByteDot, ByteDotMixed, Bf16Dot };
+enum class Arithmetic : uint8_t {
+  FmaF32,
+  ByteDot,
+  ByteDotMixed,
+  Bf16Dot,
+  Bf16Tile,
+  ByteTile
+};
 inline constexpr std::array kArithmetics = {
-    Arithmetic::FmaF32, Arithmetic::ByteDot, Arithmetic::ByteDotMixed,
-    Arithmetic::Bf16Dot};
+    Arithmetic::FmaF32,  Arithmetic::ByteDot,  Arithmetic::ByteDotMixed,
+    Arithmetic::Bf16Dot, Arithmetic::Bf16Tile, Arithmetic::ByteTile};
+
+/// Whether loops of this kind use tile registers. The process needs the
+/// permission to use them (formats/machine/TileRegisters.h); without it, such a
+/// loop ends the process.
+inline bool usesTileRegisters(Arithmetic kind) {
+  return kind == Arithmetic::Bf16Tile || kind == Arithmetic::ByteTile;
+}
 
 /// Runs `turns` iterations, at most kMostTurns, and returns the number of
-/// products that it added up. All products are 1, so this number is simply the
-/// sum that the loop has computed.
+/// products that it added up. All products are equal, so this number follows
+/// from the sum that the loop has computed.
 using ArithmeticLoop = uint64_t (*)(uint64_t turns);
 /// The largest number of iterations. In a loop with float32 sums, an iteration
 /// adds at most 2 to a lane, so the sums stay below 2^24, up to which a float32

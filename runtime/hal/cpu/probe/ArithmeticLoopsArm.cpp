@@ -119,6 +119,9 @@ ArithmeticLoop arithmeticLoop(Arithmetic kind,
     return has("dotprod") ? mixed128 : nullptr;
   case Arithmetic::Bf16Dot:
     return has("bf16") ? bf16Dot128 : nullptr;
+  case Arithmetic::Bf16Tile:
+  case Arithmetic::ByteTile:
+    return nullptr;
   }
   return nullptr;
 }

@@ -2,7 +2,8 @@
 //
 // The instructions are written as assembly, so that the compiler neither merges
 // the dependency chains nor computes their results at compile time. Sources:
-// Intel SDM, volume 2 (operands and encodings), uops.info (latencies).
+// Intel SDM, volume 2 (operands and encodings) and volume 1, chapter 18 (tile
+// registers), uops.info (latencies).
 //
 //===----------------------------------------------------------------------===//
 #if defined(__x86_64__)
@@ -26,6 +27,7 @@ constexpr int kOneInEachNibble = 0x11111111;
 constexpr int kLowNibbles = 0x0f0f0f0f;
 constexpr int kOneInEachHalf = 0x00010001;
 constexpr int kOneBf16InEachHalf = 0x3f803f80;
+constexpr int kSixteenthBf16InEachHalf = 0x3d803d80;
 
 /// The sum of all lanes of all vectors. Every lane holds an integer.
 template <typename V, size_t N>
@@ -267,6 +269,89 @@ template <typename V, size_t N>
   return total(sums);
 }
 
+// ---- multiplications of tiles -----------------------------------------------
+
+// The compiler does not know which tile registers the assembly uses. It need
+// not, because it uses none itself.
+
+/// The operand of LDTILECFG: every tile has 16 rows of 64 bytes.
+struct TileShapes {
+  uint8_t palette = 1;
+  uint8_t startRow = 0;
+  uint8_t reserved[14] = {};
+  uint16_t rowBytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+static_assert(sizeof(TileShapes) == 64);
+
+constexpr size_t kTileUnits = 256; ///< units of 32 bits in a tile
+constexpr int64_t kTileRowBytes = 64;
+
+/// Configures the tile registers. Sets the sums, registers 0 to 3, to zero, all
+/// units of register 4 to `a`, and all units of register 5 to `b`.
+void startTiles(int a, int b) {
+  const TileShapes shapes;
+  int units[2][kTileUnits];
+  std::fill_n(units[0], kTileUnits, a);
+  std::fill_n(units[1], kTileUnits, b);
+  asm volatile("ldtilecfg %0\n\t"
+               "tilezero %%tmm0\n\t"
+               "tilezero %%tmm1\n\t"
+               "tilezero %%tmm2\n\t"
+               "tilezero %%tmm3\n\t"
+               "tileloadd (%1,%3), %%tmm4\n\t"
+               "tileloadd (%2,%3), %%tmm5"
+               :
+               : "m"(shapes), "r"(units[0]), "r"(units[1]), "r"(kTileRowBytes)
+               : "memory");
+}
+
+/// Releases the tile registers, and returns the total of the sums. The units of
+/// the sums are of type T, and each holds an integer.
+template <typename T> uint64_t finishTiles() {
+  T sums[4][kTileUnits];
+  asm volatile("tilestored %%tmm0, (%0,%4)\n\t"
+               "tilestored %%tmm1, (%1,%4)\n\t"
+               "tilestored %%tmm2, (%2,%4)\n\t"
+               "tilestored %%tmm3, (%3,%4)\n\t"
+               "tilerelease"
+               :
+               : "r"(sums[0]), "r"(sums[1]), "r"(sums[2]), "r"(sums[3]),
+                 "r"(kTileRowBytes)
+               : "memory");
+  uint64_t all = 0;
+  for (const auto &tile : sums) {
+    for (T sum : tile) {
+      all += static_cast<uint64_t>(sum);
+    }
+  }
+  return all;
+}
+
+/// A multiplication adds 32 products to each unit of a sum. All products are
+/// 1/16, so that a unit grows by 2, as in the loops for vectors.
+uint64_t bf16Tile(uint64_t turns) {
+  startTiles(kSixteenthBf16InEachHalf, kOneBf16InEachHalf);
+  for (; turns != 0; --turns) {
+    asm volatile("tdpbf16ps %tmm5, %tmm4, %tmm0\n\t"
+                 "tdpbf16ps %tmm5, %tmm4, %tmm1\n\t"
+                 "tdpbf16ps %tmm5, %tmm4, %tmm2\n\t"
+                 "tdpbf16ps %tmm5, %tmm4, %tmm3");
+  }
+  return 16 * finishTiles<float>();
+}
+
+uint64_t byteTile(uint64_t turns) {
+  startTiles(kOneInEachByte, kOneInEachByte);
+  for (; turns != 0; --turns) {
+    asm volatile("tdpbsud %tmm5, %tmm4, %tmm0\n\t"
+                 "tdpbsud %tmm5, %tmm4, %tmm1\n\t"
+                 "tdpbsud %tmm5, %tmm4, %tmm2\n\t"
+                 "tdpbsud %tmm5, %tmm4, %tmm3");
+  }
+  return finishTiles<int32_t>();
+}
+
 } // namespace
 
 ArithmeticLoop arithmeticLoop(Arithmetic kind,
@@ -291,6 +376,10 @@ ArithmeticLoop arithmeticLoop(Arithmetic kind,
                              : nullptr;
   case Arithmetic::Bf16Dot:
     return has("avx512bf16") ? bf16Dot512 : nullptr;
+  case Arithmetic::Bf16Tile:
+    return has("amx-bf16") ? bf16Tile : nullptr;
+  case Arithmetic::ByteTile:
+    return has("amx-int8") ? byteTile : nullptr;
   }
   return nullptr;
 }

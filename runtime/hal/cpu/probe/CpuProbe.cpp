@@ -1,6 +1,7 @@
 //===- CpuProbe.cpp - measures the rates of this CPU ----------------------===//
 #include "runtime/hal/cpu/probe/CpuProbe.h"
 
+#include "formats/machine/TileRegisters.h"
 #include "formats/support/CheckedMath.h"
 #include "formats/support/MonotonicClock.h"
 #include "runtime/hal/cpu/CacheSizes.h"
@@ -157,9 +158,11 @@ double Probe::seconds(ThreadPool::Job job, void *context) {
 }
 
 void Probe::addArithmetic(std::span<const std::string> features) {
+  const bool hasTiles =
+      std::ranges::count(features, "amx-tile") != 0 && requestTileRegisters();
   for (size_t i = 0; i < kArithmetics.size(); ++i) {
     const ArithmeticLoop loop = arithmeticLoop(kArithmetics[i], features);
-    if (loop == nullptr) {
+    if (loop == nullptr || (usesTileRegisters(kArithmetics[i]) && !hasTiles)) {
       continue;
     }
     hasArithmetic[i] = true;
@@ -316,8 +319,10 @@ Result<CpuProbeResult> Probe::run(const CpuProbeOptions &options) {
   CpuProbeResult result;
   result.memoryBandwidth = whole(rounds.largest(all));
   CpuRates &rates = result.rates;
-  uint64_t *const fields[] = {&rates.fmaF32, &rates.byteDot,
-                              &rates.byteDotMixed, &rates.bf16Dot};
+  uint64_t *const fields[] = {&rates.fmaF32,       &rates.byteDot,
+                              &rates.byteDotMixed, &rates.bf16Dot,
+                              &rates.bf16Tile,     &rates.byteTile};
+  static_assert(std::size(fields) == kArithmetics.size());
   for (size_t i = 0; i < kArithmetics.size(); ++i) {
     *fields[i] = hasArithmetic[i] ? whole(rounds.median(arithmetic[i])) : 0;
   }

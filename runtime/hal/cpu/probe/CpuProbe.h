@@ -29,7 +29,10 @@ namespace air::rt {
 struct CpuProbeOptions {
   uint32_t threads = 1;
   uint64_t memoryBytes = 0; ///< size of the RAM; 0 if it is not known
-  std::span<const std::string> features; ///< as in MachineProfile
+  /// As in MachineProfile. If the list has "amx-tile", the probe requests the
+  /// permission to use tile registers for this process. If the system refuses,
+  /// the rates of tiles in the result are 0.
+  std::span<const std::string> features;
   /// After this number of seconds, no further round begins. At least three
   /// rounds are always taken. A round takes about one second.
   double seconds = 12;

@@ -140,6 +140,36 @@ TEST(CostModel, Bfloat16IsForCpusWhereItIsFaster) {
   EXPECT_EQ(best(slow), Activation::BF16x32);
 }
 
+// The times were computed by hand. A block has 256 columns of 16 rows, and a
+// multiplication of tiles covers 32 columns of 16 rows and 16 tokens, which is
+// 16384 operations.
+TEST(CostModel, TilesOfBfloat16TakeTheirOwnTime) {
+  KernelSpec spec = matMul(DType::BF16, MClass::Large);
+  spec.activation = Activation::BF16x32;
+  const auto time = [&](const MachineProfile &profile, uint64_t tokens) {
+    return predictBlock(spec, makeCpuTarget(profile)->isa, tokens).arithmetic;
+  };
+  MachineProfile tiled = *resolveProfile("x86-64-v4-amx");
+  tiled.cpu.bf16Tile = 4096 * kGiga; // 4 ns per multiplication
+  EXPECT_DOUBLE_EQ(time(tiled, 16), 8 * 4);
+  EXPECT_DOUBLE_EQ(time(tiled, 128), 8 * 8 * 4);
+  // Nine tokens take as long as 16, and 17 as long as 32.
+  EXPECT_DOUBLE_EQ(time(tiled, 9), 8 * 4);
+  EXPECT_DOUBLE_EQ(time(tiled, 17), 2 * 8 * 4);
+  // The rate of vectors does not matter where there are tiles. If the profile
+  // does not state the rate of tiles, they take 16 cycles at 3 GHz.
+  tiled.cpu.bf16Tile = 0;
+  tiled.cpu.bf16Dot = 109 * kGiga;
+  EXPECT_DOUBLE_EQ(time(tiled, 16), 8 * 16 / 3.0);
+  EXPECT_DOUBLE_EQ(time(*resolveProfile("sapphire-rapids"), 16), 8 * 16 / 3.0);
+  // The rate of tiles does not matter where there are none. 16 tokens take
+  // 16 * 16 * 256 * 2 operations, here at 128 operations per ns.
+  MachineProfile vectors = *resolveProfile("x86-64-v4-bf16");
+  vectors.cpu.bf16Tile = 4096 * kGiga;
+  vectors.cpu.bf16Dot = 128 * kGiga;
+  EXPECT_DOUBLE_EQ(time(vectors, 16), 1024);
+}
+
 // On Zen 4 and Zen 5, reading weights from memory takes longer than multiplying
 // them, even with 15-bit activations. On Zen 4, the arithmetic for a block of
 // 16 rows and 256 columns takes 163 to 275 cycles, depending on the dtype.

@@ -2,6 +2,7 @@
 #include "runtime/hal/cpu/probe/ArithmeticLoops.h"
 
 #include "formats/machine/MachineProfile.h"
+#include "formats/machine/TileRegisters.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -13,9 +14,9 @@ namespace {
 
 bool runsHere(const std::vector<std::string> &features) {
   const MachineProfile host = hostProfile();
-  return std::ranges::all_of(features, [&](const std::string &feature) {
-    return std::ranges::count(host.features, feature) != 0;
-  });
+  MachineProfile wanted = host;
+  wanted.features = features;
+  return prepareToRun(wanted, host).isOk();
 }
 
 /// Checks that each iteration of the arithmetic loop for `kind` and `features`
@@ -59,6 +60,11 @@ TEST(ArithmeticLoops, CountTheirProducts) {
   checkProducts(Arithmetic::ByteDotMixed, avx512, 8 * 8 * 512 / 8);
   checkProducts(Arithmetic::ByteDotMixed, vnni, 16 * 512 / 8);
   checkProducts(Arithmetic::Bf16Dot, vnni, 16 * 512 / 16);
+  // An iteration multiplies four pairs of tiles. Each of the 16 x 16 sums of a
+  // pair has 32 products of bfloat16 or 64 products of bytes.
+  const std::vector<std::string> tiles = {"amx-bf16", "amx-int8", "amx-tile"};
+  checkProducts(Arithmetic::Bf16Tile, tiles, 4 * 16 * 16 * 32);
+  checkProducts(Arithmetic::ByteTile, tiles, 4 * 16 * 16 * 64);
 }
 
 TEST(ArithmeticLoops, NeedTheirInstructions) {
@@ -68,6 +74,11 @@ TEST(ArithmeticLoops, NeedTheirInstructions) {
   }
   const std::vector<std::string> avx2 = {"avx2", "fma"};
   EXPECT_EQ(arithmeticLoop(Arithmetic::Bf16Dot, avx2), nullptr);
+  // A CPU may have tiles of bytes alone, or of bfloat16 alone.
+  const std::vector<std::string> bytes = {"amx-int8", "amx-tile"};
+  EXPECT_EQ(arithmeticLoop(Arithmetic::Bf16Tile, bytes), nullptr);
+  const std::vector<std::string> pairs = {"amx-bf16", "amx-tile"};
+  EXPECT_EQ(arithmeticLoop(Arithmetic::ByteTile, pairs), nullptr);
 }
 
 #elif defined(__aarch64__)
@@ -84,6 +95,8 @@ TEST(ArithmeticLoops, NeedTheirInstructions) {
   const std::vector<std::string> neon = {"neon"};
   EXPECT_EQ(arithmeticLoop(Arithmetic::ByteDot, neon), nullptr);
   EXPECT_EQ(arithmeticLoop(Arithmetic::Bf16Dot, neon), nullptr);
+  EXPECT_EQ(arithmeticLoop(Arithmetic::Bf16Tile, neon), nullptr);
+  EXPECT_EQ(arithmeticLoop(Arithmetic::ByteTile, neon), nullptr);
 }
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "formats/machine/MachineProfile.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 using namespace air;
@@ -28,6 +29,18 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
   EXPECT_TRUE(isRate(rates.zstdDecode)) << rates.zstdDecode;
   EXPECT_TRUE(isRate(rates.readBandwidth)) << rates.readBandwidth;
   EXPECT_TRUE(isRate(probed->memoryBandwidth)) << probed->memoryBandwidth;
+  // Tile registers multiply up to 32 times as fast as vectors.
+  const auto has = [&](const char *feature) {
+    return std::ranges::count(host.features, feature) != 0;
+  };
+  EXPECT_EQ(rates.bf16Tile != 0, has("amx-bf16"));
+  EXPECT_EQ(rates.byteTile != 0, has("amx-int8"));
+  EXPECT_LT(rates.bf16Tile, 100'000'000'000'000u);
+  EXPECT_LT(rates.byteTile, 100'000'000'000'000u);
+  EXPECT_TRUE(rates.bf16Tile == 0 || rates.bf16Tile > rates.bf16Dot)
+      << rates.bf16Tile << " " << rates.bf16Dot;
+  EXPECT_TRUE(rates.byteTile == 0 || rates.byteTile > rates.byteDot)
+      << rates.byteTile << " " << rates.byteDot;
   EXPECT_LT(rates.tileNs, 1'000'000u);
   EXPECT_LT(rates.barrierNs, 1'000'000'000u);
   // Loads in three orders are measured, each order without prefetches and with
