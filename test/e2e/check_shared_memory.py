@@ -32,7 +32,7 @@ def command(tokens):
     return [t.AIRRUN, str(plan), "--tokens", "1,42,7", "-n", str(tokens), "--temp", "0", "--ignore-eos", "--output-tokens"]
 
 
-expected = {count: t.run(t.AIRRUN, resident, *command(count)[2:]).strip() for count in (8, 300)}
+expected = {count: t.run(t.AIRRUN, resident, *command(count)[2:]).strip() for count in (8, 150)}
 resident.unlink()
 
 
@@ -119,7 +119,7 @@ with MemoryGroup(LIMIT) as group:
 for limit, code_of_second in ((LIMIT, 5), (LIMIT * 4 // 3, 0)):
     with MemoryGroup(limit) as group:
         # Without a buffer, communicate() returns what follows the first byte.
-        first = subprocess.Popen(command(300), stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        first = subprocess.Popen(command(150), stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                                  preexec_fn=group.enter)
         head = first.stdout.read(1)  # waits for the first token
         code, tokens, notes = generate(group)
@@ -128,5 +128,5 @@ for limit, code_of_second in ((LIMIT, 5), (LIMIT * 4 // 3, 0)):
         t.expect(running, "the first airrun ended too early")
         t.expect(code == code_of_second, f"{limit}: the second ended with {code}: {notes}")
         t.expect(code == 5 or tokens == expected[8] and "other processes leave less" in notes, f"{limit}: {tokens}, {notes}")
-        t.expect(first.returncode == 0 and (head + out).decode().strip() == expected[300], f"{limit}: the first: {first.returncode} {errors}")
+        t.expect(first.returncode == 0 and (head + out).decode().strip() == expected[150], f"{limit}: the first: {first.returncode} {errors}")
         print(f"two in {limit // MIB} MiB: the second ends with {code}")
