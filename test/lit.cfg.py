@@ -96,6 +96,10 @@ if may_be_another_user():
 if subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
                   capture_output=True).returncode == 0:
     config.available_features.add("own-mounts")
+# Few containers permit memory cgroups.
+if subprocess.run([sys.executable, os.path.join(config.test_source_root, "tools", "memory_group.py")],
+                  capture_output=True).returncode == 0:
+    config.available_features.add("memory-cgroup")
 
 # Nvrtc::open() (codegen/cuda/Nvrtc.h) looks for NVRTC in the same places.
 for folder in ("", "/usr/local/cuda/lib64/"):

@@ -3,6 +3,7 @@
 
 #include "formats/machine/CpuRates.h"
 #include "formats/machine/Microarchitecture.h"
+#include "formats/plan/VerifyPass.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
 
@@ -18,6 +19,7 @@ constexpr uint64_t kMaxContext = UINT32_MAX;
 
 constexpr size_t kDecode = 0;
 constexpr size_t kPrompt = 1;
+constexpr size_t kVerify = 2; ///< there is no such phase if a pass is shorter
 
 /// Finds placements for one model on one machine.
 class Explainer {
@@ -105,11 +107,15 @@ private:
       weights.isPinned =
           !entry.isGathered && entry.largestStep < kSmallestStreamed;
       weights.cpuSecondsPerToken = cpuSeconds(entry.ops);
-      // Without a GPU, cpuSecondsAlone is set, so that this prediction equals
+      // Without a GPU, cpuSecondsOfPass is set, so that this prediction equals
       // the one that a plan contains.
-      if (gpu == nullptr && needs.operandRate != 0) {
-        weights.cpuSecondsAlone =
-            entry.operandBytes / static_cast<double>(needs.operandRate);
+      for (const auto &[tokens, operands] :
+           {std::pair(uint64_t{1}, entry.operandBytes),
+            std::pair(kVerifyTokens, entry.verifyOperandBytes)}) {
+        if (gpu == nullptr && needs.operandRate != 0 && operands > 0) {
+          weights.cpuSecondsOfPass[tokens] =
+              operands / static_cast<double>(needs.operandRate);
+        }
       }
       weights.gpuSecondsPerToken =
           gpu != nullptr && gpu->f16Ops != 0
@@ -119,6 +125,10 @@ private:
     }
     problem.phases = {{"decode", 1, 1, kTokensPerPrompt, 0},
                       {"prefill", needs.promptTokens, 1, 1, 0}};
+    if (needs.promptTokens >= kVerifyTokens) {
+      problem.phases.push_back({"verify", kVerifyTokens, kVerifyTokens,
+                                kTokensPerPrompt / kVerifyTokens, 0});
+    }
     problem.links.disk = static_cast<double>(machine.diskBandwidth);
     problem.links.memory = static_cast<double>(machine.memoryBandwidth);
     if (machine.memoryBytes != 0) {
@@ -207,21 +217,27 @@ private:
            (load.vramBytes == 0 || links.vram > 0);
   }
 
-  std::optional<double> tokensPerSecond(const ResidencyProblem &problem,
-                                        const Residency &placement) const {
-    const PhaseLoad &load = placement.loads[kDecode];
+  /// The seconds of a pass with few tokens, which costs `load`.
+  std::optional<double> passSeconds(const ResidencyProblem &problem,
+                                    const PhaseLoad &load) const {
     if (!isKnown(problem, load) || load.seconds <= 0) {
       return std::nullopt;
     }
     // How much reads from the disk slow down the computation has been measured
     // for CPUs, but not for GPUs. So this effect is left out if there is a GPU.
     const bool isSlowed = gpu == nullptr && load.diskBytes > 0;
-    return 1 / (isSlowed
-                    ? std::max(load.seconds,
+    return isSlowed ? std::max(load.seconds,
                                passTime(load.cpuSeconds,
                                         load.diskBytes / problem.links.disk,
                                         keptShares(machine)))
-                    : load.seconds);
+                    : load.seconds;
+  }
+
+  std::optional<double> tokensPerSecond(const ResidencyProblem &problem,
+                                        const Residency &placement) const {
+    const std::optional<double> seconds =
+        passSeconds(problem, placement.loads[kDecode]);
+    return seconds ? std::optional(1 / *seconds) : std::nullopt;
   }
 
   void addSpeed(Explanation &result, const ResidencyProblem &problem,
@@ -240,6 +256,9 @@ private:
             gpu != nullptr ? gpu->memoryBandwidth : 0);
     result.decode = tokensPerSecond(problem, solved);
     result.limitedBy = result.decode ? decode.limit : "";
+    if (solved.loads.size() > kVerify) {
+      result.verifySeconds = passSeconds(problem, solved.loads[kVerify]);
+    }
 
     ResidencyProblem full = problem;
     full.phases[kDecode].kvBytesRead = problem.kvBytes / needs.ram.slots;

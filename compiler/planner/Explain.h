@@ -9,7 +9,10 @@
 // If a plan for the machine's GPU can be made, its placement and its prediction
 // come from the functions that make the plan (GpuPlan.h). Otherwise,
 // ResidencySolver.h finds the placement that minimises the time to process one
-// prompt and generate kTokensPerPrompt tokens.
+// prompt, compute kTokensPerPrompt tokens one at a time, and compute as many
+// tokens in verify passes of kVerifyTokens tokens (VerifyPass.h). Without a
+// GPU, every pass is fastest with as many weights in RAM as possible, so the
+// placement does not depend on how often each kind of pass counts.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
 // message says how much RAM the model needs. Internal if the LP library fails.
@@ -30,7 +33,8 @@
 
 namespace air::compiler {
 
-/// The number of tokens that are generated after each prompt.
+/// The number of tokens that are generated after each prompt in passes of one
+/// token each, and the number of tokens that verify passes compute.
 inline constexpr double kTokensPerPrompt = 256;
 
 /// A CPU is assumed to reach this fraction of its rate of arithmetic while it
@@ -89,6 +93,11 @@ struct Explanation {
   std::optional<double> decodeFluid;
   /// What limits decoding: see PhaseLoad::limit.
   std::string limitedBy;
+
+  /// The seconds of a verify pass of kVerifyTokens tokens (VerifyPass.h) with
+  /// an empty KV cache; nullopt if not known, or if a pass cannot have so many
+  /// tokens.
+  std::optional<double> verifySeconds;
 
   /// The length of the prompt for the next two fields.
   uint64_t promptTokens = 0;

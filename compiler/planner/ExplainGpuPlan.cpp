@@ -1,5 +1,6 @@
 //===- ExplainGpuPlan.cpp - what a plan for a GPU would do ----------------===//
 #include "compiler/planner/Explain.h"
+#include "formats/plan/VerifyPass.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>
@@ -107,20 +108,23 @@ private:
     return speed > 0 ? std::optional(speed) : std::nullopt;
   }
 
-  /// Predicts a decode pass that reads `pages` pages of each cache group.
-  PassPrediction predict(const GpuPlacement &placement, uint64_t pages) const {
+  /// Predicts a pass that reads `pages` pages of each cache group. `operands`
+  /// is the arithmetic of the CPU in this pass: GpuNeeds::cpuOperands for a
+  /// decode pass.
+  PassPrediction predict(const GpuPlacement &placement, uint64_t pages,
+                         uint64_t operands) const {
     const GpuDemand &demand = plan.demand;
     GpuPassBytes pass = {
         .weights = plan.decodeBytes + pages * demand.vram.kvPageBytes,
         .onCpu = plan.cpuDecodeBytes + pages * demand.cpu.kvPageBytes,
-        .operands = plan.cpuOperands,
+        .operands = operands,
         .operandRate = plan.cpuOperandRate};
     setPlacement(pass, placement);
     return predictGpuPass(pass, machine);
   }
 
   void addSpeed(Explanation &result, const GpuPlacement &placement) const {
-    const PassPrediction decode = predict(placement, 0);
+    const PassPrediction decode = predict(placement, 0, plan.cpuOperands);
     // Arithmetic is no link between memories, so "cpu" is left out.
     for (const char *name : {"disk", "pcie", "dram", "vram"}) {
       for (const LinkLoad &load : decode.links) {
@@ -137,7 +141,13 @@ private:
     // the size of the KV cache of all slots.
     const uint64_t pages =
         kvPages(vram.context, 1, vram.kvPageTokens).value_or(0);
-    result.decodeAtFullContext = speedOf(predict(placement, pages));
+    result.decodeAtFullContext =
+        speedOf(predict(placement, pages, plan.cpuOperands));
+    if (needs.promptTokens >= kVerifyTokens) {
+      const std::optional<double> passes =
+          speedOf(predict(placement, 0, plan.cpuVerifyOperands));
+      result.verifySeconds = passes ? std::optional(1 / *passes) : std::nullopt;
+    }
   }
 
   /// Predicts the time to the first token. A pass over a prompt reads or copies
@@ -193,7 +203,8 @@ private:
     bytes += kGiB;
     const Result<GpuPlacement> placement = planGpu(plan.demand, larger);
     const std::optional<double> speed =
-        placement ? speedOf(predict(*placement, 0)) : std::nullopt;
+        placement ? speedOf(predict(*placement, 0, plan.cpuOperands))
+                  : std::nullopt;
     // A loss, or a gain of less than 0.1 % of the speed, may come from
     // rounding, so it counts as 0.
     return speed ? std::optional(*speed < *result.decode * 1.001

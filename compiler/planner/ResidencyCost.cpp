@@ -33,12 +33,14 @@ ClassCost classCost(const ResidencyProblem &problem, const WeightClass &weights,
       static_cast<double>(weights.isForOutputs ? phase.outputs : phase.tokens);
   cost.cpuReading = secondsAt(cost.bytes, problem.links.memory);
   cost.gpuReading = secondsAt(cost.bytes, problem.links.vram);
-  const bool isAlone = phase.tokens == 1 && weights.cpuSecondsAlone > 0;
-  cost.cpuArithmetic =
-      isAlone ? weights.cpuSecondsAlone : tokens * weights.cpuSecondsPerToken;
-  cost.cpuSeconds = isAlone
-                        ? overlappedTime(cost.cpuReading, cost.cpuArithmetic)
-                        : std::max(cost.cpuReading, cost.cpuArithmetic);
+  const auto known = weights.cpuSecondsOfPass.find(phase.tokens);
+  if (known != weights.cpuSecondsOfPass.end()) {
+    cost.cpuArithmetic = known->second;
+    cost.cpuSeconds = overlappedTime(cost.cpuReading, cost.cpuArithmetic);
+  } else {
+    cost.cpuArithmetic = tokens * weights.cpuSecondsPerToken;
+    cost.cpuSeconds = std::max(cost.cpuReading, cost.cpuArithmetic);
+  }
   cost.gpuSeconds =
       std::max(cost.gpuReading, tokens * weights.gpuSecondsPerToken);
   return cost;

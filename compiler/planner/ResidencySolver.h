@@ -15,10 +15,10 @@
 //       GPU, which computes with them
 //
 // The fractions in VRAM, in RAM and on the disk are the same in all phases
-// (decoding, processing a prompt), but which device computes with them may
-// differ. A fraction of a class means the same fraction of every layer, because
-// a matrix can be cut between any two rows. The busiest resource sets a pass's
-// time:
+// (decoding, processing a prompt, verifying draft tokens), but which device
+// computes with them may differ. A fraction of a class means the same fraction
+// of every layer, because a matrix can be cut between any two rows. The busiest
+// resource sets a pass's time:
 //
 //   disk      bytes of SC + SG, divided by the rate of the disk
 //   transfer  bytes of RG + SG, divided by the rate of copies to the GPU
@@ -28,9 +28,9 @@
 //             schedule, every layer is split so that both always work, so the
 //             longer of their times counts. For each class, a device takes the
 //             longer of two times: the time to read the class, and the time of
-//             the arithmetic with it. In a pass of one token, if
-//             cpuSecondsAlone is set, the CPU takes longer than either of the
-//             two times, because reading and arithmetic do not overlap
+//             the arithmetic with it. If cpuSecondsOfPass states the latter
+//             for the pass's number of tokens, the CPU takes longer than either
+//             of the two times, because reading and arithmetic do not overlap
 //             entirely.
 //
 // Bytes that are read from the disk cross the memory bus twice: the disk writes
@@ -54,6 +54,7 @@
 #include "formats/support/Status.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -85,12 +86,13 @@ struct WeightClass {
   /// The seconds that all cores of the CPU need for the arithmetic of one token
   /// with this class. gpuSecondsPerToken is the same for the GPU.
   double cpuSecondsPerToken = 0;
-  /// The seconds that all cores of the CPU need for the arithmetic with this
-  /// class in a pass of a single token. If this is not 0, overlappedTime()
-  /// (CpuRates.h) computes from it, and from the time to read the class, how
-  /// long the CPU takes for the class in such a pass. If it is 0, the CPU takes
-  /// cpuSecondsPerToken or the time to read the class, whichever is longer.
-  double cpuSecondsAlone = 0;
+  /// For some numbers of tokens: the seconds that all cores of the CPU need for
+  /// the arithmetic with this class in a pass of so many tokens. From these,
+  /// and from the time to read the class, overlappedTime() (CpuRates.h)
+  /// computes how long the CPU takes for the class in such a pass. For any
+  /// other number of tokens, the CPU takes the time of the arithmetic according
+  /// to cpuSecondsPerToken or the time to read the class, whichever is longer.
+  std::map<uint64_t, double> cpuSecondsOfPass;
   double gpuSecondsPerToken = 0;
   /// The most bytes of the class that a single step needs.
   uint64_t largestStep = 0;

@@ -1,9 +1,10 @@
-//===- EstimateCost.cpp - the predicted decode pass of each placement -----===//
+//===- EstimateCost.cpp - the predicted passes of each placement ----------===//
 #include "compiler/planner/GpuPlan.h"
-#include "compiler/transforms/DecodeArithmetic.h"
+#include "compiler/transforms/PassArithmetic.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/TargetAttr.h"
+#include "formats/plan/VerifyPass.h"
 
 using namespace mlir;
 using namespace air::ir::plan;
@@ -19,54 +20,46 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
   using StatusPass::StatusPass;
 
   Status run() override {
+    AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(getOperation()));
+    AIR_RETURN_IF_ERROR(predict("decode", 1, profile));
+    return programFor(getOperation(), kVerifyTokens)
+               ? predict("verify", kVerifyTokens, profile)
+               : Status::ok();
+  }
+
+  /// Adds to each placement the prediction for passes of `tokens` tokens. Such
+  /// a pass reads as many bytes of weights as a pass of one token. (Of an
+  /// embedding table, it reads some rows more, which do not count.)
+  Status predict(StringRef phase, uint64_t tokens,
+                 const MachineProfile &profile) {
     ModuleOp module = getOperation();
-    AIR_ASSIGN_OR_RETURN(MachineProfile profile, targetOf(module));
     if (!profile.gpus.empty()) {
-      return predictGpu(profile);
+      return predictGpu(phase, tokens, profile);
     }
-    AIR_ASSIGN_OR_RETURN(const CpuArithmetic arithmetic, arithmeticOf(profile));
+    AIR_ASSIGN_OR_RETURN(const CpuArithmetic arithmetic,
+                         passArithmetic(module, tokens, profile));
     std::vector<LinkLoad> always = {
         {"dram", decodeWeightBytes(module), profile.memoryBandwidth}};
     if (arithmetic.operands != 0) {
       always.push_back({"cpu", arithmetic.operands, arithmetic.rate});
     }
     for (PlacementOp placement : module.getOps<PlacementOp>()) {
-      predictDecode(placement, always, profile);
+      predictCpu(placement, phase, always, profile);
     }
     return Status::ok();
-  }
-
-  /// The arithmetic of the CPU's matmuls in a decode pass. Both fields are 0 if
-  /// the rate of the CPU is not known.
-  struct CpuArithmetic {
-    uint64_t operands = 0; ///< bytes of vector operands
-    uint64_t rate = 0;     ///< bytes/s of all cores
-  };
-  Result<CpuArithmetic> arithmeticOf(const MachineProfile &profile) {
-    double bytes = 0;
-    CpuArithmetic arithmetic;
-    for (ProgramOp program : getOperation().getOps<ProgramOp>()) {
-      if (program.getMinTokens() == 1) {
-        AIR_ASSIGN_OR_RETURN(
-            arithmetic.rate,
-            decodeArithmetic(program, profile,
-                             [&](StepOp, double more) { bytes += more; }));
-      }
-    }
-    arithmetic.operands = static_cast<uint64_t>(bytes);
-    return arithmetic;
   }
 
   /// Predicts a pass of a plan for a GPU. The GPU reads the weights of its
   /// layers from VRAM. Some of them are first copied there from RAM, and some
   /// of the copied ones are first read from the disk.
-  Status predictGpu(const MachineProfile &profile) {
+  Status predictGpu(StringRef phase, uint64_t tokens,
+                    const MachineProfile &profile) {
     GpuPassBytes pass;
     pass.weights = decodeWeightBytesOf(getOperation(), /*onGpu=*/true);
     pass.onCpu = decodeWeightBytesOf(getOperation(), /*onGpu=*/false);
     if (pass.onCpu != 0) {
       AIR_ASSIGN_OR_RETURN(const CpuArithmetic arithmetic,
-                           arithmeticOf(profile));
+                           passArithmetic(getOperation(), tokens, profile));
       pass.operands = arithmetic.operands;
       pass.operandRate = arithmetic.rate;
     }
@@ -76,7 +69,7 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
       pass.ring =
           static_cast<uint64_t>(placement.getDeviceRingBytes().value_or(0));
       pass.ramRing = placement.getRingBytes();
-      addPrediction(placement, predictGpuPass(pass, profile));
+      addPrediction(placement, phase, predictGpuPass(pass, profile));
     }
     return Status::ok();
   }
@@ -90,17 +83,18 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
     return bytes;
   }
 
-  static void predictDecode(PlacementOp placement, std::vector<LinkLoad> loads,
-                            const MachineProfile &profile) {
+  static void predictCpu(PlacementOp placement, StringRef phase,
+                         std::vector<LinkLoad> loads,
+                         const MachineProfile &profile) {
     const uint64_t streamed = bytesOf<StreamOp>(placement);
     if (streamed != 0) {
       loads.push_back({"disk", streamed, profile.diskBandwidth});
     }
-    addPrediction(placement,
+    addPrediction(placement, phase,
                   predictPass(std::move(loads), keptShares(profile)));
   }
 
-  static void addPrediction(PlacementOp placement,
+  static void addPrediction(PlacementOp placement, StringRef phase,
                             const PassPrediction &prediction) {
     OpBuilder builder = OpBuilder::atBlockEnd(&placement.getBody().front());
     SmallVector<Attribute> links;
@@ -109,7 +103,7 @@ struct EstimateCost : StatusPass<impl::EstimateCostBase<EstimateCost>> {
                                     static_cast<int64_t>(load.bytesPerPass),
                                     static_cast<int64_t>(load.bandwidth)));
     }
-    PredictionOp::create(builder, placement.getLoc(), "decode",
+    PredictionOp::create(builder, placement.getLoc(), phase,
                          builder.getArrayAttr(links), prediction.nanoseconds,
                          prediction.limit);
   }

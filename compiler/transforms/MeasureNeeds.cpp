@@ -2,8 +2,9 @@
 #include "compiler/transforms/MeasureNeeds.h"
 
 #include "compiler/dialect/plan/PlanDialect.h"
-#include "compiler/transforms/DecodeArithmetic.h"
 #include "compiler/transforms/GpuDemand.h"
+#include "compiler/transforms/PassArithmetic.h"
+#include "formats/plan/VerifyPass.h"
 #include "formats/support/CountText.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -61,16 +62,6 @@ void addOps(TokenOps &ops, DispatchOp dispatch) {
     // ops.all, so there is no count of the operations in float16.
     break;
   }
-}
-
-/// The program that runs batches of `tokens` tokens.
-ProgramOp programFor(ModuleOp module, uint64_t tokens) {
-  for (ProgramOp program : module.getOps<ProgramOp>()) {
-    if (program.getMinTokens() <= tokens && tokens <= program.getMaxTokens()) {
-      return program;
-    }
-  }
-  return {};
 }
 
 /// The number of layers that the CPU computes.
@@ -191,12 +182,13 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     needs.gpu->cpuDecodeBytes = decodeWeightBytesOf(module, false);
     needs.gpu->cpuLayers = layersOnCpu(decode);
     if (needs.gpu->cpuLayers != 0) {
-      double operands = 0;
-      AIR_ASSIGN_OR_RETURN(
-          needs.gpu->cpuOperandRate,
-          decodeArithmetic(decode, profile,
-                           [&](StepOp, double bytes) { operands += bytes; }));
-      needs.gpu->cpuOperands = static_cast<uint64_t>(operands);
+      AIR_ASSIGN_OR_RETURN(const CpuArithmetic one,
+                           passArithmetic(module, 1, profile));
+      AIR_ASSIGN_OR_RETURN(const CpuArithmetic several,
+                           passArithmetic(module, kVerifyTokens, profile));
+      needs.gpu->cpuOperands = one.operands;
+      needs.gpu->cpuVerifyOperands = several.operands;
+      needs.gpu->cpuOperandRate = one.rate;
     }
   }
   auto users = usersOf(module, decode);
@@ -273,11 +265,18 @@ Result<ModelNeeds> measureNeeds(ModuleOp module, const MachineProfile &profile,
     }
   }
   if (!isOnGpu) {
+    const auto adder = [&](double ClassNeeds::*sum) {
+      return [&needs, sum](StepOp step, double bytes) {
+        needs.classes[classOf(step.getKind())].*sum += bytes;
+      };
+    };
     AIR_ASSIGN_OR_RETURN(
-        needs.operandRate,
-        decodeArithmetic(decode, profile, [&](StepOp step, double bytes) {
-          needs.classes[classOf(step.getKind())].operandBytes += bytes;
-        }));
+        const CpuArithmetic one,
+        passArithmetic(module, 1, profile, adder(&ClassNeeds::operandBytes)));
+    needs.operandRate = one.rate;
+    AIR_RETURN_IF_ERROR(passArithmetic(module, kVerifyTokens, profile,
+                                       adder(&ClassNeeds::verifyOperandBytes))
+                            .status());
   }
   std::erase_if(needs.classes,
                 [](const ClassNeeds &entry) { return entry.bytes == 0; });

@@ -165,10 +165,11 @@ def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
 }
 
 def EstimateCost : Pass<"estimate-cost", "::mlir::ModuleOp"> {
-  let summary = "Predict a decode pass of each placement";
+  let summary = "Predict a decode pass and a verify pass of each placement";
   let description = [{
     Adds the bytes that a pass moves over each link, the arithmetic of its matmuls,
-    and the time that this takes at the target's rates.
+    and the time that this takes at the target's rates. A verify pass has 4 tokens
+    of one sequence. There is no prediction of it if no program runs such a pass.
   }];
 }
 

@@ -95,7 +95,7 @@ std::optional<uint64_t> numberAfter(std::string_view text,
       continue;
     }
     line.remove_prefix(key.size());
-    const size_t digit = line.find_first_not_of(' ');
+    const size_t digit = line.find_first_not_of(" \t");
     if (digit != 0 && digit != std::string_view::npos) {
       return leadingNumber(line.substr(digit));
     }
@@ -112,13 +112,15 @@ std::vector<MemoryGroup> memoryGroups(const std::string &root) {
       // runs, so memory.high is a limit, too.
       found.limits = {folder.path + "memory.max", folder.path + "memory.high"};
       found.usage = folder.path + "memory.current";
-      found.inactiveFile = "inactive_file";
+      // The line "file" also counts files in memory (tmpfs), which cannot be
+      // reclaimed.
+      found.pageCache = {"inactive_file", "active_file"};
     } else {
       found.limits = {folder.path + "memory.limit_in_bytes"};
       found.usage = folder.path + "memory.usage_in_bytes";
-      // The line "inactive_file" counts only this cgroup. The line
-      // "total_inactive_file" also counts its descendants.
-      found.inactiveFile = "total_inactive_file";
+      // The lines without "total_" count only this cgroup. Those with it also
+      // count its descendants.
+      found.pageCache = {"total_inactive_file", "total_active_file"};
     }
     found.statistics = folder.path + "memory.stat";
     std::error_code error;

@@ -37,9 +37,10 @@ struct MemoryGroup {
   std::string usage;
   /// The file memory.stat, whose lines consist of a key and a number.
   std::string statistics;
-  /// The key in the file `statistics` whose number is the size, in bytes, of
-  /// the inactive part of the page cache, which Linux reclaims first.
-  std::string_view inactiveFile;
+  /// The keys in the file `statistics` whose numbers, in bytes, add up to the
+  /// size of the page cache of files. Linux reclaims this memory before it
+  /// refuses memory to a process or ends one.
+  std::vector<std::string_view> pageCache;
 };
 
 /// Returns the memory cgroups of this process and their ancestors
@@ -65,9 +66,9 @@ uint32_t cpuQuota(const std::string &root);
 /// overflows; nullopt if `text` does not start with a digit, for example "max".
 std::optional<uint64_t> leadingNumber(std::string_view text);
 
-/// Finds the line of `text` that begins with `key` and spaces, and returns what
-/// leadingNumber() returns for the rest of the line; nullopt if there is no
-/// such line.
+/// Finds the line of `text` that begins with `key` and spaces or tabs, and
+/// returns what leadingNumber() returns for the rest of the line; nullopt if
+/// there is no such line.
 std::optional<uint64_t> numberAfter(std::string_view text,
                                     std::string_view key);
 

@@ -8,7 +8,6 @@
 #include "formats/machine/TileRegisters.h"
 #include "formats/plan/Choice.h"
 #include "formats/plan/CodedSegments.h"
-#include "formats/plan/CopiedBytes.h"
 #include "formats/plan/PlanConvert.h"
 #include "formats/plan/SourceFiles.h"
 #include "formats/support/CheckedMath.h"
@@ -16,12 +15,13 @@
 #include "runtime/exec/DeviceBatch.h"
 #include "runtime/exec/DeviceStore.h"
 #include "runtime/exec/HybridDevice.h"
+#include "runtime/exec/PlacementChoice.h"
 #include "runtime/exec/PlanDevice.h"
 #include "runtime/exec/RandomStore.h"
 #include "runtime/exec/TargetChoice.h"
 #include "runtime/hal/cpu/CpuDevice.h"
 #include "runtime/hal/cpu/CpuTopology.h"
-#include "runtime/io/MemoryLimit.h"
+#include "runtime/io/PlacementMemory.h"
 #include "runtime/io/PlanSource.h"
 #include "runtime/io/StreamStore.h"
 
@@ -114,101 +114,6 @@ Status checkSupported(const plan::Plan &plan, bool randomWeights) {
   return Status::ok();
 }
 
-/// Returns the index of the first placement whose RAM does not exceed
-/// `available` bytes. The search begins at the index `first`. If `available` is
-/// 0, the limit is not known, and `first` is returned. `devices` are those that
-/// run the plan's kernels.
-Result<uint32_t> choosePlacement(const plan::Plan &plan,
-                                 const KernelDevices &devices,
-                                 uint64_t available, uint32_t first) {
-  const auto &placements = *plan.placements();
-  MemoryNeed least = {UINT64_MAX, ""};
-  for (uint32_t i = first; i < placements.size(); ++i) {
-    MemoryNeed need = memoryNeed(*placements.Get(i), plan::Tier::Ram);
-    if (available == 0 || need.bytes <= available) {
-      return i;
-    }
-    if (need.bytes < least.bytes) {
-      least = std::move(need);
-    }
-  }
-  const std::string other = devices.gpu == 0 ? "a smaller --ctx"
-                            : devices.cpu    ? "a smaller --cpu-layers"
-                                             : "a larger --vram";
-  return doesNotFitError(
-      "memory: the plan needs at least " + std::to_string(least.bytes) +
-      " bytes of RAM (" + least.items + "), but at most " +
-      std::to_string(available) +
-      " are available; pack the model for less memory with --ram, or with " +
-      other);
-}
-
-/// The bytes of RAM that a placement for a GPU needs for the weights that each
-/// pass copies to the GPU, and for those that the CPU reads, if any.
-uint64_t lockedRam(const plan::Placement &placement) {
-  uint64_t bytes = 0;
-  for (const plan::BudgetItem *item : *placement.items()) {
-    const std::string_view name = item->name()->string_view();
-    if (item->tier() == plan::Tier::Ram &&
-        (name == "weights" || name == "ring")) {
-      bytes = checkedAdd(bytes, item->bytes()).value_or(UINT64_MAX);
-    }
-  }
-  return bytes;
-}
-
-/// The RAM that random weights take, in bytes.
-uint64_t randomBytes(const plan::Plan &plan) {
-  uint64_t bytes = 0;
-  for (const plan::Segment *segment : *plan.segments()) {
-    if (segment->kind() != plan::SegmentKind::Kernels) {
-      bytes = checkedAdd(bytes, segment->raw_bytes()).value_or(UINT64_MAX);
-    }
-  }
-  return bytes;
-}
-
-/// Fails if less RAM is free than a placement for a GPU needs for weights.
-/// `usesCpu` says whether the CPU computes some layers. If `isRandom` is true,
-/// random numbers replace all weights, and need RAM of their own. `root` is
-/// SessionOptions::memoryRoot. The RAM from which passes copy weights is
-/// page-locked, so the system cannot swap it out. Without this check, RAM might
-/// run out, and the system would have to end this process or another one.
-Status checkFreeRam(const plan::Plan &plan, const plan::Placement &placement,
-                    bool isRandom, bool usesCpu, const std::string &root) {
-  const uint64_t random = isRandom ? randomBytes(plan) : 0;
-  // `random` includes all random weights. Those that passes copy to the GPU
-  // have a second copy in page-locked RAM; those that the CPU reads do not.
-  const uint64_t locked = isRandom && usesCpu ? copiedBytesPerPass(placement)
-                                              : lockedRam(placement);
-  const uint64_t needed = checkedAdd(locked, random).value_or(UINT64_MAX);
-  const std::optional<MemoryRoom> room =
-      needed == 0 ? std::nullopt : MemoryLimit::open(root).read();
-  const auto free =
-      room ? static_cast<uint64_t>(std::max<int64_t>(room->free, 0)) : needed;
-  if (needed <= free) {
-    return Status::ok();
-  }
-  const std::string parts =
-      isRandom ? "--random-weights takes " + std::to_string(random) +
-                     " bytes of RAM" +
-                     (locked == 0 ? ""
-                                  : ", and the plan " + std::to_string(locked) +
-                                        " bytes, from which each pass copies "
-                                        "weights to the GPU")
-               : "the plan keeps " + std::to_string(locked) +
-                     " bytes of weights in RAM, " +
-                     (usesCpu ? "for the CPU and for copies to the GPU"
-                              : "from which each pass copies them to the GPU");
-  return doesNotFitError(
-      "memory: " + parts + ", but only " + std::to_string(free) +
-      " bytes are free; end other programs, or " +
-      (isRandom  ? "bench a smaller model"
-       : usesCpu ? "pack the model with a smaller --cpu-layers or --ram"
-                 : "pack the model with a larger --vram or a "
-                   "smaller --ram"));
-}
-
 /// Returns the plan's only output buffer, to which the head writes the logits.
 /// Checks its size: it needs max_outputs rows, or, if its rows_from is Tokens,
 /// one row per token of the largest batch.
@@ -268,7 +173,13 @@ struct Session::Parts {
   // `source` contains no object of its class.
   DiskStream *streaming = nullptr;
   DeviceStore *onGpu = nullptr;
-  uint32_t placement = 0;           ///< the one with which `source` was opened
+  std::shared_ptr<MemoryLimit> limit;
+  /// What `limit` stated before the session took memory; nullopt if no limit is
+  /// known.
+  std::optional<MemoryRoom> firstRoom;
+  uint32_t placement = 0; ///< the one with which `source` was opened
+  /// The placement that would have been chosen if only the limits mattered.
+  uint32_t allowedPlacement = 0;
   std::optional<DeviceBatch> batch; ///< only for a GPU
   std::optional<KvCache> kv;
   std::optional<Executor> executor;
@@ -294,7 +205,8 @@ struct Session::Parts {
   Result<PlanAddresses> hostAddresses();
   Result<PlanAddresses> gpuAddresses(const SessionOptions &options);
   Result<PlanAddresses> gpuAddressesThatFit(const SessionOptions &options,
-                                            uint64_t ram);
+                                            const RamBounds &bounds);
+  Result<RamBounds> choosePlacements(const SessionOptions &options);
   Status withVramNeed(const Status &error) const;
   Status importSegments(PlanAddresses &addresses);
   Status allocate(PlanAddresses &addresses);
@@ -441,7 +353,7 @@ Session::Parts::gpuAddresses(const SessionOptions &options) {
 /// attempt if openGpu() always failed.
 Result<PlanAddresses>
 Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
-                                    uint64_t ram) {
+                                    const RamBounds &bounds) {
   std::optional<Status> failure;
   while (true) {
     const Status opened = openGpu(options);
@@ -452,7 +364,7 @@ Session::Parts::gpuAddressesThatFit(const SessionOptions &options,
     }
     const Result<uint32_t> next =
         placement + 1 < file.plan().placements()->size()
-            ? choosePlacement(file.plan(), devices, ram, placement + 1)
+            ? choosePlacement(file.plan(), devices, bounds, placement + 1)
             : placement;
     if (opened.isOk()) {
       failure = withVramNeed(addresses.status());
@@ -544,8 +456,11 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   if (options.mostMappings != 0) {
     stream.mostMappings = options.mostMappings;
   }
-  stream.memoryRoom = [limit = std::make_shared<MemoryLimit>(MemoryLimit::open(
-                           options.memoryRoot))] { return limit->read(); };
+  stream.memoryRoom = [readings = limit,
+                       before = firstRoom]() -> std::optional<MemoryRoom> {
+    const std::optional<MemoryRoom> now = readings->read();
+    return now && before ? changeSince(*before, *now) : now;
+  };
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<StreamStore> store,
                        StreamStore::start(file, std::move(stream)));
   streaming = store.get();
@@ -674,6 +589,31 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
   return Status::ok();
 }
 
+/// Sets `placement` and `allowedPlacement`, and what both depend on. Returns
+/// within which bounds `placement` is.
+Result<RamBounds>
+Session::Parts::choosePlacements(const SessionOptions &options) {
+  limit = std::make_shared<MemoryLimit>(MemoryLimit::open(options.memoryRoot));
+  firstRoom = limit->read();
+  RamBounds bounds;
+  bounds.most = firstRoom ? firstRoom->smallest : 0;
+  if (options.ram != 0) {
+    bounds.most =
+        bounds.most == 0 ? options.ram : std::min(bounds.most, options.ram);
+  }
+  AIR_ASSIGN_OR_RETURN(allowedPlacement,
+                       choosePlacement(file.plan(), devices, bounds, 0));
+  placement = allowedPlacement;
+  // For a GPU, checkFreeRam() finds out what is left of the RAM.
+  if (gpuRecord == nullptr && firstRoom) {
+    bounds.room = changeSince(*firstRoom, *firstRoom);
+    bounds.room->own = 0;
+    AIR_ASSIGN_OR_RETURN(placement, choosePlacement(file.plan(), devices,
+                                                    bounds, allowedPlacement));
+  }
+  return bounds;
+}
+
 Status Session::Parts::open(const SessionOptions &options) {
   const plan::Plan &plan = file.plan();
   AIR_RETURN_IF_ERROR(checkSupported(plan, options.randomWeights));
@@ -689,15 +629,11 @@ Status Session::Parts::open(const SessionOptions &options) {
     return usageError("--source names the file with the weights of a plan, but "
                       "this plan contains its weights; leave out --source");
   }
-  const uint64_t memory = hostProfile().memoryBytes;
-  const uint64_t ram = options.ram == 0 ? memory
-                       : memory == 0    ? options.ram
-                                        : std::min(options.ram, memory);
-  AIR_ASSIGN_OR_RETURN(placement, choosePlacement(plan, devices, ram, 0));
+  AIR_ASSIGN_OR_RETURN(const RamBounds bounds, choosePlacements(options));
   AIR_ASSIGN_OR_RETURN(const plan::Buffer *logits, logitsBuffer(plan));
   PlanAddresses addresses;
   if (gpuRecord != nullptr) {
-    AIR_ASSIGN_OR_RETURN(addresses, gpuAddressesThatFit(options, ram));
+    AIR_ASSIGN_OR_RETURN(addresses, gpuAddressesThatFit(options, bounds));
   } else {
     AIR_RETURN_IF_ERROR(openCpu(options));
     AIR_ASSIGN_OR_RETURN(addresses, hostAddresses());
@@ -751,6 +687,7 @@ uint32_t Session::placement() const {
   return parts->streaming == nullptr ? parts->placement
                                      : parts->streaming->counters().placement;
 }
+uint32_t Session::allowedPlacement() const { return parts->allowedPlacement; }
 LoadProgress Session::loading() const { return parts->source->loading(); }
 uint64_t Session::copiedBytes() const {
   return parts->onGpu != nullptr ? parts->onGpu->streamedBytes() : 0;

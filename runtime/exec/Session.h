@@ -64,8 +64,9 @@ struct SessionOptions {
   /// cache can hold (Plan.slots), 0 means that number instead.
   uint32_t maxSequences = 0;
   /// The RAM that the session may use, in bytes. 0 means all that the machine
-  /// and the memory cgroup allow. The session uses the first placement of the
-  /// plan that fits.
+  /// and the memory cgroup allow. In both cases, the session uses the first
+  /// placement of the plan that fits into what others leave of this memory
+  /// (PlacementMemory.h, and for a GPU checkFreeRam() in PlacementChoice.h).
   uint64_t ram = 0;
   /// For a reference plan: the folder of the model's files, or the file if
   /// there is only one; "" means the folder of the plan. For any other plan it
@@ -134,6 +135,10 @@ public:
   DiskStream *streaming() const;
   /// The placement that is in use, as an index into Plan.placements.
   uint32_t placement() const;
+  /// The placement that open() would have chosen if other processes had used no
+  /// RAM. It has a smaller index than placement() if others leave too little.
+  /// Without meaning if a GPU runs kernels.
+  uint32_t allowedPlacement() const;
   /// How much of the plan the first pass has read. May be called by any thread
   /// as long as the session is neither moved nor destroyed.
   LoadProgress loading() const;

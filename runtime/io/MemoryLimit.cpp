@@ -14,20 +14,22 @@ using namespace air::rt;
 
 namespace {
 
-/// At most this number of bytes are read from a file. The files of cgroups and
-/// /proc/meminfo are smaller.
+/// At most this number of bytes are read from a file. The files of cgroups,
+/// /proc/meminfo and /proc/self/status are smaller.
 constexpr size_t kMostFileBytes = 16384;
 
 } // namespace
 
-MemoryLimit::Number::Number(std::string file, std::string_view keyOfLine,
+MemoryLimit::Number::Number(std::string file,
+                            std::vector<std::string_view> keysOfLines,
                             uint64_t unitBytes)
-    : name(std::move(file)), key(keyOfLine), unit(unitBytes),
+    : name(std::move(file)), keys(std::move(keysOfLines)), unit(unitBytes),
       descriptor(::open(name.c_str(), O_RDONLY | O_CLOEXEC)) {}
 
 MemoryLimit::Number::Number(Number &&other) noexcept
-    : name(std::move(other.name)), key(other.key), unit(other.unit),
-      descriptor(std::exchange(other.descriptor, -1)), last(other.last) {}
+    : name(std::move(other.name)), keys(std::move(other.keys)),
+      unit(other.unit), descriptor(std::exchange(other.descriptor, -1)),
+      last(other.last) {}
 
 MemoryLimit::Number::~Number() {
   if (descriptor >= 0) {
@@ -43,27 +45,35 @@ std::optional<uint64_t> MemoryLimit::Number::read() {
     return last;
   }
   const std::string_view contents(text.data(), static_cast<size_t>(count));
-  std::optional<uint64_t> number =
-      key.empty() ? leadingNumber(contents) : numberAfter(contents, key);
-  if (key.empty() && contents.starts_with("max")) {
-    number = UINT64_MAX;
+  std::optional<uint64_t> number;
+  if (keys.empty()) {
+    number = contents.starts_with("max") ? UINT64_MAX : leadingNumber(contents);
+  }
+  for (const std::string_view key : keys) {
+    const std::optional<uint64_t> part = numberAfter(contents, key);
+    if (!part) {
+      return last;
+    }
+    number = checkedAdd(number.value_or(0), *part).value_or(UINT64_MAX);
   }
   if (number) {
-    last = *number > UINT64_MAX / unit ? UINT64_MAX : *number * unit;
+    last = checkedMul(*number, unit).value_or(UINT64_MAX);
   }
   return last;
 }
 
 MemoryLimit::MemoryLimit(const std::string &root)
-    : total(root + "/proc/meminfo", "MemTotal:", 1024),
-      available(root + "/proc/meminfo", "MemAvailable:", 1024) {
+    : total(root + "/proc/meminfo", {"MemTotal:"}, 1024),
+      available(root + "/proc/meminfo", {"MemAvailable:"}, 1024),
+      own(root + "/proc/self/status", {"RssAnon:", "VmPTE:"}, 1024),
+      ownShared(root + "/proc/self/status", {"RssShmem:"}, 1024) {
   for (const MemoryGroup &group : memoryGroups(root)) {
     std::vector<Number> limits;
     for (const std::string &path : group.limits) {
-      limits.emplace_back(path, "", 1);
+      limits.emplace_back(path, std::vector<std::string_view>(), 1);
     }
-    groups.push_back({std::move(limits), Number(group.usage, "", 1),
-                      Number(group.statistics, group.inactiveFile, 1)});
+    groups.push_back({std::move(limits), Number(group.usage, {}, 1),
+                      Number(group.statistics, group.pageCache, 1)});
   }
 }
 
@@ -80,7 +90,7 @@ std::optional<MemoryRoom> MemoryLimit::read() {
                             const std::string &file) {
     smallest = std::min(smallest, limit);
     if (!closest || free < closest->free) {
-      closest = MemoryRoom{free, limit, 0, file};
+      closest = MemoryRoom{free, limit, 0, file, std::nullopt, 0};
     }
   };
   for (Group &group : groups) {
@@ -98,11 +108,9 @@ std::optional<MemoryRoom> MemoryLimit::read() {
     }
     const uint64_t usage =
         std::min(group.usage.read().value_or(0), kUnlimitedMemory);
-    const uint64_t inactive =
-        std::min(group.inactiveFile.read().value_or(0), usage);
+    const uint64_t cached = std::min(group.pageCache.read().value_or(0), usage);
     consider(limit,
-             static_cast<int64_t>(limit) -
-                 static_cast<int64_t>(usage - inactive),
+             static_cast<int64_t>(limit) - static_cast<int64_t>(usage - cached),
              *file);
   }
   if (const std::optional<uint64_t> free = available.read()) {
@@ -112,19 +120,17 @@ std::optional<MemoryRoom> MemoryLimit::read() {
   }
   if (closest) {
     closest->smallest = smallest;
+    closest->own = own.read();
+    closest->ownShared = ownShared.read().value_or(0);
   }
   return closest;
 }
 
-std::optional<uint64_t> MemoryLimit::usable(uint64_t own) {
-  const std::optional<MemoryRoom> room = read();
-  if (!room) {
-    return std::nullopt;
-  }
-  if (room->free >= 0) {
-    return checkedAdd(own, static_cast<uint64_t>(room->free))
+uint64_t air::rt::usableBytes(const MemoryRoom &room, uint64_t own) {
+  if (room.free >= 0) {
+    return checkedAdd(own, static_cast<uint64_t>(room.free))
         .value_or(UINT64_MAX);
   }
-  const auto excess = static_cast<uint64_t>(-room->free);
+  const auto excess = static_cast<uint64_t>(-room.free);
   return own > excess ? own - excess : 0;
 }

@@ -7,8 +7,10 @@
 // keeps the system's files open and can be asked before every pass.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
-// Linux reclaims the inactive part of the page cache before it refuses
-// memory to a process, so that part counts as free. The active part does not.
+// Linux reclaims it, both its inactive and its active part, before it refuses
+// memory to a process or ends one, so it counts as free. This includes the
+// weights that a process uses from the mapping of a plan. Files in memory
+// (tmpfs, memfd_create) cannot be reclaimed, so they count as used.
 //
 // Thread-safety: an object is used by one thread at a time.
 //
@@ -42,7 +44,17 @@ struct MemoryRoom {
   /// The path of the file with the limit. Valid for as long as the MemoryLimit
   /// exists.
   std::string_view file;
+  /// The bytes of this process's private memory and of its page tables; nullopt
+  /// if they are not known.
+  std::optional<uint64_t> own = std::nullopt;
+  /// The bytes of files in memory that this process has mapped. Memory that is
+  /// mapped several times counts once for each mapping.
+  uint64_t ownShared = 0;
 };
+
+/// The bytes that the process can use in all, if it uses `own` bytes now. This
+/// is the limit that it would reach first, less what others use.
+uint64_t usableBytes(const MemoryRoom &room, uint64_t own);
 
 class MemoryLimit {
 public:
@@ -58,19 +70,16 @@ public:
   /// nullopt if no limit is known.
   std::optional<MemoryRoom> read();
 
-  /// Calls read(), and returns the bytes that the process can use in all, given
-  /// that it uses `own` bytes now; nullopt if no limit is known.
-  std::optional<uint64_t> usable(uint64_t own);
-
 private:
   /// A file that stays open, and the number that was last read from it. read()
   /// returns nullopt if no number has been read yet, for example because the
   /// file does not exist.
   class Number {
   public:
-    /// `key` is the start of the line with the number; if it is empty, the file
-    /// begins with the number. The number counts units of `unit` bytes.
-    Number(std::string file, std::string_view key, uint64_t unit);
+    /// Each key is the start of a line with a number, and the result is the sum
+    /// of these numbers. If there are no keys, the file begins with the number.
+    /// Numbers count units of `unit` bytes.
+    Number(std::string file, std::vector<std::string_view> keys, uint64_t unit);
     ~Number();
     Number(Number &&other) noexcept;
     Number &operator=(Number &&) = delete;
@@ -79,7 +88,7 @@ private:
 
   private:
     std::string name;
-    std::string_view key;
+    std::vector<std::string_view> keys;
     uint64_t unit;
     int descriptor = -1;
     std::optional<uint64_t> last;
@@ -87,7 +96,7 @@ private:
   struct Group {
     std::vector<Number> limits;
     Number usage;
-    Number inactiveFile;
+    Number pageCache;
   };
 
   explicit MemoryLimit(const std::string &root);
@@ -95,6 +104,8 @@ private:
   std::vector<Group> groups;
   Number total;
   Number available;
+  Number own;
+  Number ownShared;
 };
 
 } // namespace air::rt

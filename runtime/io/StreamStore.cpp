@@ -12,16 +12,6 @@
 using namespace air;
 using namespace air::rt;
 
-uint64_t air::rt::ramOf(const plan::Placement &placement) {
-  uint64_t sum = 0;
-  for (const plan::BudgetItem *item : *placement.items()) {
-    if (item->tier() == plan::Tier::Ram) {
-      sum = checkedAdd(sum, item->bytes()).value_or(UINT64_MAX);
-    }
-  }
-  return sum;
-}
-
 /// Two threads clear memory about as fast as a fast disk fills it.
 static constexpr unsigned kPopulatingThreads = 2;
 
@@ -169,35 +159,32 @@ Status StreamStore::adaptToMemory() {
     return Status::ok();
   }
   const auto &placements = *file.plan().placements();
-  const uint64_t used = ramOf(*placements.Get(options.placement));
-  if (room->smallest < used) {
-    roomyPasses = 0;
-    uint32_t next = options.placement + 1;
-    while (next < placements.size() &&
-           ramOf(*placements.Get(next)) > room->smallest) {
-      ++next;
-    }
-    if (next == placements.size()) {
-      return doesNotFitError(
-          "memory: the limit is now " + std::to_string(room->smallest) +
-          " bytes, but the plan needs at least " +
-          std::to_string(ramOf(*placements.Get(next - 1))) +
-          "; raise the limit, or pack the model for less memory with --ram");
-    }
-    return changeTo(next);
-  }
-  // A placement fits if all limits allow the memory that it needs, and if the
-  // memory that it needs in addition to that of the current placement is free.
-  // This memory may not be free although the limits allow it, because other
-  // processes count towards the same limits.
+  const uint64_t usable =
+      usableBytes(*placements.Get(options.placement), *room);
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
-    return needed <= room->smallest &&
-           (options.ram == 0 || needed <= options.ram) &&
-           (needed <= used ||
-            (room->free > 0 &&
-             needed - used <= static_cast<uint64_t>(room->free)));
+    return needed <= room->smallest && needed <= usable &&
+           (options.ram == 0 || needed <= options.ram);
   };
+  if (!fits(options.placement)) {
+    roomyPasses = 0;
+    uint32_t next = options.placement + 1;
+    while (next < placements.size() && !fits(next)) {
+      ++next;
+    }
+    if (next < placements.size()) {
+      return changeTo(next);
+    }
+    const uint64_t least = ramOf(*placements.Get(next - 1));
+    return doesNotFitError(
+        "memory: " +
+        (least > room->smallest
+             ? "the limit is now " + std::to_string(room->smallest) + " bytes"
+             : leftText(*room, usable)) +
+        ", but the plan needs at least " + std::to_string(least) +
+        "; raise the limit, end other processes that use this memory, or pack "
+        "the model for less memory with --ram");
+  }
   uint32_t largest = 0;
   while (largest < options.placement && !fits(largest)) {
     ++largest;

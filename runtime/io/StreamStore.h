@@ -11,11 +11,13 @@
 // lie on the nodes of the threads that compute with them (NodePlacement.h).
 //
 // Before each pass, the store checks that nobody has written to the files, and
-// finds out how much memory the process may use. If this has become too little
-// for the current placement, the store changes to the first placement of the
-// plan that fits. If a larger placement has fitted in kPassesBeforeGrowth
-// passes in a row, the store changes to the largest one that has fitted in each
-// of these passes. Bytes that are in memory already are not read again.
+// finds out how much memory the process can use: the limits may have changed,
+// and other processes may use more or less (PlacementMemory.h). If this has
+// become too little for the current placement, the store changes to the first
+// placement of the plan that fits. If a larger placement has fitted in
+// kPassesBeforeGrowth passes in a row, the store changes to the largest one
+// that has fitted in each of these passes. Bytes that are in memory already are
+// not read again.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // for SegmentStore; counters() may be called by the same thread only. Errors:
@@ -30,9 +32,9 @@
 #include "formats/plan/PlanFile.h"
 #include "formats/plan/SourceFiles.h"
 #include "runtime/io/DiskStream.h"
-#include "runtime/io/MemoryLimit.h"
 #include "runtime/io/NodePlacement.h"
 #include "runtime/io/PagePopulator.h"
+#include "runtime/io/PlacementMemory.h"
 #include "runtime/io/SegmentStore.h"
 #include "runtime/io/SourceTables.h"
 #include "runtime/io/TableRows.h"
@@ -72,17 +74,15 @@ struct StreamOptions {
   /// The store never changes to a placement that needs more than this number of
   /// bytes of memory; 0 means that only memoryRoom() limits it.
   uint64_t ram = 0;
-  /// Returns how much memory the process may use, or nullopt if no limit is
-  /// known. Called before every pass. May be empty.
+  /// Returns how much memory is left, or nullopt if no limit is known. Its own
+  /// memory is that of the session (changeSince() in PlacementMemory.h). Called
+  /// before every pass. May be empty.
   std::function<std::optional<MemoryRoom>()> memoryRoom;
   /// The approximate limit on the number of windows that show the same byte of
   /// the ring; at least SegmentArena::kLeastMappings. Only tests choose another
   /// value.
   uint64_t mostMappings = SegmentArena::kMostMappings;
 };
-
-/// The bytes of RAM that a placement takes for weights and everything else.
-uint64_t ramOf(const plan::Placement &placement);
 
 class StreamStore final : public SegmentStore, public DiskStream {
 public:

@@ -4,6 +4,7 @@
 #include "codegen/cuda/CudaTarget.h"
 #include "formats/machine/GpuTable.h"
 #include "formats/plan/BudgetItemText.h"
+#include "formats/plan/VerifyPass.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
@@ -153,6 +154,16 @@ std::string speedLines(const Explanation &explanation, const char *kind) {
   return lines;
 }
 
+std::string verifyLine(const Explanation &explanation) {
+  if (!explanation.verifySeconds || !explanation.decode) {
+    return "";
+  }
+  return "verify     a pass of " + countOf(kVerifyTokens, "token") +
+         " takes about " + numberText(*explanation.verifySeconds) + " s, " +
+         numberText(*explanation.verifySeconds * *explanation.decode) +
+         " times as long as a pass of 1 token\n";
+}
+
 std::string firstTokenLine(const Explanation &explanation) {
   const auto seconds = [](const std::optional<double> &value) {
     return value ? "about " + numberText(*value) + " s"
@@ -252,8 +263,8 @@ std::string explanationText(const ExplainSubject &subject,
          layersLine(explanation.cpuLayers, subject.needs.layers) +
          placementTable(explanation, gpuOf(machine) != nullptr) +
          linkLines(explanation, kind) + speedLines(explanation, kind) +
-         firstTokenLine(explanation) + gainLine(explanation) +
-         contextLines(subject, explanation);
+         verifyLine(explanation) + firstTokenLine(explanation) +
+         gainLine(explanation) + contextLines(subject, explanation);
 }
 
 std::string explanationJson(const ExplainSubject &subject,
@@ -306,6 +317,8 @@ std::string explanationJson(const ExplainSubject &subject,
   json["decode_tok_s_full_context"] =
       numberOrNull(explanation.decodeAtFullContext);
   json["decode_tok_s_fluid"] = numberOrNull(explanation.decodeFluid);
+  json["verify_tokens"] = kVerifyTokens;
+  json["verify_s"] = numberOrNull(explanation.verifySeconds);
   json["limited_by"] = explanation.limitedBy.empty()
                            ? Json(nullptr)
                            : Json(explanation.limitedBy);

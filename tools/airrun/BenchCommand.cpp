@@ -397,11 +397,11 @@ Status measureRounds(rt::Session &session, Workload &work,
   return Status::ok();
 }
 
-/// Adds to `measured` what the plan predicts for a decode pass with the
-/// placement in use: the tokens per second, which stay 0 if the plan did not
-/// know the machine's bandwidths, and the traffic of each link. Also adds the
-/// sizes of the rings in VRAM and RAM, and sets BenchMeasurement::kept to the
-/// shares of the plan's machine.
+/// Adds to `measured` what the plan predicts for passes with the placement in
+/// use: the tokens per second of decode passes, which stay 0 if the plan did
+/// not know the machine's bandwidths, and the traffic of each link in a decode
+/// pass and in a verify pass. Also adds the sizes of the rings in VRAM and RAM,
+/// and sets BenchMeasurement::kept to the shares of the plan's machine.
 void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
   measured.kept = keptShares(fromPlan(*session.plan().machine()));
   const plan::Placement &placement =
@@ -413,19 +413,21 @@ void addPlanPrediction(rt::Session &session, BenchMeasurement &measured) {
     return;
   }
   for (const plan::Prediction *prediction : *predictions) {
-    if (prediction->phase()->string_view() != "decode") {
+    const bool isDecode = prediction->phase()->string_view() == "decode";
+    if (!isDecode && prediction->phase()->string_view() != "verify") {
       continue;
     }
-    if (prediction->nanoseconds() != 0) {
+    if (isDecode && prediction->nanoseconds() != 0) {
       measured.planRate = 1e9 / static_cast<double>(prediction->nanoseconds());
     }
     if (prediction->links() == nullptr) {
       continue;
     }
     for (const plan::LinkPrediction *link : *prediction->links()) {
-      measured.planLinks.push_back({link->link()->str(),
-                                    static_cast<double>(link->bytes_per_pass()),
-                                    static_cast<double>(link->bandwidth()), 0});
+      (isDecode ? measured.planLinks : measured.planVerifyLinks)
+          .push_back({link->link()->str(),
+                      static_cast<double>(link->bytes_per_pass()),
+                      static_cast<double>(link->bandwidth()), 0});
     }
   }
 }
@@ -487,8 +489,9 @@ cli::Command benchCommand() {
        .help =
            "For each M, also report how long two kinds of pass take (M tokens "
            "of one sequence, and one token of each of M sequences) and how "
-           "many bytes each of them reads from the disk. The values of M must "
-           "ascend.",
+           "many bytes each of them reads from the disk. For 1 and 4 tokens "
+           "of one sequence, also report the time that the plan predicts at "
+           "the measured rates. The values of M must ascend.",
        .defaultText = kCurveTokens,
        .impliedValue = kCurveTokens},
       {.name = "--random-weights",
@@ -582,11 +585,15 @@ Status runBench(const cli::Invocation &invocation) {
                                             measured, measureAgain));
   }
   rateFromLinks(measured);
-  for (PlanLink &link : measured.planLinks) {
-    if (link.name == "cpu" && limits) {
-      link.measuredRate = limits->operandRate();
+  for (std::vector<PlanLink> *links :
+       {&measured.planLinks, &measured.planVerifyLinks}) {
+    for (PlanLink &link : *links) {
+      if (link.name == "cpu" && limits) {
+        link.measuredRate = limits->operandRate();
+      }
     }
   }
+  addPredictions(measured, curve);
   AIR_ASSIGN_OR_RETURN(BenchReport report, evaluate(measured));
   if (invocation.has("--json")) {
     return writeOut(benchJson(

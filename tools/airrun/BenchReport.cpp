@@ -43,53 +43,10 @@ bool isAboveLimit(const BenchMeasurement &measured, const BenchLink &link) {
   return busyShare(measured, link) > 1 + kShareTolerance;
 }
 
-/// The tokens per second that the plan predicts if its rates of memory, buses,
-/// the disk and arithmetic are replaced by those that this run measured
-/// (PlanLink). 0 if the plan has no prediction, or if this run did not measure
-/// one of the rates.
+/// The tokens per second that the plan predicts at the rates that this run
+/// measured; 0 if predictedSeconds() is 0.
 double predictedRate(const BenchMeasurement &measured) {
-  double reading = 0; // seconds of reading RAM or, if only a GPU computes, VRAM
-  double arithmetic = 0;
-  double disk = 0;
-  double copying = 0; // seconds of copies, which overlap all other work
-  double vram = 0;
-  double copied = 0; // bytes that a pass copies to the GPU
-  double read = 0;   // bytes that a pass reads from the disk
-  const bool isInTurn =
-      std::ranges::any_of(measured.planLinks, [&](const PlanLink &link) {
-        return link.name == "dram" && !measured.gpu.empty();
-      });
-  for (const PlanLink &link : measured.planLinks) {
-    if (link.measuredRate <= 0) {
-      return 0;
-    }
-    (link.name == "disk"               ? disk
-     : link.name == "pcie"             ? copying
-     : link.name == "cpu"              ? arithmetic
-     : isInTurn && link.name == "vram" ? vram
-                                       : reading) =
-        link.bytesPerPass / link.measuredRate;
-    copied = link.name == "pcie" ? link.bytesPerPass : copied;
-    read = link.name == "disk" ? link.bytesPerPass : read;
-  }
-  // While the CPU works, copies can only fill the ring in VRAM, and reads only
-  // the ring in RAM and what copies have taken out of it. The other copies and
-  // reads take place while the GPU works. Reads are assumed to be spread evenly
-  // over the copies.
-  const double earlyPart =
-      copied > 0 ? std::min(1.0, measured.gpuRingBytes / copied) : 0;
-  const double lateCopies = copying * (1 - earlyPart);
-  const double earlyRead =
-      std::min(read, measured.ramRingBytes + earlyPart * read);
-  const double lateReads = read > 0 ? disk * (1 - earlyRead / read) : 0;
-  const double cores = overlappedTime(reading, arithmetic) +
-                       (isInTurn ? std::max({vram, lateCopies, lateReads}) : 0);
-  // Without a GPU, passTime() takes into account that reads from the disk slow
-  // down the kernels of the CPU. They do not slow down the kernels of a GPU.
-  const double seconds =
-      std::max(measured.gpu.empty() ? passTime(cores, disk, measured.kept)
-                                    : std::max(cores, disk),
-               copying);
+  const double seconds = predictedSeconds(measured, measured.planLinks);
   return seconds > 0 ? 1 / seconds : 0;
 }
 
@@ -116,6 +73,50 @@ constexpr double kMilli = 1e3;
 
 } // namespace
 
+double predictedSeconds(const BenchMeasurement &measured,
+                        const std::vector<PlanLink> &links) {
+  double reading = 0; // seconds of reading RAM or, if only a GPU computes, VRAM
+  double arithmetic = 0;
+  double disk = 0;
+  double copying = 0; // seconds of copies, which overlap all other work
+  double vram = 0;
+  double copied = 0; // bytes that a pass copies to the GPU
+  double read = 0;   // bytes that a pass reads from the disk
+  const bool isInTurn = std::ranges::any_of(links, [&](const PlanLink &link) {
+    return link.name == "dram" && !measured.gpu.empty();
+  });
+  for (const PlanLink &link : links) {
+    if (link.measuredRate <= 0) {
+      return 0;
+    }
+    (link.name == "disk"               ? disk
+     : link.name == "pcie"             ? copying
+     : link.name == "cpu"              ? arithmetic
+     : isInTurn && link.name == "vram" ? vram
+                                       : reading) =
+        link.bytesPerPass / link.measuredRate;
+    copied = link.name == "pcie" ? link.bytesPerPass : copied;
+    read = link.name == "disk" ? link.bytesPerPass : read;
+  }
+  // While the CPU works, copies can only fill the ring in VRAM, and reads only
+  // the ring in RAM and what copies have taken out of it. The other copies and
+  // reads take place while the GPU works. Reads are assumed to be spread evenly
+  // over the copies.
+  const double earlyPart =
+      copied > 0 ? std::min(1.0, measured.gpuRingBytes / copied) : 0;
+  const double lateCopies = copying * (1 - earlyPart);
+  const double earlyRead =
+      std::min(read, measured.ramRingBytes + earlyPart * read);
+  const double lateReads = read > 0 ? disk * (1 - earlyRead / read) : 0;
+  const double cores = overlappedTime(reading, arithmetic) +
+                       (isInTurn ? std::max({vram, lateCopies, lateReads}) : 0);
+  // Without a GPU, passTime() takes into account that reads from the disk slow
+  // down the kernels of the CPU. They do not slow down the kernels of a GPU.
+  return std::max(measured.gpu.empty() ? passTime(cores, disk, measured.kept)
+                                       : std::max(cores, disk),
+                  copying);
+}
+
 double bytesOfPass(const rt::RunCounters &counters, uint64_t passes) {
   return (static_cast<double>(counters.weightBytes) +
           static_cast<double>(counters.kvBytes)) /
@@ -138,15 +139,18 @@ void raiseLimits(BenchMeasurement &measured,
 }
 
 void rateFromLinks(BenchMeasurement &measured) {
-  for (PlanLink &plan : measured.planLinks) {
-    for (const BenchLink &link : measured.links) {
-      const bool isDram = plan.name == "dram";
-      const bool isVram = plan.name == "vram";
-      if (plan.name == link.name ||
-          (link.name == "cache" && (isDram || isVram)) ||
-          (link.name == "cpu-cache" && isDram) ||
-          (link.name == "gpu-cache" && isVram)) {
-        plan.measuredRate = link.usualPerSecond;
+  for (std::vector<PlanLink> *links :
+       {&measured.planLinks, &measured.planVerifyLinks}) {
+    for (PlanLink &plan : *links) {
+      for (const BenchLink &link : measured.links) {
+        const bool isDram = plan.name == "dram";
+        const bool isVram = plan.name == "vram";
+        if (plan.name == link.name ||
+            (link.name == "cache" && (isDram || isVram)) ||
+            (link.name == "cpu-cache" && isDram) ||
+            (link.name == "gpu-cache" && isVram)) {
+          plan.measuredRate = link.usualPerSecond;
+        }
       }
     }
   }

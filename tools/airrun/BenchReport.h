@@ -131,8 +131,10 @@ struct BenchMeasurement {
   /// it measured none, those of the plan's machine.
   KeptShares kept;
   bool isKeptMeasured = false;
-  /// The links in the plan's prediction; empty if the plan has none.
+  /// The links in the plan's predictions of a decode pass and of a verify pass
+  /// (VerifyPass.h); empty if the plan has no such prediction.
   std::vector<PlanLink> planLinks;
+  std::vector<PlanLink> planVerifyLinks;
   uint64_t peakRssBytes = 0;
   /// The seconds until the first token, including loading the weights.
   double firstTokenSeconds = 0;
@@ -198,6 +200,13 @@ void raiseLimits(BenchMeasurement &measured,
 /// to BenchLink::usualPerSecond. The BenchLink of a device's cache matches the
 /// PlanLink of the device's memory.
 void rateFromLinks(BenchMeasurement &measured);
+
+/// The seconds that the plan predicts for a pass if its rates of memory, buses,
+/// the disk and arithmetic are replaced by those that this run measured.
+/// `links` are those of the plan's prediction of this pass. Returns 0 if there
+/// are none, or if this run did not measure one of the rates.
+double predictedSeconds(const BenchMeasurement &measured,
+                        const std::vector<PlanLink> &links);
 
 /// Computes the report. Returns an Internal error if the rate at which decode
 /// reads exceeds its limit (the message states both numbers), or if the time of

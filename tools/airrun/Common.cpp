@@ -73,8 +73,9 @@ cli::Option ramOption() {
           .valueName = "SIZE",
           .help = "The memory that may be used, in bytes or with KiB, MiB or "
                   "GiB. Each plan supports several amounts of memory; airrun "
-                  "uses the largest that is at most SIZE.",
-          .defaultText = "what the machine and the memory cgroup allow"};
+                  "uses the largest that is at most SIZE and that is free.",
+          .defaultText = "what the machine and the memory cgroup allow, less "
+                         "what other processes use"};
 }
 
 cli::Option ioOption() {

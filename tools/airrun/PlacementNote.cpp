@@ -1,4 +1,4 @@
-//===- PlacementNote.cpp - which placement of a plan for a GPU ------------===//
+//===- PlacementNote.cpp - why a plan is not as fast as it can be ---------===//
 #include "tools/airrun/PlacementNote.h"
 
 #include "formats/plan/CodedSegments.h"
@@ -9,8 +9,34 @@
 
 namespace air {
 
+namespace {
+
+/// The note of a session without a GPU.
+std::string cpuNote(const rt::Session &session) {
+  const auto &placements = *session.plan().placements();
+  const uint32_t chosen = session.placement();
+  if (chosen <= session.allowedPlacement()) {
+    return "";
+  }
+  const auto ramOf = [&](uint32_t index) {
+    return byteText(
+        rt::memoryNeed(*placements.Get(index), plan::Tier::Ram).bytes);
+  };
+  return "the plan needs " + ramOf(session.allowedPlacement()) +
+         " of RAM to be fastest, but other processes leave less, so " +
+         ramOf(chosen) + " are used, and " +
+         byteText(storedBytesPerPass(session.plan(), *placements.Get(chosen))) +
+         " of weights are read from the disk for every token; end other "
+         "processes that use much memory";
+}
+
+} // namespace
+
 std::string placementNote(const rt::Session &session) {
-  if (session.gpu() == nullptr || session.placement() == 0) {
+  if (session.gpu() == nullptr) {
+    return cpuNote(session);
+  }
+  if (session.placement() == 0) {
     return "";
   }
   const auto &placements = *session.plan().placements();

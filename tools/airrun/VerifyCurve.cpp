@@ -1,6 +1,7 @@
 //===- VerifyCurve.cpp - what a pass costs with more tokens ---------------===//
 #include "tools/airrun/VerifyCurve.h"
 
+#include "formats/plan/VerifyPass.h"
 #include "formats/support/CountText.h"
 #include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"
@@ -190,6 +191,18 @@ Status checkCurve(const std::vector<CurvePoint> &curve,
   return Status::ok();
 }
 
+void addPredictions(const BenchMeasurement &measured,
+                    std::vector<CurvePoint> &curve) {
+  for (CurvePoint &point : curve) {
+    if (point.tokens == 1) {
+      point.predictedSeconds = predictedSeconds(measured, measured.planLinks);
+    } else if (point.tokens == kVerifyTokens) {
+      point.predictedSeconds =
+          predictedSeconds(measured, measured.planVerifyLinks);
+    }
+  }
+}
+
 std::string curveJson(const std::vector<CurvePoint> &curve) {
   const auto passJson = [](const CurvePass &pass, const CurvePass &first) {
     return format("{\"seconds\": %.6g, \"relative\": %.6g, \"disk_bytes\": "
@@ -199,12 +212,15 @@ std::string curveJson(const std::vector<CurvePoint> &curve) {
   std::string out = "[";
   for (const CurvePoint &point : curve) {
     out += format("%s{\"tokens\": %llu, \"one_sequence\": %s, "
-                  "\"sequences\": %s}",
+                  "\"sequences\": %s, \"predicted_s\": %s}",
                   out.size() == 1 ? "" : ",\n  ",
                   static_cast<unsigned long long>(point.tokens),
                   passJson(point.oneSequence, curve[0].oneSequence).c_str(),
                   point.sequences && curve[0].sequences
                       ? passJson(*point.sequences, *curve[0].sequences).c_str()
+                      : "null",
+                  point.predictedSeconds > 0
+                      ? format("%.6g", point.predictedSeconds).c_str()
                       : "null");
   }
   return out + "]";
@@ -223,6 +239,11 @@ std::string curveText(const std::vector<CurvePoint> &curve) {
     out += point.sequences && curve[0].sequences
                ? "  " + passText(*point.sequences, *curve[0].sequences)
                : "  the KV cache has no room";
+    if (point.predictedSeconds > 0) {
+      // This is below the column of the passes with one sequence.
+      out +=
+          format("\n       %9.2f ms predicted", point.predictedSeconds * 1e3);
+    }
     out += "\n";
   }
   return out;

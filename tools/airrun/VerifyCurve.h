@@ -34,6 +34,9 @@ struct CurvePoint {
   uint64_t tokens = 0;
   CurvePass oneSequence;
   std::optional<CurvePass> sequences; ///< nullopt: the KV cache is too small
+  /// What predictedSeconds() (BenchReport.h) returns for a pass with the tokens
+  /// of one sequence; 0 if there is no prediction.
+  double predictedSeconds = 0;
 };
 
 /// Parses token counts that are separated by commas. They must ascend and be at
@@ -54,6 +57,11 @@ measureCurve(rt::Session &session, const std::vector<uint64_t> &tokens,
 Status checkCurve(const std::vector<CurvePoint> &curve,
                   BenchMeasurement &measured,
                   const std::function<double(size_t link)> &measureAgain);
+
+/// Sets the predictions of the points for which the plan has one: 1 token, and
+/// kVerifyTokens (VerifyPass.h). PlanLink::measuredRate must have been set.
+void addPredictions(const BenchMeasurement &measured,
+                    std::vector<CurvePoint> &curve);
 
 /// A JSON list, without a line end.
 std::string curveJson(const std::vector<CurvePoint> &curve);

@@ -229,14 +229,14 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
 }
 
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
-                    uint64_t weightBytes) {
+                    uint64_t weightBytes, uint64_t tokens) {
   const DTypeInfo &type = info(spec.dtype);
   const double blockBytes = kRowLanes * static_cast<double>(kCostColumns) *
                             static_cast<double>(type.blockBytes) /
                             static_cast<double>(type.blockElements);
   return static_cast<double>(weightBytes) / blockBytes *
-         predictBlock(spec, isa, 1).arithmetic / coreRates(isa).operationNs *
-         kVectorBytes;
+         predictBlock(spec, isa, tokens).arithmetic /
+         coreRates(isa).operationNs * kVectorBytes;
 }
 
 uint64_t operandRate(const IsaTraits &isa) {

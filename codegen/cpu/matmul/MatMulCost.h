@@ -82,13 +82,13 @@ struct BlockTime {
 BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                        uint64_t tokens);
 
-/// Predicts the time of the arithmetic that multiplies one token by
+/// Predicts the time of the arithmetic that multiplies `tokens` tokens by
 /// `weightBytes` bytes of weights; the time to read the weights is not part of
 /// it. The result is the number of bytes of vector operands that a core
 /// processes in this time, 64 for each vector instruction (kMixedOperandBytes
 /// in CpuRates.h).
 double operandBytes(const KernelSpec &spec, const IsaTraits &isa,
-                    uint64_t weightBytes);
+                    uint64_t weightBytes, uint64_t tokens);
 /// The bytes of vector operands, counted as in operandBytes(), that all cores
 /// together process per second; 0 if the profile does not state byte_dot_mixed.
 uint64_t operandRate(const IsaTraits &isa);

@@ -287,7 +287,7 @@ TEST_F(GpuPlan, EverythingIsOnTheGpu) {
   for (uint32_t i = 0; i < plan.segments()->size(); ++i) {
     EXPECT_EQ(placement.device()->Get(i), 1U);
   }
-  ASSERT_EQ(placement.predictions()->size(), 1U);
+  ASSERT_EQ(placement.predictions()->size(), 2U);
   EXPECT_EQ(placement.predictions()->Get(0)->limit()->str(), "vram");
 }
 

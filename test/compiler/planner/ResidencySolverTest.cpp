@@ -322,6 +322,90 @@ TEST(ResidencySolver, PromptsAreLimitedByArithmetic) {
               1e-6);
 }
 
+Phase verify(double passes) {
+  Phase phase;
+  phase.name = "verify";
+  phase.tokens = phase.outputs = 4;
+  phase.passes = passes;
+  return phase;
+}
+
+// Reading the weights takes 0.1 s. The arithmetic takes 0.025 s with one token,
+// and 0.0784 s with four. Of the shorter time, a half times the square root of
+// the ratio of both is added to the longer one: 0.25 and 0.4427 of it.
+TEST(ResidencySolver, VerifyPassesHaveArithmeticOfTheirOwn) {
+  ResidencyProblem problem = model(4, {3, 0, 40, 0}, 0, 8);
+  problem.classes[0].cpuSecondsPerToken = 0.01;
+  problem.classes[0].cpuSecondsOfPass = {{1, 0.025}, {4, 0.0784}};
+  problem.classes[0].isForOutputs = true;
+  problem.phases.push_back(verify(10));
+  Residency best = *solveResidency(problem, Schedule::Serial);
+  EXPECT_NEAR(best.loads[0].seconds, 0.10625, 1e-6);
+  EXPECT_NEAR(best.loads[1].seconds, 0.134709, 1e-6);
+  EXPECT_EQ(best.loads[1].limit, "dram");
+  EXPECT_NEAR(best.seconds, 0.10625 + 1.34709, 1e-5);
+  // If only the arithmetic per token is known, the longer time counts. All four
+  // tokens have outputs.
+  problem.classes[0].cpuSecondsOfPass.clear();
+  best = *solveResidency(problem, Schedule::Serial);
+  EXPECT_NEAR(best.loads[1].seconds, 0.1, 1e-6);
+  problem.classes[0].cpuSecondsPerToken = 0.03;
+  best = *solveResidency(problem, Schedule::Serial);
+  EXPECT_NEAR(best.loads[0].seconds, 0.1, 1e-6);
+  EXPECT_NEAR(best.loads[1].seconds, 0.12, 1e-6);
+  EXPECT_EQ(best.loads[1].limit, "cpu");
+}
+
+// Two classes of 10 GB each, of which VRAM holds one. The CPU reads a class
+// from RAM in 0.2 s, and the GPU reads one from VRAM in 0.01 s. The CPU's
+// arithmetic with the first class takes 0.1 s for each token. With one token,
+// reading hides it, so it does not matter which class is in VRAM: a pass takes
+// 0.21 s. With four tokens, a pass takes 0.21 s if the first class is in VRAM,
+// and 0.41 s if the second one is.
+TEST(ResidencySolver, VerifyPassesDecideWhatAGpuHolds) {
+  ResidencyProblem problem = model(10, {1, 0, 50, 1000}, 10, 40);
+  problem.classes.push_back(problem.classes[0]);
+  problem.classes[0].cpuSecondsPerToken = 0.1;
+  EXPECT_NEAR(serial(problem), 0.21, 1e-4);
+  problem.phases.push_back(verify(1));
+  const Residency best = *solveResidency(problem, Schedule::Serial);
+  EXPECT_NEAR(best.seconds, 0.42, 1e-4);
+  // The linear program is solved within a tolerance, and leaves some room.
+  EXPECT_NEAR(static_cast<double>(best.classes[0].vram), 10e9, 1e7);
+  EXPECT_NEAR(static_cast<double>(best.classes[1].vram), 0, 1e7);
+  // If the arithmetic is that of the other class, so is the place in VRAM.
+  std::swap(problem.classes[0].cpuSecondsPerToken,
+            problem.classes[1].cpuSecondsPerToken);
+  EXPECT_NEAR(static_cast<double>(
+                  solveResidency(problem, Schedule::Serial)->classes[1].vram),
+              10e9, 1e7);
+}
+
+// Without a GPU, a pass of any kind is faster the more weights are in RAM, so
+// verify passes have no say in the placement, however many there are.
+TEST(ResidencySolver, VerifyPassesChangeNothingWithoutAGpu) {
+  ResidencyProblem problem = model(8.5, {3.5, 0, 41, 0}, 0, 5.5);
+  problem.classes.push_back(problem.classes[0]);
+  problem.classes[1].bytes = kGB;
+  problem.classes[0].cpuSecondsPerToken = 0.01;
+  problem.classes[1].cpuSecondsPerToken = 0.2;
+  problem.isForPlan = true;
+  const Residency without = *solveResidency(problem, Schedule::Serial);
+  for (double passes : {0.0, 64.0, 1e6}) {
+    problem.phases.resize(1);
+    problem.phases.push_back(verify(passes));
+    const Residency with = *solveResidency(problem, Schedule::Serial);
+    for (size_t i = 0; i < 2; ++i) {
+      // The linear program is solved within a tolerance, and shares are rounded
+      // to pages.
+      EXPECT_NEAR(static_cast<double>(with.classes[i].ram),
+                  static_cast<double>(without.classes[i].ram), 1e6)
+          << passes;
+    }
+    EXPECT_EQ(with.ringBytes, without.ringBytes) << passes;
+  }
+}
+
 // ---- brute force ------------------------------------------------------------
 
 /// The shares of a class in the tiers V, RC, RG, SC and SG (ResidencySolver.h).

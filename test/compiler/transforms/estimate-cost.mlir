@@ -4,12 +4,15 @@
 // 24 bytes of weights from memory, which takes 512 ns at 2 GB/s. In the second
 // placement, the pass also reads 8192 bytes from the disk, which takes 8192 ns
 // at 1 GB/s. The target does not say how much disk and memory slow down each
-// other, so a fifth of the shorter time is added to the longer one.
+// other, so a fifth of the shorter time is added to the longer one. A verify pass
+// of 4 tokens moves the same bytes, and the rate of its arithmetic is not known.
 
 // CHECK: plan.placement resident [1000] ring 0 {
 // CHECK-NEXT: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>] nanoseconds 512 limit "dram"
+// CHECK-NEXT: plan.prediction "verify" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>] nanoseconds 512 limit "dram"
 // CHECK: plan.placement resident [0] ring 4096 {
 // CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>, #plan.link<name = "disk", bytes_per_pass = 8192, bandwidth = 1000000000>] nanoseconds 8295 limit "disk"
+// CHECK-NEXT: plan.prediction "verify" links [#plan.link<name = "dram", bytes_per_pass = 1024, bandwidth = 2000000000>, #plan.link<name = "disk", bytes_per_pass = 8192, bandwidth = 1000000000>] nanoseconds 8295 limit "disk"
 module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwidth = 1000000000 : i64, features = [], measured = true, memory_bandwidth = 2000000000 : i64, memory_bytes = 1000000 : i64, name = "t"}} {
   plan.buffer @x row 10
   plan.segment @a weights codec none bytes 1000
@@ -34,7 +37,10 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 
 // -----
 
-// If the bandwidth of a link that is used is unknown, no time is predicted.
+// If the bandwidth of a link that is used is unknown, no time is predicted. No
+// program runs batches of 4 tokens, so there is no prediction of a verify pass.
+
+// CHECK-NOT: "verify"
 
 // CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1000>] nanoseconds 0 limit ""
 // CHECK: plan.prediction "decode" links [#plan.link<name = "dram", bytes_per_pass = 1000>, #plan.link<name = "disk", bytes_per_pass = 4096, bandwidth = 1000>] nanoseconds 0 limit ""

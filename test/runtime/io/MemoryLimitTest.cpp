@@ -31,17 +31,18 @@ protected:
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
-  /// Writes a cgroup of version 2. Its usage includes `inactive` bytes of
-  /// inactive page cache.
+  /// Writes a cgroup of version 2. Its usage includes a page cache of
+  /// `inactive` and `active` bytes.
   void putGroup(const std::string &name, const std::string &limit,
-                uint64_t usage, uint64_t inactive) const {
+                uint64_t usage, uint64_t inactive, uint64_t active = 0) const {
     const std::string folder = "sys/fs/cgroup/" + name;
     put(folder + "memory.max", limit + "\n");
     put(folder + "memory.high", "max\n");
     put(folder + "memory.current", std::to_string(usage) + "\n");
     put(folder + "memory.stat", "anon 5\ninactive_anon 77777\ninactive_file " +
                                     std::to_string(inactive) +
-                                    "\nactive_file 9\n");
+                                    "\nactive_file " + std::to_string(active) +
+                                    "\n");
   }
   std::string at(const std::string &name) const { return root + "/" + name; }
 
@@ -60,9 +61,9 @@ TEST_F(MemoryLimitTest, WithoutCgroupsItIsWhatTheMachineHas) {
   EXPECT_EQ(limit.read()->free, 7 * 1024);
 }
 
-TEST_F(MemoryLimitTest, Version2SubtractsTheInactivePageCache) {
+TEST_F(MemoryLimitTest, Version2SubtractsThePageCache) {
   put("proc/self/cgroup", "0::/box/job\n");
-  putGroup("box/job/", "500000", 300000, 40000);
+  putGroup("box/job/", "500000", 300000, 30000, 10000);
   putGroup("box/", "max", 900000, 0);
   MemoryLimit limit = MemoryLimit::open(root);
   std::optional<MemoryRoom> room = limit.read();
@@ -132,7 +133,8 @@ TEST_F(MemoryLimitTest, Version1SubtractsTheCacheOfAllDescendants) {
   put(folder + "memory.limit_in_bytes", "400000\n");
   put(folder + "memory.usage_in_bytes", "390000\n");
   put(folder + "memory.stat",
-      "cache 1\ninactive_file 1000\ntotal_inactive_file 50000\n");
+      "cache 1\ninactive_file 1000\nactive_file 2000\n"
+      "total_inactive_file 20000\ntotal_active_file 30000\n");
   put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   put("sys/fs/cgroup/memory/memory.usage_in_bytes", "99999999999\n");
   MemoryLimit limit = MemoryLimit::open(root);
@@ -147,14 +149,14 @@ TEST_F(MemoryLimitTest, ALimitThatIsLoweredWhileTheProcessRunsIsSeen) {
   putGroup("box/", "500000", 300000, 0);
   MemoryLimit limit = MemoryLimit::open(root);
   EXPECT_EQ(limit.read()->free, 200000);
-  EXPECT_EQ(limit.usable(200000), 400000u);
-  EXPECT_EQ(limit.usable(UINT64_MAX), UINT64_MAX);
+  EXPECT_EQ(usableBytes(*limit.read(), 200000), 400000u);
+  EXPECT_EQ(usableBytes(*limit.read(), UINT64_MAX), UINT64_MAX);
   put("sys/fs/cgroup/box/memory.max", "250000\n");
   EXPECT_EQ(limit.read()->free, -50000);
   // Other processes use 100000 of the 250000 bytes.
-  EXPECT_EQ(limit.usable(200000), 150000u);
-  EXPECT_EQ(limit.usable(40000), 0u);
-  EXPECT_EQ(limit.usable(UINT64_MAX), UINT64_MAX - 50000);
+  EXPECT_EQ(usableBytes(*limit.read(), 200000), 150000u);
+  EXPECT_EQ(usableBytes(*limit.read(), 40000), 0u);
+  EXPECT_EQ(usableBytes(*limit.read(), UINT64_MAX), UINT64_MAX - 50000);
   put("sys/fs/cgroup/box/memory.max", "max\n");
   EXPECT_EQ(limit.read()->file, at("proc/meminfo"));
 }
@@ -188,7 +190,21 @@ TEST_F(MemoryLimitTest, AbsurdNumbersDoNotOverflow) {
 TEST_F(MemoryLimitTest, NothingIsKnownWithoutFiles) {
   MemoryLimit limit = MemoryLimit::open(root + "/none");
   EXPECT_FALSE(limit.read());
-  EXPECT_FALSE(limit.usable(1));
+}
+
+TEST_F(MemoryLimitTest, TheProcessItselfUsesPrivateMemoryAndPageTables) {
+  MemoryLimit unknown = MemoryLimit::open(root);
+  EXPECT_EQ(unknown.read()->own, std::nullopt);
+  EXPECT_EQ(unknown.read()->ownShared, 0u);
+  put("proc/self/status", "Name:\tairrun\nVmRSS:\t    9999 kB\n"
+                          "RssAnon:\t     500 kB\nRssFile:\t     300 kB\n"
+                          "RssShmem:\t      70 kB\nVmPTE:\t       8 kB\n");
+  MemoryLimit limit = MemoryLimit::open(root);
+  EXPECT_EQ(limit.read()->own, 508u * 1024);
+  EXPECT_EQ(limit.read()->ownShared, 70u * 1024);
+  // A sum of which a part is missing would be too small.
+  put("proc/self/status", "VmPTE:\t       9 kB\n");
+  EXPECT_EQ(limit.read()->own, 508u * 1024);
 }
 
 TEST(MemoryLimit, ThisMachineHasSomeRoom) {
@@ -201,6 +217,19 @@ TEST(MemoryLimit, ThisMachineHasSomeRoom) {
   ASSERT_EQ(sysinfo(&system), 0);
   EXPECT_LE(room->limit, uint64_t{system.totalram} * system.mem_unit);
   EXPECT_GE(room->limit, memoryCapacity(""));
+}
+
+TEST(MemoryLimit, NewMemoryOfThisProcessIsItsOwn) {
+  constexpr int64_t kBytes = int64_t{64} << 20;
+  MemoryLimit limit = MemoryLimit::open();
+  const std::optional<MemoryRoom> before = limit.read();
+  ASSERT_TRUE(before && before->own);
+  const std::vector<uint8_t> filled(kBytes, 1);
+  const std::optional<MemoryRoom> after = limit.read();
+  // The kernel counts pages in batches.
+  EXPECT_NEAR(static_cast<double>(*after->own - *before->own),
+              static_cast<double>(kBytes), kBytes / 10.0)
+      << filled.size();
 }
 
 TEST(MemoryLimit, ReadingIsCheap) {

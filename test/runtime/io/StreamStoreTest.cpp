@@ -199,7 +199,7 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   const auto more = static_cast<int64_t>(needed[0] - needed[2]);
   room = MemoryRoom{more - 1, needed[0], needed[0], {}};
   expectChangeAtTheLastOf(kWait, 2, 1);
-  room = MemoryRoom{-1, needed[0], needed[0], {}};
+  room = MemoryRoom{0, needed[0], needed[0], {}};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   // Enough memory for placement 0 is free, but the smallest limit of all
   // cgroups is one byte less than this placement needs.
@@ -207,6 +207,28 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room = MemoryRoom{more, needed[0], needed[2], {}};
   EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
+}
+
+// The session need not use all of its memory yet. If others use so much that it
+// never can, it changes to a smaller placement at once.
+TEST_F(StreamStoreTest, MemoryThatOthersTakeIsGivenUp) {
+  start(1);
+  const uint64_t used = needed[1] - kLargeRing - 1000;
+  room = MemoryRoom{1000, needed[0], needed[0], {}, used, kLargeRing};
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
+  room->free = 999;
+  EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
+  // The ring is smaller now, and what it no longer takes is free. When others
+  // have released one byte, the larger ring fits again.
+  room = MemoryRoom{static_cast<int64_t>(999 + kLargeRing - kSmallRing),
+                    needed[0],
+                    needed[0],
+                    {},
+                    used,
+                    kSmallRing};
+  EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
+  ++room->free;
+  expectChangeAtTheLastOf(kWait, 2, 1);
 }
 
 TEST_F(StreamStoreTest, MoreThanTheUserAllowsIsNotUsed) {

@@ -99,6 +99,24 @@ def plan(*arguments):
     assert 0.999 < ratio < 1.01, ratio
     assert abs(report["decode_tok_s"] * prediction["nanoseconds"] / 1e9 - 1) < 0.01
     assert report["limited_by"] == prediction["limit"] == "dram"
+    check_verify(report, packed["placements"][0], 0.01)
+
+
+def check_verify(report, placement, tolerance):
+    """A verify pass of 4 tokens moves the bytes of a decode pass, and computes more."""
+    decode, verify = placement["predictions"]
+    assert (decode["phase"], verify["phase"]) == ("decode", "verify"), placement["predictions"]
+    assert report["verify_tokens"] == 4
+    assert verify["nanoseconds"] >= decode["nanoseconds"], (verify, decode)
+    links, others = ({l["link"]: l["bytes_per_pass"] for l in p["links"]} for p in (decode, verify))
+    ratio = report["verify_s"] / (verify["nanoseconds"] / 1e9)
+    # If the rate of the arithmetic is not known, a plan for a CPU leaves the
+    # arithmetic out, but the report assumes the rate of prompts.
+    is_known = "cpu" in links or "vram" in links
+    assert 1 - tolerance < ratio and (ratio < 1 + tolerance or not is_known), (report["verify_s"], verify)
+    assert links.keys() == others.keys(), (links, others)
+    for name, count in links.items():
+        assert others[name] > count if name == "cpu" else others[name] == count, (name, links, others)
 
 
 def gpu_plan(*arguments):
@@ -121,11 +139,12 @@ def gpu_plan(*arguments):
         assert rows == items, (tier, rows, items)
         (budget,) = [b["bytes"] for b in placement["budgets"] if b["tier"] == tier]
         assert report["capacity"][key] == budget + (1 << 30 if tier == "Vram" else 0)
-    (prediction,) = placement["predictions"]
+    prediction = placement["predictions"][0]
     links = {l["link"]: (l["bytes_per_token"], l["bandwidth"]) for l in report["links"]}
     assert links == {l["link"]: (l["bytes_per_pass"], l["bandwidth"]) for l in prediction["links"]}, links
     assert report["limited_by"] == prediction["limit"]
     assert abs(report["decode_tok_s"] * prediction["nanoseconds"] / 1e9 - 1) < 1e-9
+    check_verify(report, placement, 1e-9)
 
 
 def gpus(model):

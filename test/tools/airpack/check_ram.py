@@ -39,7 +39,11 @@ for placement, budget in zip(placements, budgets):
             assert placement["resident"][i] == segment["raw_bytes"], segment
     # If weights are streamed, less than 1 % of the budget is left free.
     assert not reads or sum(items.values()) > 0.99 * budget or items["weights"] < 65536, (items, budget)
-    (decode,) = placement["predictions"]
+    decode, verify = placement["predictions"]
+    assert (decode["phase"], verify["phase"]) == ("decode", "verify"), placement["predictions"]
+    # Without the rate of the arithmetic, a verify pass takes as long as a decode
+    # pass, because it moves the same bytes.
+    assert {**verify, "phase": "decode"} == decode, placement["predictions"]
     links = {link["link"]: link for link in decode["links"]}
     assert links.get("disk", {"bytes_per_pass": 0})["bytes_per_pass"] == streamed, links
     # Memory and the disk overlap, but not completely: a pass takes the longer

@@ -49,6 +49,30 @@ TEST(VerifyCurve, ReportsTimesRelativeToOneToken) {
   EXPECT_THAT(curveText(example()), HasSubstr("no room"));
 }
 
+TEST(VerifyCurve, ShowsWhatThePlanPredicts) {
+  // A pass of one token reads 4 GB at 10 GB/s. A pass of 4 tokens also computes
+  // for 0.1 s, of which overlappedTime() (CpuRates.h) adds a half times the
+  // square root of 0.1 / 0.4: 25 ms.
+  BenchMeasurement measured;
+  measured.planLinks = {{"dram", 4e9, 0, 10e9}};
+  measured.planVerifyLinks = {{"dram", 4e9, 0, 10e9}, {"cpu", 1e9, 0, 10e9}};
+  std::vector<CurvePoint> curve = {
+      {1, {0.5, 0}, {}, 0}, {2, {0.5, 0}, {}, 0}, {4, {0.6, 0}, {}, 0}};
+  addPredictions(measured, curve);
+  EXPECT_NEAR(curve[0].predictedSeconds, 0.4, 1e-12);
+  EXPECT_EQ(curve[1].predictedSeconds, 0);
+  EXPECT_NEAR(curve[2].predictedSeconds, 0.425, 1e-12);
+  const nlohmann::json json = nlohmann::json::parse(curveJson(curve));
+  EXPECT_EQ(json[0]["predicted_s"], 0.4);
+  EXPECT_TRUE(json[1]["predicted_s"].is_null());
+  EXPECT_EQ(json[2]["predicted_s"], 0.425);
+  EXPECT_THAT(curveText(curve), HasSubstr("425.00 ms predicted"));
+  // If a rate was not measured, there is no prediction.
+  measured.planVerifyLinks[1].measuredRate = 0;
+  addPredictions(measured, curve);
+  EXPECT_EQ(curve[2].predictedSeconds, 0);
+}
+
 TEST(VerifyCurve, ARateAboveALimitIsRefused) {
   // A pass of the example reads 1 GB from the disk in 0.5 s, which is 2 GB/s.
   // Its 4 GB of weights are read from memory at 8 GB/s.

@@ -208,11 +208,33 @@ TEST(CostModel, PredictsTheArithmeticOfZen4) {
     const uint64_t blockBytes = uint64_t{256} * 16 *
                                 info(test.dtype).blockBytes /
                                 info(test.dtype).blockElements;
-    const double seconds = operandBytes(spec, cpu->isa, blockBytes) *
+    const double seconds = operandBytes(spec, cpu->isa, blockBytes, 1) *
                            cpu->isa.cores /
                            static_cast<double>(operandRate(cpu->isa));
     EXPECT_NEAR(seconds * 3.69e9, test.cycles, test.cycles / 4)
         << info(test.dtype).name << " " << activationName(test.activation);
+  }
+}
+
+// A block of Q8_0 has 64 dot products for each token, and 96 other operations
+// for one token. Each further token adds 5 operations for each of the 8 groups
+// of columns that have a scale. byte_dot is 1.35 times byte_dot_mixed, so a dot
+// product takes at least as long as 2.5 / 1.35 operations. From four tokens on,
+// this is the longer time.
+TEST(CostModel, EachTokenAddsArithmetic) {
+  const Result<CpuTarget> cpu = makeCpuTarget(zen4());
+  ASSERT_TRUE(cpu.isOk());
+  KernelSpec spec = matMul(DType::Q8_0, MClass::Small);
+  spec.activation = Activation::I8;
+  const uint64_t blockBytes = uint64_t{256 / 32} * 16 * 34;
+  constexpr std::pair<uint64_t, double> kCases[] = {{1, 64 + 96},
+                                                    {2, 128 + 96 + 40},
+                                                    {4, 256 * 2.5 / 1.35},
+                                                    {8, 512 * 2.5 / 1.35}};
+  for (const auto &[tokens, operations] : kCases) {
+    EXPECT_NEAR(operandBytes(spec, cpu->isa, blockBytes, tokens),
+                64 * operations, 1e-3 * operations)
+        << tokens;
   }
 }
 

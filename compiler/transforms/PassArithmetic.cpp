@@ -1,5 +1,5 @@
-//===- DecodeArithmetic.cpp - adds up the matmuls of a pass ---------------===//
-#include "compiler/transforms/DecodeArithmetic.h"
+//===- PassArithmetic.cpp - adds up the matmuls of a pass -----------------===//
+#include "compiler/transforms/PassArithmetic.h"
 
 #include "codegen/cpu/matmul/MatMulCost.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
@@ -33,14 +33,26 @@ uint64_t decodeWeightBytesOf(mlir::ModuleOp module, bool onGpu) {
   return bytes;
 }
 
-Result<uint64_t>
-decodeArithmetic(ProgramOp program, const MachineProfile &machine,
-                 const std::function<void(StepOp, double)> &add) {
-  if (machine.cpu.byteDotMixed == 0) {
-    return uint64_t{0};
+ProgramOp programFor(mlir::ModuleOp module, uint64_t tokens) {
+  for (ProgramOp program : module.getOps<ProgramOp>()) {
+    if (program.getMinTokens() <= tokens && tokens <= program.getMaxTokens()) {
+      return program;
+    }
+  }
+  return {};
+}
+
+Result<CpuArithmetic>
+passArithmetic(mlir::ModuleOp module, uint64_t tokens,
+               const MachineProfile &machine,
+               const std::function<void(StepOp, double)> &add) {
+  ProgramOp program = programFor(module, tokens);
+  if (machine.cpu.byteDotMixed == 0 || !program) {
+    return CpuArithmetic();
   }
   AIR_ASSIGN_OR_RETURN(const codegen::CpuTarget target,
                        codegen::makeCpuTarget(machine));
+  double sum = 0;
   for (StepOp step : program.getOps<StepOp>()) {
     for (DispatchOp dispatch : step.getOps<DispatchOp>()) {
       if (dispatch.getLaunch()) {
@@ -50,12 +62,17 @@ decodeArithmetic(ProgramOp program, const MachineProfile &machine,
                            kernelSpecFromAttr(dispatch.getSpec()));
       if (spec.op == codegen::KernelOp::MatMul ||
           spec.op == codegen::KernelOp::GluMatMul) {
-        add(step,
-            codegen::operandBytes(spec, target.isa, dispatch.getWeightBytes()));
+        const double operands = codegen::operandBytes(
+            spec, target.isa, dispatch.getWeightBytes(), tokens);
+        sum += operands;
+        if (add) {
+          add(step, operands);
+        }
       }
     }
   }
-  return codegen::operandRate(target.isa);
+  return CpuArithmetic{static_cast<uint64_t>(sum),
+                       codegen::operandRate(target.isa)};
 }
 
 } // namespace air::compiler
