@@ -14,10 +14,11 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
   auto vector = [](const char *name, uint64_t elements) {
     return KernelBinding{name, BindingKind::Tensor, Read, elements};
   };
-  auto matrix = [&](const char *name) {
-    return KernelBinding{name,   BindingKind::Tensor, Read,       spec.k,
+  auto matrixOf = [&](const char *name, uint64_t columns) {
+    return KernelBinding{name,   BindingKind::Tensor, Read,       columns,
                          spec.n, spec.dtype,          spec.layout};
   };
+  auto matrix = [&](const char *name) { return matrixOf(name, spec.k); };
   auto kv = [](BindingAccess access) {
     return KernelBinding{"kv", BindingKind::Kv, access};
   };
@@ -46,8 +47,13 @@ std::vector<KernelBinding> kernelBindings(const KernelSpec &spec) {
     return bindings;
   }
   case KernelOp::GluMatMul: {
-    std::vector<KernelBinding> bindings = {buffer("x", Read, x, spec.rowsFrom),
-                                           matrix("wGate"), matrix("wUp")};
+    std::vector<KernelBinding> bindings = {buffer("x", Read, x, spec.rowsFrom)};
+    if (spec.isJoined) {
+      bindings.push_back(matrixOf("wGateUp", 2 * spec.k));
+    } else {
+      bindings.push_back(matrix("wGate"));
+      bindings.push_back(matrix("wUp"));
+    }
     if (spec.hasRowScales) {
       bindings.push_back(vector("gateScale", spec.n));
       bindings.push_back(vector("upScale", spec.n));

@@ -93,6 +93,7 @@ std::string kernelName(const KernelSpec &spec) {
   number("yo", spec.yOffset, defaults.yOffset);
   flag("add", spec.accumulate);
   flag("rowscales", spec.hasRowScales);
+  flag("joined", spec.isJoined);
   flag("bias", spec.hasBias);
   flag("outputs", spec.rowsFrom == RowsFrom::Outputs);
   real("scale", spec.scale, defaults.scale);

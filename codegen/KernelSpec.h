@@ -35,7 +35,9 @@
 //                  h = silu(wGate x) * (wUp x). Both matrices are [n, k] and
 //                  have the same dtype and layout. gateScale and upScale hold
 //                  one factor per row of wGate and of wUp, like MatMul's
-//                  rowScale. A row of h has n floats.
+//                  rowScale. A row of h has n floats. If isJoined is set, wGate
+//                  and wUp are one binding, wGateUp. It is [n, 2 k], and each
+//                  of its rows is a row of wGate followed by that row of wUp.
 //   RopeAngles   inverseFrequency, angles
 //                  For each token, scale * cos(position * inverseFrequency[i])
 //                  for i in [0, ropeDim/2), followed by the same with sin.
@@ -440,6 +442,7 @@ struct KernelSpec {
   uint64_t yOffset = 0;
   bool accumulate = false;
   bool hasRowScales = false; ///< used by MatMul and GluMatMul
+  bool isJoined = false;     ///< used by GluMatMul
   bool hasBias = false;
   RowsFrom rowsFrom = RowsFrom::Tokens;
   /// The factor by which the results of EmbedRows and RopeAngles, and the

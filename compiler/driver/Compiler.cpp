@@ -165,6 +165,11 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   select.slots = options.slots;
   select.cpuLayers = options.cpuLayers;
   select.cpuLayersChosen = options.choosesCpuLayers;
+  select.ram = options.ram;
+  select.disk = options.disk;
+  select.pin = options.pin ? static_cast<int>(*options.pin) : -1;
+  select.vocabularyBytes = vocabularyBytes(tokenizer);
+  select.reference = options.reference;
   SplitStepsOptions split;
   uint64_t bytes = 0;
   for (const auto &[name, tensor] : source.tensors) {
@@ -174,10 +179,10 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
       std::max(options.partBytes, bytes / CompileOptions::kMostParts);
   CompileKernelsOptions compile;
   compile.threads = options.threads;
-  compile.ram = options.ram;
-  compile.disk = options.disk;
-  compile.pin = options.pin ? static_cast<int>(*options.pin) : -1;
-  compile.vocabularyBytes = vocabularyBytes(tokenizer);
+  compile.ram = select.ram;
+  compile.disk = select.disk;
+  compile.pin = select.pin;
+  compile.vocabularyBytes = select.vocabularyBytes;
   compile.reference = options.reference;
   compile.codec = options.codec;
   compile.vram = options.vram;

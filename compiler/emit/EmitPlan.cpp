@@ -473,6 +473,10 @@ Result<TensorContent> contentOf(ir_plan::TensorOp op,
     content.recipe =
         MatrixRecipe{std::move(sources), op.getLayout().getValue(), kGluRows};
     break;
+  case ir_plan::Recipe::Join:
+    content.recipe = MatrixRecipe{std::move(sources), op.getLayout().getValue(),
+                                  /*interleavedRows=*/0, /*isJoined=*/true};
+    break;
   case ir_plan::Recipe::RowScales:
     // RowScales is handled at the start of this function.
     break;

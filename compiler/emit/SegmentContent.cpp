@@ -44,8 +44,15 @@ uint64_t rowsOf(const SourceTensor &tensor) {
   return elementsOf(tensor) / tensor.shape.back();
 }
 
+/// The number of columns that each source of a matrix has.
+uint64_t sourceColumns(const TensorContent &tensor,
+                       const MatrixRecipe &recipe) {
+  return recipe.isJoined ? tensor.columns / 2 : tensor.columns;
+}
+
 Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
-  AIR_ASSIGN_OR_RETURN(uint64_t row, rowBytes(tensor.dtype, tensor.columns));
+  const uint64_t columns = sourceColumns(tensor, recipe);
+  AIR_ASSIGN_OR_RETURN(uint64_t row, rowBytes(tensor.dtype, columns));
   uint64_t rows = 0;
   for (const SourceTensor *source : recipe.sources) {
     if (source->dtype != tensor.dtype) {
@@ -54,10 +61,10 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
           "' has dtype " + std::string(info(source->dtype).name) + ", but " +
           std::string(info(tensor.dtype).name) + " is expected");
     }
-    if (source->shape.empty() || source->shape.back() != tensor.columns) {
+    if (source->shape.empty() || source->shape.back() != columns) {
       return shapeError(
           tensor, "the number of columns of '" + source->name + "' is",
-          source->shape.empty() ? 0 : source->shape.back(), tensor.columns);
+          source->shape.empty() ? 0 : source->shape.back(), columns);
     }
     if (source->data.size() != rowsOf(*source) * row) {
       return shapeError(tensor,
@@ -66,9 +73,18 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
     }
     rows += rowsOf(*source);
   }
-  if (rows != tensor.rows) {
+  const uint64_t wanted = recipe.isJoined ? 2 * tensor.rows : tensor.rows;
+  if (rows != wanted) {
     return shapeError(tensor, "the total number of rows of its sources is",
-                      rows, tensor.rows);
+                      rows, wanted);
+  }
+  if (recipe.isJoined &&
+      (recipe.sources.size() != 2 || rowsOf(*recipe.sources[0]) != rows / 2)) {
+    return shapeError(tensor,
+                      "its two sources are joined, so each must have as many "
+                      "rows as the tensor; the number of rows of the first is",
+                      recipe.sources.empty() ? 0 : rowsOf(*recipe.sources[0]),
+                      tensor.rows);
   }
   if (recipe.interleavedRows != 0 &&
       (recipe.sources.size() != 2 ||
@@ -251,13 +267,20 @@ struct Piece {
   uint64_t rowCount = 0;
 };
 
-/// The sources of `recipe` form one matrix, either one after another or
-/// interleaved. Calls `visit(source, first, count)` for each run of rows of a
-/// source among the rows [firstRow, firstRow + rowCount) of that matrix;
-/// `first` is a row of the source.
+/// The rows of the sources of `recipe` form one matrix, either one after
+/// another or interleaved. Calls `visit(source, first, count)` for each run of
+/// rows of a source among the rows [firstRow, firstRow + rowCount) of that
+/// matrix; `first` is a row of the source. If the sources are joined, the run
+/// of each source is these rows of it.
 template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {
+  if (recipe.isJoined) {
+    for (const SourceTensor *source : recipe.sources) {
+      visit(*source, firstRow, rowCount);
+    }
+    return;
+  }
   if (const uint64_t run = recipe.interleavedRows; run != 0) {
     // The interleaved matrix consists of runs of `run` rows each, which come
     // from the first and the second source in turn.
@@ -284,10 +307,11 @@ void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
 Status makeRows(const Piece &part, const MatrixRecipe &recipe,
                 std::vector<uint8_t> &piece) {
   const TensorContent &tensor = *part.tensor;
-  uint64_t row = *rowBytes(tensor.dtype, tensor.columns);
+  uint64_t row = *rowBytes(tensor.dtype, sourceColumns(tensor, recipe));
   std::vector<uint8_t> joined;
   std::span<const uint8_t> rows;
   Status status;
+  uint64_t visited = 0; // the number of runs before the current one
   visitRows(recipe, part.firstRow, part.rowCount,
             [&](const SourceTensor &source, uint64_t first, uint64_t count) {
               std::span<const uint8_t> run =
@@ -297,12 +321,20 @@ Status makeRows(const Piece &part, const MatrixRecipe &recipe,
               if (status.isOk()) {
                 status = checkFinite(source, run, first);
               }
-              if (count == part.rowCount) {
+              if (recipe.isJoined) {
+                joined.resize(2 * count * row);
+                for (uint64_t i = 0; i < count; ++i) {
+                  std::memcpy(joined.data() + (2 * i + visited) * row,
+                              run.data() + i * row, row);
+                }
+                rows = joined;
+              } else if (count == part.rowCount) {
                 rows = run;
               } else {
                 joined.insert(joined.end(), run.begin(), run.end());
                 rows = joined;
               }
+              ++visited;
             });
   AIR_RETURN_IF_ERROR(status);
   size_t cursor = piece.size();
@@ -355,7 +387,8 @@ std::vector<Piece> cutPieces(const SegmentContent &content) {
 
 void releaseSource(const Piece &part, const ModelSource &source) {
   if (const auto *matrix = std::get_if<MatrixRecipe>(&part.tensor->recipe)) {
-    uint64_t row = *rowBytes(part.tensor->dtype, part.tensor->columns);
+    uint64_t row =
+        *rowBytes(part.tensor->dtype, sourceColumns(*part.tensor, *matrix));
     visitRows(*matrix, part.firstRow, part.rowCount,
               [&](const SourceTensor &from, uint64_t first, uint64_t count) {
                 if (from.file < source.files.size()) {
@@ -415,7 +448,8 @@ Status checkSamples(const SegmentContent &content,
       uint64_t row = 0;
       for (const SourceTensor *source : matrix->sources) {
         blocks.insert(row / kX16Rows);
-        row += rowsOf(*source);
+        // Joined sources begin at the same row.
+        row += matrix->isJoined ? 0 : rowsOf(*source);
       }
     }
     for (const uint64_t block : blocks) {

@@ -30,14 +30,19 @@ namespace air::compiler {
 /// codegen/cuda/DecodeMatMul.h).
 inline constexpr uint64_t kGluRows = 8;
 
-/// Packs the rows of one matrix, or of several matrices of the same dtype one
-/// after another, into a layout.
+/// Packs the rows of one matrix, or of several matrices of the same dtype, into
+/// a layout. The rows of several matrices follow each other, unless one of the
+/// other fields is set.
 struct MatrixRecipe {
   std::vector<const SourceTensor *> sources;
   Layout layout = Layout::Rows;
   /// If not 0, there are two sources of equal shape, and the packed matrix has
   /// this number of rows of each in turn.
   uint64_t interleavedRows = 0;
+  /// If set, there are two sources of equal shape, and each row of the packed
+  /// matrix is a row of the first source followed by that row of the second
+  /// one. In this case, interleavedRows is 0.
+  bool isJoined = false;
 
   bool operator==(const MatrixRecipe &) const = default;
 };

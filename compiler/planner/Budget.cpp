@@ -194,6 +194,28 @@ uint64_t processBytes(uint64_t vocabularyBytes) {
       .value_or(UINT64_MAX);
 }
 
+/// The budgets for which planPlacements() looks for a placement, in percent of
+/// the limit.
+static constexpr uint64_t kBudgetPercents[] = {100, 90, 75, 50};
+
+/// A share of the limit, in percent. The limit is divided before it is
+/// multiplied, because the product could overflow.
+static uint64_t budgetOf(const RamLimit &limit, uint64_t percent) {
+  return percent == 100 ? limit.bytes : limit.bytes / 100 * percent;
+}
+
+bool mayStream(uint64_t weights, uint64_t others, const RamLimit &limit) {
+  constexpr uint32_t kAllPercent = 100;
+  if (limit.pinned) {
+    return *limit.pinned < kAllPercent;
+  }
+  if (!limit.streams || limit.bytes == 0) {
+    return false;
+  }
+  return checkedAdd(weights, others).value_or(UINT64_MAX) >
+         budgetOf(limit, std::ranges::min(kBudgetPercents));
+}
+
 Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit) {
@@ -215,11 +237,8 @@ planPlacements(const WeightProblem &weights, const RamDemand &demand,
     return std::vector<BudgetedPlacement>{std::move(placement)};
   }
   std::vector<BudgetedPlacement> placements;
-  for (uint64_t percent : {100, 90, 75, 50}) {
-    // The limit is divided before it is multiplied, because the product could
-    // overflow.
-    const uint64_t budget =
-        percent == 100 ? limit.bytes : limit.bytes / 100 * percent;
+  for (uint64_t percent : kBudgetPercents) {
+    const uint64_t budget = budgetOf(limit, percent);
     if (percent != 100 && (budget == 0 || needed > budget)) {
       break;
     }

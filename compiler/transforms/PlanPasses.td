@@ -20,6 +20,9 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     (CudaLowering.h). But if `cpu-layers` is not 0, the kernels of this number of
     layers and of the embedding before them are for the CPU. Later passes may
     assume that codegen/ can generate the kernel of every dispatch.
+
+    If the CPU computes all layers, and passes may have to read weights from the
+    disk, gate and up of each layer become one matrix (JoinMatrices.h).
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"",
@@ -44,7 +47,13 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
            "Number of layers, from the first one on, that the CPU computes "
            "although the target has a GPU">,
     Option<"cpuLayersChosen", "cpu-layers-chosen", "bool", "false",
-           "Whether that number was chosen by predictions, not by the user">];
+           "Whether that number was chosen by predictions, not by the user">,
+    Option<"ram", "ram", "uint64_t", "0", "As in place-weights">,
+    Option<"disk", "disk", "bool", "true", "As in place-weights">,
+    Option<"pin", "pin", "int", "-1", "As in place-weights">,
+    Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
+           "As in place-weights">,
+    Option<"reference", "reference", "bool", "false", "As in place-weights">];
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 

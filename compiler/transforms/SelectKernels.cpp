@@ -1,6 +1,7 @@
 //===- SelectKernels.cpp - plan.graph -> programs of dispatches -----------===//
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/transforms/CudaLowering.h"
+#include "compiler/transforms/JoinMatrices.h"
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/StepLowering.h"
@@ -112,6 +113,14 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                      IntegerAttr(), IntegerAttr());
     StepLowering lowering(graph, kv, profile, precision);
     AIR_ASSIGN_OR_RETURN(std::vector<LoweredStep> steps, lowering.run());
+    if (!reference) {
+      AIR_ASSIGN_OR_RETURN(const bool mayStream,
+                           mayStreamWeights(module, steps, profile,
+                                            {ram, disk, pin}, vocabularyBytes));
+      if (mayStream) {
+        joinMatrices(module, steps);
+      }
+    }
     for (const BatchClass &batch : kBatchClasses) {
       if (batch.minTokens <= maxTokens) {
         AIR_RETURN_IF_ERROR(

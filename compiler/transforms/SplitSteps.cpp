@@ -65,7 +65,8 @@ Status limitTiles(DispatchOp part, uint64_t first, uint64_t end) {
                        kernelSpecFromAttr(part.getSpec()));
   const uint64_t perTile = part.getRowsPerTile();
   const HalfOpenRange rows = {first * perTile, std::min(spec.n, end * perTile)};
-  const uint64_t matrices = spec.op == codegen::KernelOp::GluMatMul ? 2 : 1;
+  const uint64_t matrices =
+      spec.op == codegen::KernelOp::GluMatMul && !spec.isJoined ? 2 : 1;
   const HalfOpenRange bytes =
       bytesOfRows(spec.layout, spec.n, part.getWeightBytes() / matrices, rows);
   Builder builder(part.getContext());

@@ -211,6 +211,7 @@ public:
     AIR_RETURN_IF_ERROR(verifyRing());
     AIR_RETURN_IF_ERROR(verifyOrder());
     AIR_RETURN_IF_ERROR(verifyComplete());
+    AIR_RETURN_IF_ERROR(verifyAscending());
     AIR_RETURN_IF_ERROR(verifyContiguous());
     AIR_RETURN_IF_ERROR(verifyFill());
     AIR_RETURN_IF_ERROR(verifySteps());
@@ -261,6 +262,34 @@ private:
                       "is not in the right order; reads must be sorted by the "
                       "steps that need them, then by segments, "
                       "then by offsets");
+      }
+    }
+    return Status::ok();
+  }
+
+  /// Checks that a pass reads the segments in the order of the file, and the
+  /// bytes of each segment from front to back. Segments that alternate between
+  /// matrices are the exception. Not checked for plans with a GPU, which may
+  /// need a whole segment earlier than other segments that precede it.
+  Status verifyAscending() const {
+    if (isDevice || deviceCount(plan) != 1) {
+      return Status::ok();
+    }
+    for (uint32_t i = 1; i < readCount(); ++i) {
+      const plan::StreamRead &before = readAt(i - 1);
+      const plan::StreamRead &read = readAt(i);
+      const bool isBack =
+          std::pair(read.segment(), read.offset()) <
+          std::pair(before.segment(), before.offset() + before.bytes());
+      if (isBack && (read.segment() != before.segment() ||
+                     !uses.alternates[read.segment()])) {
+        return broken("plan.stream.ascending", readName(i),
+                      "reads segment " + str(read.segment()) + " from byte " +
+                          str(read.offset()) +
+                          " on, but the read before it ends at byte " +
+                          str(before.offset() + before.bytes()) +
+                          " of segment " + str(before.segment()) +
+                          "; reads must ascend in the file");
       }
     }
     return Status::ok();

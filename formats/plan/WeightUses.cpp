@@ -113,6 +113,34 @@ void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
   }
 }
 
+/// The segments of which a part of a dispatch reads rows of several matrices.
+std::vector<bool> alternatingSegments(const plan::Plan &plan) {
+  std::vector<bool> alternates(plan.segments()->size());
+  for (const plan::Program *program : *plan.programs()) {
+    for (const plan::Step *step : *program->steps()) {
+      for (const plan::Dispatch *dispatch : *step->dispatches()) {
+        if (dispatch->grid() == nullptr || dispatch->grid()->tiles() == 0) {
+          continue;
+        }
+        std::vector<uint32_t> segments; ///< one for each matrix
+        for (const plan::Binding *binding : *dispatch->bindings()) {
+          if (binding->kind() != plan::BindingKind::Tensor) {
+            continue;
+          }
+          const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
+          if (tensor.rows() > 1) {
+            if (std::ranges::count(segments, tensor.segment()) != 0) {
+              alternates[tensor.segment()] = true;
+            }
+            segments.push_back(tensor.segment());
+          }
+        }
+      }
+    }
+  }
+  return alternates;
+}
+
 } // namespace
 
 Uses usesOf(const plan::Plan &plan, uint64_t pageBytes) {
@@ -125,6 +153,7 @@ Uses usesOf(const plan::Plan &plan, uint64_t pageBytes) {
   }
   Uses uses;
   uses.steps = plan.programs()->Get(0)->steps()->size();
+  uses.alternates = alternatingSegments(plan);
   uses.pieces.resize(found.size());
   for (uint32_t i = 0; i < found.size(); ++i) {
     const plan::Segment &segment = *plan.segments()->Get(i);

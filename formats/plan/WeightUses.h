@@ -36,6 +36,10 @@ struct Uses {
   /// For each segment of weights, the pieces into which it is divided,
   /// ascending and without gaps. The list is empty for segments of other kinds.
   std::vector<std::vector<Piece>> pieces;
+  /// For each segment: whether a part of a dispatch multiplies by rows of
+  /// several of its matrices. One such part after the other then needs rows of
+  /// all of these matrices in turn.
+  std::vector<bool> alternates;
 };
 
 /// Returns the uses of a plan whose segments, tensors and programs have been

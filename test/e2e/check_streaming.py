@@ -26,6 +26,17 @@ def logits(plan, tokens, batch, *options):
     return out.read_bytes()
 
 
+def reads_back(plan):
+    """How many reads begin before the end of the one before them in the file, of each placement that reads weights."""
+    inspected = json.loads(t.run(t.AIRPACK, "inspect", plan, "--json"))
+    counts = []
+    for placement in inspected["placements"]:
+        begins = [inspected["segments"][read["segment"]]["offset"] + read["offset"] for read in placement.get("reads", [])]
+        ends = [begin + read["bytes"] for begin, read in zip(begins, placement.get("reads", []))]
+        counts += [sum(begin < end for begin, end in zip(begins[1:], ends))] if begins else []
+    return counts
+
+
 # Steps that read more than 4 MiB of weights are divided. The model has one layer,
 # whose feed-forward matrices have 17 MiB each, and a head of 34 MiB. A fourth of
 # the weights stays in memory; the ring holds about as much as one of these steps
@@ -42,10 +53,22 @@ inspected = json.loads(t.run(t.AIRPACK, "inspect", part, "--json"))
 steps = {step["name"] for step in inspected["programs"][0]["steps"]}
 t.expect({"layer.0.ffn_in.2", "layer.0.ffn_out.1", "head.2"} <= steps, f"{steps}")
 t.expect(inspected["placements"][0]["ring_bytes"] > 0 and len(inspected["placements"][0]["reads"]) > 0, "nothing is streamed")
+# Each part of ffn_in needs rows of gate and of up. Row r of these two matrices is
+# one row of the plan, so the reads of a pass ascend in the file. A reference plan
+# cannot change the order of the model's file. A plan whose weights stay in RAM
+# keeps the two matrices.
+t.expect(len(reads_back(part)) > 0 and set(reads_back(part)) == {0}, f"reads go back in the file: {reads_back(part)}")
+shapes = {(tensor["name"], tensor["rows"], tensor["columns"]) for tensor in inspected["tensors"]}
+t.expect(("blk.0.ffn_gate.weight+blk.0.ffn_up.weight", 16384, 2048) in shapes, f"{shapes}")
+t.pack(model, work / "reference.air", "--ctx", 512, "--ram", "140MiB", "--reference")
+t.expect(max(reads_back(work / "reference.air")) > 0, "no read of the reference plan goes back")
+t.expect(logits(work / "reference.air", [1, 2, 3], 1) == logits(part, [1, 2, 3], 1), "the logits of the reference plan differ")
+shapes = {tensor["name"] for tensor in json.loads(t.run(t.AIRPACK, "inspect", whole, "--json"))["tensors"]}
+t.expect({"blk.0.ffn_gate.weight", "blk.0.ffn_up.weight"} <= shapes, f"{shapes}")
 ids = [i * i % 30011 for i in range(100)]
 for batch, count in ((1, 3), (5, 10), (100, 100)):
     t.expect(logits(whole, ids[:count], batch) == logits(part, ids[:count], batch), f"divided steps, batch {batch}: the logits differ")
-for file in (model, whole, part):
+for file in (model, whole, part, work / "reference.air"):
     file.unlink()
 print("divided steps give the same logits")
 

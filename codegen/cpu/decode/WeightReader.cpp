@@ -89,12 +89,12 @@ Value BlockReader::pair(int64_t firstUnit) const {
 }
 
 RowBlockReader::RowBlockReader(KernelBuilder &builder, DType dtype,
-                               Layout order, int64_t n, int64_t k, Value matrix,
-                               Value rowBlock)
+                               Layout order, int64_t n, int64_t k,
+                               int64_t stride, Value matrix, Value rowBlock)
     : b(builder), type(info(dtype)), layout(order) {
-  const int64_t rowBytes = k / type.blockElements * type.blockBytes;
-  rowBlockBytes = kRowLanes * rowBytes;
-  base = b.element(matrix, rowBlock, rowBlockBytes);
+  const int64_t rowBytes = stride / type.blockElements * type.blockBytes;
+  rowBlockBytes = kRowLanes * (k / type.blockElements * type.blockBytes);
+  base = b.element(matrix, rowBlock, kRowLanes * rowBytes);
   if (layout == Layout::Rows) {
     auto lanes = b.vec(b.i32(), kRowLanes);
     Value first = b.mul(rowBlock, b.i64(kRowLanes));

@@ -82,9 +82,11 @@ public:
   using Value = mlir::Value;
 
   /// Reads rows [16 * rowBlock, 16 * rowBlock + 16) of the [n, k] matrix at
-  /// `matrix`.
+  /// `matrix`. The matrix may be a part of an [n, stride] matrix, namely k
+  /// consecutive columns of it, from a multiple of k on. `matrix` is then the
+  /// address of the first of these columns.
   RowBlockReader(KernelBuilder &builder, DType dtype, Layout layout, int64_t n,
-                 int64_t k, Value matrix, Value rowBlock);
+                 int64_t k, int64_t stride, Value matrix, Value rowBlock);
 
   /// Returns block column `index` (i64) or, for a dtype without blocks, column
   /// `index`. If `prefetchAhead` is not 0 (layout x16 only), the loads of the
@@ -101,7 +103,7 @@ public:
   /// belong to what is read after it (see continuesAt()). Only for Layout::X16.
   Value streamAddress(Value index, int64_t ahead) const;
   /// Sets the address at which reading continues after this row block. By
-  /// default that is the matrix's next row block.
+  /// default that is the address at which the row block ends.
   void continuesAt(Value address) { following = address; }
   /// Makes the loads of layout x16 keep their order in the machine code.
   void readsInOrder() { isInOrder = true; }

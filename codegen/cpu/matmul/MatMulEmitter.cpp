@@ -18,10 +18,18 @@ Value MatMulEmitter::rows() {
 
 RowBlockReader MatMulEmitter::reader(Value matrix, Value rowBlock) {
   Value start = b.binding(1);
-  if (isGlu) {
+  if (spec.isJoined) {
+    // Each row of gate, or in layout x16 each row block of gate, is followed by
+    // that of up.
+    const DTypeInfo &type = info(spec.dtype);
+    const int64_t side = spec.layout == Layout::Rows ? 1 : kRowLanes;
+    start = b.element(start, matrix,
+                      side * (k / type.blockElements * type.blockBytes));
+  } else if (isGlu) {
     start = b.select(b.equal(matrix, b.i64(0)), start, b.binding(2));
   }
-  return {b, spec.dtype, spec.layout, n, k, start, rowBlock};
+  const int64_t stride = spec.isJoined ? 2 * k : k;
+  return {b, spec.dtype, spec.layout, n, k, stride, start, rowBlock};
 }
 
 void MatMulEmitter::finishToken(Value rowBlock, Value token,
@@ -59,7 +67,7 @@ void MatMulEmitter::finishPart(Value rowBlock, Value token, Value lane,
   auto yOffset = static_cast<int64_t>(isGlu ? 0 : spec.yOffset);
   // The index of the next binding to read, which at first is the one after the
   // matrices.
-  auto next = static_cast<unsigned>(1 + matrices());
+  auto next = static_cast<unsigned>(spec.isJoined ? 2 : 1 + matrices());
   auto vectorAt = [&](unsigned binding) {
     return b.load(type, b.element(b.binding(binding), row, 4), 4);
   };

@@ -8,7 +8,8 @@
 // GluMatMul does this with two matrices and combines their sums in the
 // epilogue. With few tokens, a run of row blocks of the first matrix is
 // followed by the same run of the second one, so that memory is read in long
-// streams.
+// streams. If the matrices are joined, a row block of the first one is followed
+// by that of the second one, because they follow each other in memory.
 //
 // Scratch holds the sums as f32 [matrix][row block of the run][token of the
 // run][16].
@@ -40,14 +41,18 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
                   " rows and " + std::to_string(spec.k) +
                   " columns; both must be at least 1");
   }
+  const uint64_t count = spec.op == KernelOp::GluMatMul ? 2 : 1;
+  // The number of matrices whose columns are in one row of the weights.
+  const uint64_t inRow = spec.isJoined ? count : 1;
   AIR_ASSIGN_OR_RETURN(uint64_t bytes,
                        layoutBytes(spec.dtype, spec.layout, spec.n, spec.k));
   AIR_ASSIGN_OR_RETURN(uint64_t oneRow, rowBytes(spec.dtype, spec.k));
-  if (oneRow > RowBlockReader::kMaxRowBytes) {
-    return unsupportedError("a row of the weight matrix takes " +
-                            std::to_string(oneRow) + " bytes; at most " +
-                            std::to_string(RowBlockReader::kMaxRowBytes) +
-                            " are supported");
+  if (oneRow > RowBlockReader::kMaxRowBytes / inRow) {
+    return unsupportedError(
+        "a row of the weight matrix takes " + std::to_string(oneRow) +
+        " bytes; at most " +
+        std::to_string(RowBlockReader::kMaxRowBytes / inRow) +
+        " are supported");
   }
   if (isInt8(spec.activation) && !isa.hasByteDot()) {
     return unsupportedError(
@@ -76,7 +81,6 @@ Status describeShape(const KernelSpec &spec, const IsaTraits &isa,
   }
   AIR_RETURN_IF_ERROR(checkTiles(spec, isa));
   const MatMulTiling tiling = matMulTiling(spec, isa);
-  const uint64_t count = spec.op == KernelOp::GluMatMul ? 2 : 1;
   entry.baseTiles = ceilDiv(tiling.rowBlocks, tiling.tileRowBlocks);
   entry.tokensPerTile = tiling.tileTokens;
   entry.rowsPerTile = tiling.tileRowBlocks * kRowLanes;
@@ -208,7 +212,7 @@ void GemvEmitter::pass(const Run &run, Value matrix, Value rowBlock,
   auto multiply = [&](auto &&sink) {
     RowBlockReader weights = reader(matrix, rowBlock);
     weights.readsInOrder();
-    if (isGlu) {
+    if (isGlu && !spec.isJoined) {
       // The kernel reads all row blocks of a run in the first matrix, then the
       // same row blocks in the second matrix, and then those of the next run in
       // the first matrix.
@@ -239,6 +243,10 @@ void GemvEmitter::pass(const Run &run, Value matrix, Value rowBlock,
 
 Status describeMatMul(const KernelSpec &spec, const IsaTraits &isa,
                       KernelEntry &entry) {
+  if (spec.isJoined) {
+    return internalError("a matmul has one matrix, so isJoined must not be "
+                         "set; only a matmul for gated activations has it");
+  }
   auto end = checkedAdd(spec.yOffset, spec.n);
   if (!end || spec.yStride < *end) {
     return internalError(

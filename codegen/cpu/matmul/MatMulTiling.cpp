@@ -296,8 +296,8 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
   tiling.tileRowBlocks = orElse(
       chosen.rowBlocks,
       std::max(std::min(model, most) / together, uint64_t{1}) * together);
-  const bool isRun =
-      spec.op == KernelOp::GluMatMul && spec.mClass != MClass::Large;
+  const bool isRun = spec.op == KernelOp::GluMatMul && !spec.isJoined &&
+                     spec.mClass != MClass::Large;
   tiling.runRowBlocks = isRun ? kRunRowBlocks : 1;
   // A batch of the class Small has up to eight tokens, which all fit in one
   // run. The kernel thus reads its weights from memory only once, even if it

@@ -69,7 +69,7 @@ struct MatMulTiling {
   /// tokens before it turns the sums into y. In a GluMatMul for few tokens, it
   /// reads the row blocks in the first matrix, and then the same row blocks in
   /// the second one. runRowBlocks is large in this case, because each change
-  /// to the other matrix costs time.
+  /// to the other matrix costs time. If the two matrices are joined, it is 1.
   uint64_t runRowBlocks;
   uint64_t runTokens;    ///< a multiple of passTokens
   uint64_t tileColumns;  ///< columns per section (Gemm.cpp)

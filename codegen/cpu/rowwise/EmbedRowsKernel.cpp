@@ -47,8 +47,8 @@ void emitEmbedRows(KernelBuilder &b, const KernelSpec &spec) {
     Value rowBlock = b.div(id, b.i64(kRowLanes));
     Value lane = b.rem(id, b.i64(kRowLanes));
     Value x = b.element(b.binding(1), token, k * 4);
-    RowBlockReader rows(b, spec.dtype, spec.layout, n, k, b.binding(0),
-                        rowBlock);
+    RowBlockReader rows(b, spec.dtype, spec.layout, n, k, /*stride=*/k,
+                        b.binding(0), rowBlock);
     b.loop(b.i64(0), b.i64(k), b.i64(kChunkColumns), [&](Value first) {
       Value count = b.min(b.sub(b.i64(k), first), b.i64(kChunkColumns));
       FloatPanelSink sink(b, b.scratch());

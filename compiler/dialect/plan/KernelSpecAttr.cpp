@@ -126,6 +126,7 @@ template <typename SpecT, typename Fn> void forEachField(SpecT &spec, Fn &&fn) {
   fn("y_offset", spec.yOffset);
   fn("accumulate", spec.accumulate);
   fn("has_row_scales", spec.hasRowScales);
+  fn("is_joined", spec.isJoined);
   fn("has_bias", spec.hasBias);
   fn("rows_from", spec.rowsFrom);
   fn("scale", spec.scale);

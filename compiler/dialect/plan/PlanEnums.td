@@ -81,7 +81,10 @@ def Plan_Recipe : Plan_Enum<"Recipe", "how a tensor is made from the source", [
   I32EnumCase<"RowScales", 4, "row_scales">,
   // Packs the rows of two matrices alternately: 8 rows of the first matrix, 8
   // rows of the second, and so on.
-  I32EnumCase<"Interleave", 5, "interleave">
+  I32EnumCase<"Interleave", 5, "interleave">,
+  // Packs two matrices of equal shape as one: each of its rows is a row of the
+  // first matrix followed by that row of the second one.
+  I32EnumCase<"Join", 6, "join">
 ]>;
 
 def Plan_SegmentKind : Plan_Enum<"SegmentKind", "what a segment holds", [

@@ -225,6 +225,30 @@ static LogicalResult verifyInterleave(TensorOp op, int64_t rows,
   return success();
 }
 
+static LogicalResult verifyJoin(TensorOp op, int64_t rows, int64_t columns) {
+  if (op.getSources().size() != 2 || columns % 2 != 0) {
+    return op.emitOpError()
+           << "recipe join needs 2 sources and an even number of columns, but "
+              "has "
+           << op.getSources().size() << " sources and " << columns
+           << " columns";
+  }
+  for (WeightAttr source : op.getSources().getAsRange<WeightAttr>()) {
+    if (!source.isMatrix() || source.getColumns() != columns / 2 ||
+        source.getRows() != rows ||
+        source.getDtype() != op.getDtype().getValue()) {
+      return op.emitOpError()
+             << "source '" << source.getName() << "' is " << source.getRows()
+             << "x" << source.getColumns() << " of dtype "
+             << std::string(air::info(source.getDtype()).name)
+             << "; it must be a matrix of " << rows << "x" << columns / 2
+             << " of dtype "
+             << std::string(air::info(op.getDtype().getValue()).name);
+    }
+  }
+  return success();
+}
+
 LogicalResult TensorOp::verify() {
   int64_t rows = static_cast<int64_t>(getRows());
   int64_t columns = static_cast<int64_t>(getColumns());
@@ -245,6 +269,9 @@ LogicalResult TensorOp::verify() {
     break;
   case Recipe::Interleave:
     made = verifyInterleave(*this, rows, columns);
+    break;
+  case Recipe::Join:
+    made = verifyJoin(*this, rows, columns);
     break;
   }
   if (failed(made)) {

@@ -209,6 +209,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::yOffset, uint64_t{3});
   change(&KernelSpec::accumulate, true);
   change(&KernelSpec::hasRowScales, true);
+  change(&KernelSpec::isJoined, true);
   change(&KernelSpec::hasBias, true);
   change(&KernelSpec::rowsFrom, RowsFrom::Outputs);
   change(&KernelSpec::activation, Activation::I8x2);

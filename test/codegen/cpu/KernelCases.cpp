@@ -13,6 +13,8 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <tuple>
+#include <utility>
 
 namespace air::codegen::test {
 
@@ -32,8 +34,6 @@ std::string labelOf(const KernelSpec &spec, uint64_t tokens) {
   return kernelName(spec) + " with " + std::to_string(tokens) + " tokens";
 }
 
-namespace {
-
 Doubles scaled(const Doubles &magnitudes, double factor, double floor) {
   Doubles bounds;
   for (const double magnitude : magnitudes) {
@@ -42,52 +42,6 @@ Doubles scaled(const Doubles &magnitudes, double factor, double floor) {
   return bounds;
 }
 
-Doubles gathered(const Doubles &rows, uint64_t width,
-                 const std::vector<uint32_t> &indices) {
-  Doubles result;
-  for (const uint32_t index : indices) {
-    const auto row = rows.begin() + static_cast<ptrdiff_t>(index * width);
-    result.insert(result.end(), row, row + static_cast<ptrdiff_t>(width));
-  }
-  return result;
-}
-
-// ---- rows -------------------------------------------------------------------
-
-void addRmsNorm(std::vector<KernelCase> &cases, Random &random) {
-  for (const uint64_t width : {1, 7, 16, 48, 96, 129, 576, 2048}) {
-    for (const RowsFrom from : {RowsFrom::Tokens, RowsFrom::Outputs}) {
-      KernelCase test;
-      test.spec.op = KernelOp::RmsNorm;
-      test.spec.k = width;
-      test.spec.rowsFrom = from;
-      // This epsilon is so large that the test fails if the kernel ignores it.
-      test.spec.epsilon = 0.25F;
-      const uint64_t tokens = 1 + random() % 20;
-      test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
-      const Floats x = randomFloats(random, tokens * width, 3.0F);
-      const Floats weight = randomFloats(random, width);
-      const uint64_t rows =
-          from == RowsFrom::Outputs ? test.batch.outputRows.size() : tokens;
-      test.label = labelOf(test.spec, tokens);
-      test.readsRows(x, width);
-      test.reads(bytesOf(weight));
-      test.writesRows(randomFloats(random, rows * width), width);
-      Doubles want =
-          reference::rmsNorm(widened(x), widened(weight), test.spec.epsilon);
-      if (from == RowsFrom::Outputs) {
-        want = gathered(want, width, test.batch.outputRows);
-      }
-      test.check = [want](const std::vector<Bytes> &after) {
-        return compare("y", floatsOf(after[2]), want,
-                       scaled(want, 16 * kEpsilon, 1e-30));
-      };
-      cases.push_back(std::move(test));
-    }
-  }
-}
-
-/// Returns "" if all of got[begin] to got[end - 1] are NaN, else a message.
 std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   for (size_t i = begin; i < end; ++i) {
     if (!std::isnan(got[i])) {
@@ -98,70 +52,7 @@ std::string expectNaN(const Floats &got, size_t begin, size_t end) {
   return "";
 }
 
-// Row 0 holds `width` numbers of 2^60, and the sum of their squares is finite.
-// Row 1 holds numbers of 2^63, whose squares add up to width * 2^126. This
-// overflows float32, as the width is at least 4, so the result must be NaN.
-void addRmsNormOverflow(std::vector<KernelCase> &cases, Random &random) {
-  for (const uint64_t width : {4, 100}) {
-    KernelCase test;
-    test.spec.op = KernelOp::RmsNorm;
-    test.spec.k = width;
-    test.spec.epsilon = 0.25F;
-    test.batch = makeBatch(random, BatchKind::Decode, 2, 9);
-    test.label = labelOf(test.spec, 2) + " of large numbers";
-    Floats x(width, 0x1p60F);
-    x.insert(x.end(), width, 0x1p63F);
-    const Floats weight = randomFloats(random, width);
-    test.readsRows(x, width);
-    test.reads(bytesOf(weight));
-    test.writesRows(randomFloats(random, 2 * width), width);
-    Doubles want =
-        reference::rmsNorm(widened(x), widened(weight), test.spec.epsilon);
-    want.resize(width);
-    test.check = [want, width](const std::vector<Bytes> &after) {
-      const Floats y = floatsOf(after[2]);
-      const std::string wrong =
-          compare("y", Floats(y.begin(), y.begin() + ptrdiff_t(width)), want,
-                  scaled(want, 16 * kEpsilon, 1e-30));
-      return wrong.empty() ? expectNaN(y, width, 2 * width) : wrong;
-    };
-    cases.push_back(std::move(test));
-  }
-}
-
-void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
-                    Random &random) {
-  for (const uint64_t width : {1, 15, 16, 17, 64, 301, 1024}) {
-    KernelCase test;
-    test.spec.op = op;
-    test.spec.k = width;
-    const uint64_t tokens = 1 + random() % 20;
-    test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
-    test.label = labelOf(test.spec, tokens);
-    Floats x = randomFloats(random, tokens * width, 4.0F);
-    const Floats y = randomFloats(random, tokens * width);
-    if (op == KernelOp::SiluMul) {
-      // e^-x overflows for x = -200, and underflows for x = 200.
-      x.front() = -200.0F;
-      x.back() = 200.0F;
-    }
-    test.readsRows(x, width);
-    Doubles want;
-    if (op == KernelOp::Add) {
-      test.writesRows(y, width);
-      want = reference::add(widened(x), widened(y));
-    } else {
-      test.readsRows(y, width);
-      test.writesRows(randomFloats(random, tokens * width), width);
-      want = reference::siluMul(widened(x), widened(y));
-    }
-    test.check = [want](const std::vector<Bytes> &after) {
-      return compare("y", floatsOf(after.back()), want,
-                     scaled(want, 8 * kEpsilon, 1e-30));
-    };
-    cases.push_back(std::move(test));
-  }
-}
+namespace {
 
 // One token's block of 32 columns in any of the int8 activation formats. If the
 // scale is NaN, `q` and the sums are unspecified (codegen/KernelSpec.h).
@@ -744,9 +635,22 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   }
 }
 
+/// Splits a matrix of two joined matrices, [n][2 k], into their values.
+std::pair<Matrix, Matrix> splitJoined(const Matrix &joined, uint64_t n) {
+  std::pair<Matrix, Matrix> halves;
+  const auto half = static_cast<std::ptrdiff_t>(joined.values.size() / n / 2);
+  for (auto at = joined.values.begin(); at != joined.values.end();) {
+    for (Doubles *values : {&halves.first.values, &halves.second.values}) {
+      values->insert(values->end(), at, at + half);
+      at += half;
+    }
+  }
+  return halves;
+}
+
 void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                   MClass mClass, Precision precision, uint64_t tokens,
-                  bool hasOtherTiles, Random &random) {
+                  bool hasOtherTiles, bool isJoined, Random &random) {
   const uint64_t block = info(dtype).blockElements;
   KernelCase test;
   KernelSpec &spec = test.spec;
@@ -757,6 +661,7 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   spec.activation = activationFor(precision, mClass, dtype);
   spec.n = 37;
   spec.k = block == 1 ? plainColumns(spec, 1) : ceilDiv(64, block) * block;
+  spec.isJoined = isJoined;
   if (hasOtherTiles) {
     spec.tiles = otherTiles(spec);
     spec.hasRowScales = true;
@@ -764,13 +669,21 @@ void addGluMatMul(std::vector<KernelCase> &cases, DType dtype, Layout layout,
   test.batch = makeBatch(random, BatchKind::Mixed, tokens, 9);
   test.label = labelOf(spec, tokens);
   const Floats x = randomFloats(random, tokens * spec.k, 0.5F);
-  const Matrix gates = randomMatrix(random, dtype, layout, spec.n, spec.k);
-  const Matrix ups = randomMatrix(random, dtype, layout, spec.n, spec.k);
+  Matrix gates;
+  Matrix ups;
+  const Doubles wide = test.readsActivations(x);
+  if (isJoined) {
+    const Matrix both = randomMatrix(random, dtype, layout, spec.n, 2 * spec.k);
+    std::tie(gates, ups) = splitJoined(both, spec.n);
+    test.reads(both.packed);
+  } else {
+    gates = randomMatrix(random, dtype, layout, spec.n, spec.k);
+    ups = randomMatrix(random, dtype, layout, spec.n, spec.k);
+    test.reads(gates.packed);
+    test.reads(ups.packed);
+  }
   Weights gate = weightsFor(spec, gates.values, block);
   Weights up = weightsFor(spec, ups.values, block);
-  const Doubles wide = test.readsActivations(x);
-  test.reads(gates.packed);
-  test.reads(ups.packed);
   if (spec.hasRowScales) {
     readsRowScales(test, gate, random);
     readsRowScales(test, up, random);
@@ -824,7 +737,9 @@ std::vector<KernelCase> makeCases(KernelOp op, DType dtype, Layout layout,
         turnOf(dtype, layout) % 3 == static_cast<size_t>(mClass)) {
       for (const uint64_t tokens : tokenCounts(mClass)) {
         addGluMatMul(cases, dtype, layout, mClass, precision, tokens,
-                     tokens % 2 == 1, random);
+                     tokens % 2 == 1, /*isJoined=*/false, random);
+        addGluMatMul(cases, dtype, layout, mClass, precision, tokens,
+                     tokens % 2 == 1, /*isJoined=*/true, random);
       }
     }
     break;

@@ -24,6 +24,18 @@ std::vector<uint64_t> tokenCounts(MClass mClass);
 
 std::string labelOf(const KernelSpec &spec, uint64_t tokens);
 
+/// Error bounds: each magnitude times `factor`, plus `floor`.
+Doubles scaled(const Doubles &magnitudes, double factor, double floor);
+
+/// Returns "" if all of got[begin] to got[end - 1] are NaN, else a message.
+std::string expectNaN(const Floats &got, size_t begin, size_t end);
+
+// The following functions are defined in RowwiseCases.cpp.
+void addRmsNorm(std::vector<KernelCase> &cases, Random &random);
+void addRmsNormOverflow(std::vector<KernelCase> &cases, Random &random);
+void addElementwise(std::vector<KernelCase> &cases, KernelOp op,
+                    Random &random);
+
 // The following functions are defined in AttentionCases.cpp.
 void addRopeAngles(std::vector<KernelCase> &cases, Random &random);
 void addRopeAppends(std::vector<KernelCase> &cases, Random &random);

@@ -139,6 +139,21 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) { s.activation = Activation::F32x16; }),
        ErrorCode::Unsupported, "and unpacked for smaller batches"},
+      {"one matrix that is joined",
+       with(byteMatMul(DType::Q4_K), [](KernelSpec &s) { s.isJoined = true; }),
+       ErrorCode::Internal, "isJoined must not be set"},
+      // A row of gate and up together is longer than what is supported.
+      {"a long joined row",
+       with(byteMatMul(DType::F32),
+            [](KernelSpec &s) {
+              s.op = KernelOp::GluMatMul;
+              s.activation = Activation::F32;
+              s.yStride = 0;
+              s.k = (uint64_t{1} << 24) + 1;
+              s.isJoined = true;
+            }),
+       ErrorCode::Unsupported,
+       "takes 67108868 bytes; at most 67108864 are supported"},
       {"bytes of floats", byteMatMul(DType::F16), ErrorCode::Unsupported,
        "F16 in layout x16"},
       {"bytes of rows",

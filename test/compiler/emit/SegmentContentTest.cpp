@@ -90,6 +90,56 @@ TEST(SegmentContent, JoinsRowsAcrossGroupsAndPieces) {
   }
 }
 
+// Row r of a joined matrix is row r of gate, followed by row r of up. The last
+// row block of the first matrix has 9 rows.
+TEST(SegmentContent, GateAndUpShareRows) {
+  const uint64_t row = 272;
+  for (const uint64_t rows : {5001, 4992}) {
+    Source source;
+    const std::vector<const SourceTensor *> parts = {
+        source.add("gate", DType::Q8_0, {rows, 256}),
+        source.add("up", DType::Q8_0, {rows, 256})};
+    std::vector<uint8_t> joined(2 * rows * row);
+    for (uint64_t r = 0; r < rows; ++r) {
+      for (uint64_t p = 0; p < 2; ++p) {
+        std::copy_n(parts[p]->data.begin() + r * row, row,
+                    joined.begin() + (2 * r + p) * row);
+      }
+    }
+    for (Layout layout : {Layout::Rows, Layout::X16}) {
+      const uint64_t bytes = *layoutBytes(DType::Q8_0, layout, rows, 512);
+      const SegmentContent content{
+          "s",
+          {{"gate+up", MatrixRecipe{parts, layout, 0, true}, DType::Q8_0, rows,
+            512, 0, bytes}},
+          bytes};
+      std::vector<uint8_t> expected(bytes);
+      packRows(DType::Q8_0, layout, rows, 512, joined, expected);
+      for (unsigned threads : {1U, 3U}) {
+        EXPECT_EQ(produce(content, source.model, threads), expected);
+      }
+      EXPECT_TRUE(checkSamples(content, expected).isOk());
+      // The last row block belongs to the samples.
+      expected[bytes - 16 * row] ^= 1;
+      EXPECT_THAT(checkSamples(content, expected).message(),
+                  HasSubstr("'gate+up' differs from the model's file in rows"));
+    }
+  }
+  Source source;
+  const SegmentContent wrong{
+      "s",
+      {{"gate+up",
+        MatrixRecipe{{source.add("gate", DType::Q8_0, {64, 256}),
+                      source.add("short", DType::Q8_0, {32, 256})},
+                     Layout::Rows,
+                     0,
+                     true},
+        DType::Q8_0, 48, 512, 0, 48 * 2 * row}},
+      48 * 2 * row};
+  EXPECT_THAT(checkContent(wrong).message(),
+              HasSubstr("its two sources are joined"));
+}
+
 // In the joined matrix, row r of the gate is row r / 8 * 16 + r % 8, and row r
 // of `up` is 8 rows later (gluRow() in codegen/cuda/DecodeMatMul.h).
 TEST(SegmentContent, GateAndUpTakeTurns) {

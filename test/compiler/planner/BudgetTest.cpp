@@ -180,6 +180,35 @@ TEST(Budget, AlternatesStreamWhatDoesNotFit) {
             (*placements)[1].weights.ringBytes);
 }
 
+// The smallest placement is for half of the limit. Weights and everything else
+// take 1024 + 77 = 1101 MiB, which is more than half of 2200 MiB, but not of
+// 2203 MiB.
+TEST(Budget, WeightsMayBeStreamedIfHalfOfTheLimitIsTooSmall) {
+  const RamLimit limit{2203 * kMiB, "target 'large' has"};
+  for (const uint64_t bytes : {2200 * kMiB, 2203 * kMiB}) {
+    const RamLimit given{bytes, "target 'large' has"};
+    const auto placements = planPlacements(manyWeights(), demand(), given);
+    ASSERT_TRUE(placements.isOk()) << placements.status().message();
+    const bool streams = bytes == 2200 * kMiB;
+    EXPECT_EQ(!placements->back().weights.reads.empty(), streams);
+    EXPECT_EQ(mayStream(1024 * kMiB, 77 * kMiB, given), streams);
+  }
+  const uint64_t half = limit.bytes / 100 * 50;
+  EXPECT_FALSE(mayStream(half - kMiB, kMiB, limit));
+  EXPECT_TRUE(mayStream(half - kMiB, kMiB + 1, limit));
+  EXPECT_TRUE(mayStream(~uint64_t{0}, 1, limit));
+  RamLimit other = limit;
+  other.streams = false;
+  EXPECT_FALSE(mayStream(4096 * kMiB, 0, other));
+  other.bytes = 0;
+  other.streams = true;
+  EXPECT_FALSE(mayStream(~uint64_t{0}, 0, other));
+  other.pinned = 100;
+  EXPECT_FALSE(mayStream(~uint64_t{0}, 0, other));
+  other.pinned = 99;
+  EXPECT_TRUE(mayStream(0, 0, other));
+}
+
 TEST(Budget, AlternatesThatAreEqualOrDoNotFitAreLeftOut) {
   const RamLimit large{4096 * kMiB, "target 'large' has"};
   EXPECT_EQ(planPlacements(manyWeights(), demand(), large)->size(), 1U);

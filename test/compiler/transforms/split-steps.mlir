@@ -98,6 +98,26 @@ module {
 
 // -----
 
+// gate and up are one matrix of 16 columns, so a row of it takes 64 bytes. The
+// cuts and the weights of the parts are those of two matrices.
+
+// CHECK-LABEL: plan.program @joined
+// CHECK: plan.dispatch "glu" {{.*}} (<read buffer @x>, <read tensor @"g+u">, <write buffer @h>) tiles 4 tile_rows 16 part 0 to 1 weight_bytes 1024 flops_per_row 512 overlap
+// CHECK: plan.dispatch "glu" {{.*}} tiles 4 tile_rows 16 part 1 to 3 weight_bytes 2048 flops_per_row 1024 overlap
+// CHECK: plan.dispatch "glu" {{.*}} tiles 4 tile_rows 16 part 3 to 4 weight_bytes 1024 flops_per_row 512{{$}}
+module {
+  plan.tensor @"g+u" join [#llm.weight<"g", F32, 64x8>, #llm.weight<"u", F32, 64x8>] as F32 x16 64 x 16 bytes 4096
+  plan.buffer @x row 8
+  plan.buffer @h row 64
+  plan.program @joined tokens 1 to 16 {
+    plan.step ffn_in layer 0 "layer.0.ffn_in" {
+      plan.dispatch "glu" {op = "glu_matmul", is_joined = true, n = 64 : i64, k = 8 : i64} (<read buffer @x>, <read tensor @"g+u">, <write buffer @h>) tiles 4 tile_rows 16 weight_bytes 4096 flops_per_row 2048
+    }
+  }
+}
+
+// -----
+
 // expected-error @+1 {{step 'a' does not multiply by the same matrices in all programs}}
 module {
   plan.tensor @q copy [#llm.weight<"q", F32, 64x8>] as F32 x16 64 x 8 bytes 2048

@@ -152,6 +152,87 @@ Change headPartsInFivePages(int64_t after) {
   };
 }
 
+/// Gives the layer's segment two pages, which are chunks, too. attn_out, which
+/// is step 3, needs the first page, and attn_in, which is step 1, needs the
+/// second one, so a pass reads the second page before the first.
+void backwards(SmallPlan &small) {
+  P &p = small.plan;
+  plan::SegmentT &layer = *p.segments[0];
+  p.tensors[2]->offset = 0; // the matrix of attn_out
+  p.tensors[0]->offset = kPlanPageBytes;
+  p.tensors[1]->offset = kPlanPageBytes + p.tensors[0]->bytes;
+  layer.raw_bytes = layer.stored_bytes =
+      p.tensors[1]->offset + p.tensors[1]->bytes;
+  layer.digest_chunk = kPlanPageBytes;
+  layer.digests.resize(32);
+  for (size_t i = 1; i < p.segments.size(); ++i) {
+    p.segments[i]->offset += kPlanPageBytes;
+  }
+  small.fileBytes += kPlanPageBytes;
+  p.placements[0]->resident[0] = layer.raw_bytes;
+  p.placements[0]->items[0]->bytes += kPlanPageBytes;
+  Placement &streamed = *p.placements[1];
+  streamed.ring_bytes = streamed.items[5]->bytes = 3 * kPlanPageBytes;
+  streamed.predictions.clear();
+  streamed.reads.insert(
+      streamed.reads.begin() + 1,
+      std::make_unique<plan::StreamReadT>(*streamed.reads[0]));
+  streamed.reads[0]->offset = kPlanPageBytes;
+  streamed.reads[1]->before_step = 3;
+  const int64_t after[] = {-4, -2, -1};
+  for (uint32_t i = 0; i < 3; ++i) {
+    streamed.reads[i]->ring_offset = i * kPlanPageBytes;
+    streamed.reads[i]->after_step = after[i];
+  }
+}
+
+/// Adds a second matrix of the same shape to the output head of headParts(),
+/// from page 7 of its segment on. Each of the two steps reads rows of both
+/// matrices, so the second step goes back to the first matrix:
+///
+///   read    segment  pages     page of the ring  before step  after step
+///   0       0        0         0                 1            -2
+///   1       1        0 to 4    1                 4            3
+///   2       1        7 to 11   6                 4            3
+///   3       1        5 and 6   11                5            3
+///   4       1        12, 13    13                5            3
+void twoHeadMatrices(SmallPlan &small) {
+  headParts(small);
+  P &p = small.plan;
+  p.tensors.push_back(std::make_unique<plan::TensorT>(*p.tensors[3]));
+  plan::TensorT &matrix = *p.tensors.back();
+  matrix.name = "second";
+  matrix.offset = 7 * kPlanPageBytes;
+  plan::SegmentT &head = *p.segments[1];
+  head.raw_bytes = head.stored_bytes = matrix.offset + matrix.bytes;
+  head.digests.resize(14 * 16);
+  for (size_t i = 2; i < p.segments.size(); ++i) {
+    p.segments[i]->offset += 7 * kPlanPageBytes;
+  }
+  small.fileBytes += 7 * kPlanPageBytes;
+  p.placements[0]->resident[1] = head.raw_bytes;
+  p.placements[0]->items[0]->bytes += 7 * kPlanPageBytes;
+  for (uint32_t program = 0; program < p.programs.size(); ++program) {
+    for (const uint32_t step : {4, 5}) {
+      addTensorBinding(dispatchOf(p, program, step),
+                       static_cast<uint32_t>(p.tensors.size() - 1));
+    }
+  }
+  Placement &streamed = *p.placements[1];
+  streamed.ring_bytes = streamed.items[5]->bytes = 15 * kPlanPageBytes;
+  auto &reads = streamed.reads;
+  for (const size_t first : {1, 2}) {
+    reads.push_back(std::make_unique<plan::StreamReadT>(*reads[first]));
+    reads.back()->offset += matrix.offset;
+  }
+  std::swap(reads[2], reads[3]);
+  uint64_t end = kPlanPageBytes;
+  for (size_t i = 1; i < reads.size(); ++i) {
+    reads[i]->ring_offset = end;
+    end += reads[i]->bytes;
+  }
+}
+
 template <typename F> Change inHeadParts(F change) {
   return [change](SmallPlan &small) {
     headParts(small);
@@ -206,6 +287,7 @@ std::vector<Case> placementCases() {
        inStreamed([](Placement &p) { std::swap(p.reads[0], p.reads[1]); })},
       {"plan.stream.order",
        inThreePages([](Placement &p) { std::swap(p.reads[0], p.reads[1]); })},
+      {"plan.stream.ascending", backwards},
       {"plan.stream.complete", inStreamed([](Placement &p) {
          p.reads.push_back(std::make_unique<plan::StreamReadT>(*p.reads[1]));
        })},
@@ -389,6 +471,8 @@ std::vector<Change> validPlacements() {
       threePages,
       // Two steps read different parts of a matrix.
       headParts,
+      // Each of two steps reads a part of each of two matrices.
+      twoHeadMatrices,
       // In the ring, the weights of the output head's second step replace those
       // of its first step, except for the page that both steps need.
       headPartsInFivePages(-1),

@@ -185,8 +185,9 @@ void step(int, siginfo_t *, void *opaque) {
 }
 
 /// Runs a kernel, and returns the offsets of all loads from the weights in the
-/// order of execution. The weights are binding 1 or, for a GluMatMul, bindings
-/// 1 and 2, which count as if they followed each other.
+/// order of execution. The weights are binding 1 or, for a GluMatMul whose
+/// matrices are not joined, bindings 1 and 2, which count as if they followed
+/// each other.
 std::vector<uint64_t> tracedLoads(const Decoder &decoder,
                                   const rt::ElfImage &image,
                                   const KernelEntry &entry,
@@ -212,7 +213,8 @@ std::vector<uint64_t> tracedLoads(const Decoder &decoder,
   const AirKernelFn kernel = *image.entry(entry.name);
 
   Trace trace = {&decoder, image.bytes(), {}, {}, {}};
-  const size_t matrices = test.spec.op == KernelOp::GluMatMul ? 2 : 1;
+  const size_t matrices =
+      test.spec.op == KernelOp::GluMatMul && !test.spec.isJoined ? 2 : 1;
   for (size_t i = 1; i <= matrices; ++i) {
     trace.weights.emplace_back(static_cast<const uint8_t *>(bindings[i]),
                                test.bindings[i].before.size());
@@ -356,11 +358,15 @@ TEST_P(LoadOrder, OfWeightsAscends) {
 // kernel processes all three tiles. The kernel must read all row blocks of the
 // gate matrix before those of the up matrix: if a kernel switches between the
 // two matrices after every row block, it loses up to a fifth of the bandwidth.
+// If the matrices are joined, it must read the memory of both in ascending
+// order.
 TEST(GatedLoadOrder, RarelyChangesTheMatrix) {
   constexpr uint64_t kRowBlocks = 3;
   Random random(32);
   const Decoder decoder;
-  for (uint64_t tokens : {1, 7}) {
+  for (const auto &[tokens, isJoined] :
+       {std::pair(uint64_t{1}, false), std::pair(uint64_t{7}, false),
+        std::pair(uint64_t{1}, true), std::pair(uint64_t{7}, true)}) {
     KernelCase test;
     test.spec.op = KernelOp::GluMatMul;
     test.spec.dtype = DType::BF16;
@@ -368,11 +374,12 @@ TEST(GatedLoadOrder, RarelyChangesTheMatrix) {
     test.spec.n = kRowBlocks * kRowLanes;
     test.spec.k = 256;
     test.spec.tiles.rowBlocks = 1;
+    test.spec.isJoined = isJoined;
     test.batch = makeBatch(random, BatchKind::Decode, tokens, 0);
     test.readsActivations(randomFloats(random, tokens * test.spec.k));
-    for (int matrix = 0; matrix < 2; ++matrix) {
+    for (int matrix = 0; matrix < (isJoined ? 1 : 2); ++matrix) {
       test.reads(randomMatrix(random, DType::BF16, Layout::X16, test.spec.n,
-                              test.spec.k)
+                              (isJoined ? 2 : 1) * test.spec.k)
                      .packed);
     }
     test.writesRows(Floats(tokens * test.spec.n), test.spec.n);
@@ -388,7 +395,7 @@ TEST(GatedLoadOrder, RarelyChangesTheMatrix) {
       // tokens. It then loads the weights again, for the last three tokens.
       loads = firstReads(loads);
     }
-    expectAscending(loads, 2 * test.bindings[1].before.size());
+    expectAscending(loads, (isJoined ? 1 : 2) * test.bindings[1].before.size());
   }
 }
 

@@ -121,6 +121,9 @@ TEST(KernelSpecAttr, BindingsFollowTheSpec) {
   EXPECT_EQ(text(spec), "x buffer read, wGate tensor read, wUp tensor read, "
                         "gateScale tensor read, upScale tensor read, h buffer "
                         "write, ");
+  spec.isJoined = true;
+  EXPECT_EQ(text(spec), "x buffer read, wGateUp tensor read, gateScale tensor "
+                        "read, upScale tensor read, h buffer write, ");
   spec = KernelSpec();
   spec.op = KernelOp::EmbedRows;
   EXPECT_EQ(text(spec), "table tensor read, x buffer write, ");
@@ -160,6 +163,14 @@ TEST(KernelSpecAttr, BindingsHaveTheShapesOfTheSpec) {
   bindings = codegen::kernelBindings(spec);
   EXPECT_EQ(bindings[0].columns, (4u + 2u + 2u) * 32u);
   EXPECT_EQ(bindings[1].columns, 16u);
+  spec = KernelSpec();
+  spec.op = KernelOp::GluMatMul;
+  spec.n = 48;
+  spec.k = 256;
+  spec.isJoined = true;
+  bindings = codegen::kernelBindings(spec);
+  EXPECT_EQ(bindings[1].rows, 48u);
+  EXPECT_EQ(bindings[1].columns, 512u);
   // A norm reads the rows of all tokens, even if only requested rows are
   // written.
   spec = KernelSpec();

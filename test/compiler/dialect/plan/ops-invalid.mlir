@@ -19,6 +19,16 @@ plan.tensor @t concat [#llm.weight<"a", F32, 8x8>, #llm.weight<"b", F32, 8x4>] a
 
 // -----
 
+// expected-error @+1 {{recipe join needs 2 sources and an even number of columns, but has 1 sources and 8 columns}}
+plan.tensor @t join [#llm.weight<"a", F32, 8x8>] as F32 rows 8 x 8 bytes 256
+
+// -----
+
+// expected-error @+1 {{source 'b' is 4x8 of dtype F32; it must be a matrix of 8x8 of dtype F32}}
+plan.tensor @t join [#llm.weight<"a", F32, 8x8>, #llm.weight<"b", F32, 4x8>] as F32 rows 8 x 16 bytes 512
+
+// -----
+
 // expected-error @+1 {{source 'a' has dtype F16, but the tensor has F32; a recipe cannot convert one dtype to another}}
 plan.tensor @t copy [#llm.weight<"a", F16, 8x8>] as F32 rows 8 x 8 bytes 256
 

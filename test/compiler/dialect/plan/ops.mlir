@@ -16,6 +16,8 @@ plan.kv F16 page_tokens 64 caches 1 heads 1 head_dim 4 context 512 slots 2
 plan.tensor @t copy [#llm.weight<"token_embd.weight", F32, 32x8>] as F32 rows 32 x 8 bytes 1024 in @layer.0 at 0
 // CHECK: plan.tensor @qkv concat [#llm.weight<"q", F32, 8x8>, #llm.weight<"k", F32, 4x8>, #llm.weight<"v", F32, 4x8>] as F32 x16 16 x 8 bytes 512 in @layer.0 at 1024
 plan.tensor @qkv concat [#llm.weight<"q", F32, 8x8>, #llm.weight<"k", F32, 4x8>, #llm.weight<"v", F32, 4x8>] as F32 x16 16 x 8 bytes 512 in @layer.0 at 1024
+// CHECK: plan.tensor @"gate+up" join [#llm.weight<"gate", F32, 8x8>, #llm.weight<"up", F32, 8x8>] as F32 rows 8 x 16 bytes 512{{$}}
+plan.tensor @"gate+up" join [#llm.weight<"gate", F32, 8x8>, #llm.weight<"up", F32, 8x8>] as F32 rows 8 x 16 bytes 512
 // CHECK: plan.tensor @bias vector [#llm.weight<"qb", F16, 8>, #llm.weight<"kb", F32, 4>] as F32 rows 1 x 12 bytes 48
 plan.tensor @bias vector [#llm.weight<"qb", F16, 8>, #llm.weight<"kb", F32, 4>] as F32 rows 1 x 12 bytes 48
 // CHECK: plan.tensor @n vector

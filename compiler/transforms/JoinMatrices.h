@@ -1,0 +1,43 @@
+//===- JoinMatrices.h - gate and up as one matrix ---------------*- C++ -*-===//
+//
+// A gated feed-forward layer multiplies by two matrices, gate and up. If a pass
+// reads weights from the disk, its steps are divided into parts, and each part
+// needs rows of both matrices. With one matrix after the other in the file, the
+// reads of a pass would have to go back and forth between the two. A plan that
+// may read weights in every pass therefore has one matrix in place of the two,
+// in which each row of gate is followed by that row of up (KernelSpec::isJoined
+// of codegen/KernelSpec.h), so that its reads ascend in the file.
+//
+// A plan whose weights certainly stay in RAM keeps the two matrices, and so
+// does a reference plan, because its matrices stay in the model's file.
+//
+//===----------------------------------------------------------------------===//
+#ifndef AIRPACK_COMPILER_TRANSFORMS_JOINMATRICES_H
+#define AIRPACK_COMPILER_TRANSFORMS_JOINMATRICES_H
+
+#include "compiler/transforms/RamDemand.h"
+#include "compiler/transforms/StepLowering.h"
+
+namespace air::compiler {
+
+/// Returns whether the plan that consists of `steps` may get a placement with
+/// which each pass reads weights from the disk. Tensors and buffers have not
+/// been placed yet, so the decision relies on upper bounds of sizes. Near the
+/// limit, the result may therefore be true for a plan that keeps all weights in
+/// RAM. It is not false for a plan that does not keep them, unless the kernels
+/// need more than KernelBuild::kReservedBytes each. `vocabularyBytes` is the
+/// size of the vocabulary in the plan's metadata. Errors: those of
+/// codegen::describeKernel().
+Result<bool> mayStreamWeights(mlir::ModuleOp module,
+                              const std::vector<LoweredStep> &steps,
+                              const MachineProfile &profile,
+                              const PlacementOptions &memory,
+                              uint64_t vocabularyBytes);
+
+/// Replaces the two matrices of each GluMatMul by one, and removes the tensors
+/// that are no longer used.
+void joinMatrices(mlir::ModuleOp module, std::vector<LoweredStep> &steps);
+
+} // namespace air::compiler
+
+#endif // AIRPACK_COMPILER_TRANSFORMS_JOINMATRICES_H
