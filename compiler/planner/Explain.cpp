@@ -81,16 +81,18 @@ private:
   double cpuSeconds(const TokenOps &ops) const {
     const CpuRates nominal =
         nominalRates(CpuIdentity(), machine.arch, machine.features);
-    const auto seconds = [&](double count, uint64_t rate, uint64_t otherwise) {
+    const auto seconds = [&](double count, uint64_t rate, uint64_t otherwise,
+                             double share = kPromptShare) {
       const auto all = static_cast<double>(rate != 0 ? rate : otherwise) *
-                       machine.cores * kPromptShare;
+                       machine.cores * share;
       return all > 0 ? count / all : 0;
     };
     // Nominal rates of tiles are stated only if the target has such tiles.
     const bool hasTiles = nominal.bf16Tile != 0;
     return seconds(ops.float32, machine.cpu.fmaF32, nominal.fmaF32) +
            seconds(ops.byteDot, machine.cpu.byteDot, nominal.byteDot) +
-           (hasTiles ? seconds(ops.bf16, machine.cpu.bf16Tile, nominal.bf16Tile)
+           (hasTiles ? seconds(ops.bf16, machine.cpu.bf16Tile, nominal.bf16Tile,
+                               kTilesPromptShare)
                      : seconds(ops.bf16, machine.cpu.bf16Dot, nominal.bf16Dot));
   }
 

@@ -31,10 +31,10 @@ cli::Command packCommand() {
       "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8). Integers "
       "come in blocks of 32 with one scale per block, and need quantised "
       "weights and a target with dot products of bytes; 8-bit integers are "
-      "used "
-      "only for several tokens at a time. For BF16 weights, i8 allows bfloat16 "
-      "for 9 or more tokens at a time on targets with dot products of bfloat16 "
-      "numbers.",
+      "used only for several tokens at a time. For 9 or more tokens at a time, "
+      "i8 also allows bfloat16: for BF16 weights on targets with dot products "
+      "of bfloat16 numbers, and for quantised weights on targets with tile "
+      "registers.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option codec = makeOption(

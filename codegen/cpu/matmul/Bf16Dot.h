@@ -12,11 +12,9 @@
 // bits.
 //
 // On targets with tile registers (IsaTraits::hasAmxBf16), quantised weights are
-// decoded and rounded to bfloat16. The tiles (AmxGemm.h) multiply so fast that
-// this takes less time than to scale the integer sums of every 32 columns. It
-// is also more exact: rounding a weight and an activation to bfloat16 changes
-// each by at most 1/512 of itself, and the int8 formats change an activation by
-// up to 1/254 of the largest one of its block.
+// decoded and rounded to bfloat16, which changes each by at most 1/256 of
+// itself. The tiles (AmxGemm.h) multiply so fast that this takes less time than
+// to scale the integer sums of every 32 columns.
 //
 // The instruction (vdpbf16ps) adds two products to a float32, one after the
 // other, and rounds each sum to nearest. It treats subnormal operands as zero

@@ -110,7 +110,12 @@ Operations operationsOf(DType dtype) {
   return found != std::end(kOperations) ? *found : Operations{dtype, 0, 0, 0};
 }
 
-/// The number of tokens for which affordsBf16() compares formats.
+/// The number of operations that round two columns to bfloat16 and store them
+/// as pairs.
+constexpr double kRoundOperations = 3;
+
+/// The number of tokens for which affordsBf16() and prefersBf16() compare
+/// formats.
 constexpr uint64_t kManyTokens = 128;
 
 /// The number of operations that scale a token's sums, for each scale of a
@@ -220,6 +225,12 @@ BlockTime predictBlock(const KernelSpec &spec, const IsaTraits &isa,
                                            (kCostColumns / kTileColumns));
     time.arithmetic =
         isa.hasAmxBf16 ? tiles * rates.tileNs : products / 2 * rates.bf16Ns;
+    if (spec.dtype != DType::BF16) {
+      // Each column is decoded and scaled, and each pair of columns rounded.
+      const double decoding = operationsOf(spec.dtype).f32 + kCostColumns +
+                              kCostColumns / 2.0 * kRoundOperations;
+      time.arithmetic += decoding * rates.operationNs;
+    }
     return time;
   }
   time.arithmetic =
@@ -266,22 +277,36 @@ bool hasSpareUnits(const IsaTraits &isa) {
              kLeastSpareShare * static_cast<double>(isa.cpu.byteDot);
 }
 
+namespace {
+
+/// The predicted time of the arithmetic of a block with many tokens in the
+/// format `activation`.
+double manyTokensNs(const KernelSpec &spec, const IsaTraits &isa,
+                    Activation activation) {
+  KernelSpec product = spec;
+  product.activation = activation;
+  return predictBlock(product, isa, kManyTokens).arithmetic;
+}
+
+} // namespace
+
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa) {
-  if (isa.cpu.fmaF32 == 0 || isa.cpu.bf16Dot == 0) {
+  if (isa.cpu.fmaF32 == 0 ||
+      (isa.hasAmxBf16 ? isa.cpu.bf16Tile : isa.cpu.bf16Dot) == 0) {
     return true;
   }
-  auto cost = [&](Activation activation) {
-    KernelSpec product = spec;
-    product.activation = activation;
-    return predictBlock(product, isa, kManyTokens).arithmetic;
-  };
-  return cost(Activation::BF16x32) <= cost(Activation::F32x16);
+  return manyTokensNs(spec, isa, Activation::BF16x32) <=
+         manyTokensNs(spec, isa, Activation::F32x16);
 }
 
 bool prefersBf16(const KernelSpec &spec, const IsaTraits &isa) {
   return isa.hasAmxBf16 && spec.mClass == MClass::Large &&
          spec.rowsFrom == RowsFrom::Tokens &&
-         std::ranges::count(int8DTypes(), spec.dtype) != 0;
+         std::ranges::count(int8DTypes(), spec.dtype) != 0 &&
+         manyTokensNs(spec, isa, Activation::BF16x32) <=
+             manyTokensNs(
+                 spec, isa,
+                 activationFor(Precision::Int8, spec.mClass, spec.dtype));
 }
 
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa) {

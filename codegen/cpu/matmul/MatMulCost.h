@@ -21,7 +21,7 @@
 // With float32 activations, FMAs take the place of the dot products. With
 // BF16x32, the time of the arithmetic is that of the bfloat16 dot products
 // alone or, on targets with tile registers, that of the multiplications of
-// tiles.
+// tiles and, for quantised weights, of decoding and rounding them once.
 //
 // The time of the arithmetic does not include load and store instructions. A
 // kernel with panels has more of these: it stores the decoded weights, and
@@ -110,13 +110,15 @@ bool hasSpareUnits(const IsaTraits &isa);
 
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16
 /// (BF16x32) take at most as long as float32 FMAs (F32x16), which are more
-/// exact. On some CPUs, the dot products take twice as long. True if the
-/// profile does not state the rates.
+/// exact. On some CPUs, the dot products take twice as long. On targets with
+/// tile registers, these take the place of the dot products. True if the profile
+/// does not state the rates.
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Whether a matmul of quantised weights takes bfloat16 activations (BF16x32)
 /// instead of int8 ones: for many tokens, on targets whose tile registers
-/// multiply bfloat16. If the rows are outputs, there are usually few of them,
+/// multiply bfloat16, if this is predicted to take at most as long. If the rows
+/// are outputs, there are usually few of them,
 /// and the GEMV code for int8 activations is faster (see gemvRows()).
 bool prefersBf16(const KernelSpec &spec, const IsaTraits &isa);
 

@@ -18,8 +18,8 @@ namespace {
 /// tokens share a panel, loading and decoding its weights costs little per
 /// token.
 constexpr uint64_t kTileTokens = 128;
-/// The default number of tokens per tile for int8 panels, if it leaves enough
-/// tiles, and for tile registers. Compared with kTileTokens, it halves the time
+/// The default number of tokens per tile for int8 panels and for tile registers,
+/// if it leaves enough tiles. Compared with kTileTokens, it halves the time
 /// for decoding, which is a larger part of a kernel's time with int8 panels
 /// than with float panels, and a still larger one with tile registers. With
 /// twice as many tokens, tile registers become slower, because a tile's sums
@@ -28,6 +28,10 @@ constexpr uint64_t kManyTileTokens = 256;
 /// If there are at least this many tiles per core, all cores finish at about
 /// the same time.
 constexpr uint64_t kTilesPerCore = 8;
+/// The least number of tiles per core on tile registers, if the matrix has as
+/// many. There, large tiles are faster, because their activations serve more
+/// row blocks, but with fewer tiles, some cores would wait for others.
+constexpr double kLeastTilesPerCore = 4;
 /// The number of tokens that the cost model assumes for large M. A pass over a
 /// long prompt has about this many tokens.
 constexpr uint64_t kNominalTokens = 512;
@@ -52,7 +56,8 @@ constexpr double kTileNs = 50;
 constexpr double kActivationBytesPerNs = 100;
 /// The largest number of row blocks per tile that the cost model chooses if the
 /// profile does not state the time to start a tile. If the profile states it,
-/// or for tile registers, the largest number is kKnownRowBlocks.
+/// or for tile registers, the largest number is kKnownRowBlocks. For tile
+/// registers, it is also limited by kLeastTilesPerCore.
 constexpr uint64_t kNominalRowBlocks = 16;
 constexpr uint64_t kKnownRowBlocks = 64;
 
@@ -97,16 +102,19 @@ uint64_t modelRowBlocks(const KernelSpec &spec, const IsaTraits &isa,
   const double best =
       std::sqrt(2 * tileNs * tiles /
                 (std::max(1U, isa.cores) * rowBlockNs(spec, isa, tokens)));
-  return static_cast<uint64_t>(std::clamp(
-      std::round(best), 1.0,
-      static_cast<double>(isKnown || isInTiles ? kKnownRowBlocks
-                                               : kNominalRowBlocks)));
+  const double most =
+      isInTiles
+          ? std::clamp(tiles / (kLeastTilesPerCore * std::max(1U, isa.cores)),
+                       1.0, double{kKnownRowBlocks})
+      : isKnown ? kKnownRowBlocks
+                : kNominalRowBlocks;
+  return static_cast<uint64_t>(std::clamp(std::round(best), 1.0, most));
 }
 
-/// The default number of tokens per tile of a kernel with int8 panels. The
-/// kernel's matrix has `rowBlocks` row blocks, of which the kernel multiplies
-/// `together` at a time.
-uint64_t int8TileTokens(const IsaTraits &isa, uint64_t rowBlocks,
+/// The default number of tokens per tile of a kernel with int8 panels or with
+/// tile registers. The kernel's matrix has `rowBlocks` row blocks, of which the
+/// kernel multiplies `together` at a time.
+uint64_t manyTileTokens(const IsaTraits &isa, uint64_t rowBlocks,
                         uint64_t together) {
   const uint64_t tiles =
       ceilDiv(rowBlocks, together) * ceilDiv(kNominalTokens, kManyTileTokens);
@@ -233,11 +241,11 @@ MatMulTiling matMulTiling(const KernelSpec &spec, const IsaTraits &isa) {
                          : isAmxBf16    ? kActivationTokens
                          : isInt8Tiles  ? 4
                                         : 8;
-    tiling.tileTokens = orElse(
-        chosen.tokens, isInt8Tiles ? int8TileTokens(isa, tiling.rowBlocks,
-                                                    tiling.microRowBlocks)
-                       : isAmxBf16 ? kManyTileTokens
-                                   : kTileTokens);
+    tiling.tileTokens =
+        orElse(chosen.tokens, isInt8Tiles || isAmxBf16
+                                  ? manyTileTokens(isa, tiling.rowBlocks,
+                                                   tiling.microRowBlocks)
+                                  : kTileTokens);
     tiling.panelColumns =
         orElse(chosen.panelColumns, isInt8Tiles ? kInt8PanelColumns
                                     : isAmxBf16 ? kAmxPanelColumns

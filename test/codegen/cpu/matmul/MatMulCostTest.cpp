@@ -170,6 +170,30 @@ TEST(CostModel, TilesOfBfloat16TakeTheirOwnTime) {
   EXPECT_DOUBLE_EQ(time(vectors, 16), 1024);
 }
 
+// Quantised weights are decoded and rounded once, however many tokens they are
+// multiplied by. An operation takes 1/6 ns if its rate is unknown. Q4_0 takes
+// 529 operations, 256 to scale its columns, and 3 for each of 128 pairs.
+TEST(CostModel, TilesNeedDecodedWeights) {
+  KernelSpec spec = matMul(DType::Q4_0, MClass::Large);
+  spec.activation = Activation::BF16x32;
+  MachineProfile tiled = *resolveProfile("x86-64-v4-amx");
+  tiled.cpu.bf16Tile = 4096 * kGiga;
+  const IsaTraits isa = makeCpuTarget(tiled)->isa;
+  const double decoding = (529 + 256 + 3 * 128) / 6.0;
+  EXPECT_DOUBLE_EQ(predictBlock(spec, isa, 16).arithmetic, 8 * 4 + decoding);
+  EXPECT_DOUBLE_EQ(predictBlock(spec, isa, 128).arithmetic,
+                   8 * 8 * 4 + decoding);
+}
+
+// Bytes take the place of bfloat16 if the profile says that they are faster.
+TEST(CostModel, SlowTilesAreNotUsed) {
+  const KernelSpec spec = matMul(DType::Q4_0, MClass::Large);
+  MachineProfile tiled = *resolveProfile("sapphire-rapids");
+  EXPECT_EQ(bestActivation(spec, tiled, Precision::Int8), Activation::BF16x32);
+  tiled.cpu.bf16Tile = 100 * kGiga;
+  EXPECT_EQ(bestActivation(spec, tiled, Precision::Int8), Activation::I8);
+}
+
 // On Zen 4 and Zen 5, reading weights from memory takes longer than multiplying
 // them, even with 15-bit activations. On Zen 4, the arithmetic for a block of
 // 16 rows and 256 columns takes 163 to 275 cycles, depending on the dtype.

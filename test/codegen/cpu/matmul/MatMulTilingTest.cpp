@@ -71,6 +71,29 @@ TEST(CostModel, ManyTokensPerTileLeaveATileForEveryCore) {
   EXPECT_EQ(describeKernel(spec, machine(64))->tokensPerTile, 128U);
 }
 
+// On tile registers, a tile has many row blocks, since its activations are read
+// from memory, but not so many that cores would wait for others. Of a matrix
+// with 256 row blocks, 512 tokens make 512 pairs of a row block and 256 tokens,
+// or 1024 with 128 tokens. If each of 56 cores gets four tiles, there are at
+// least 224 of them.
+TEST(CostModel, LargeTilesOnTileRegistersLeaveSomeForEveryCore) {
+  KernelSpec spec = matMul(MClass::Large, Precision::Bf16);
+  const auto tiles = [&](uint32_t cores) {
+    MachineProfile profile = *resolveProfile("sapphire-rapids");
+    profile.cores = cores;
+    const Result<KernelEntry> entry = describeKernel(spec, profile);
+    EXPECT_TRUE(entry.isOk()) << entry.status().message();
+    const uint64_t tokenTiles = 512 / entry->tokensPerTile;
+    EXPECT_EQ(tokenTiles, cores == 2 ? 2U : 4U);
+    return entry->baseTiles * tokenTiles;
+  };
+  EXPECT_GE(tiles(2), 8U);
+  EXPECT_LE(tiles(2), 32U);
+  EXPECT_GE(tiles(56), 224U);
+  spec.n = spec.yStride = 14336;
+  EXPECT_GE(tiles(56), 224U);
+}
+
 // If starting a tile takes long, the cost model prefers large tiles. Even then,
 // the sums of a tile must not exceed kMostSumBytes. The matrices are the gate
 // and up matrices of a model with 70 billion parameters.
