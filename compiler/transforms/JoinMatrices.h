@@ -3,13 +3,16 @@
 // A gated feed-forward layer multiplies by two matrices, gate and up. If a pass
 // reads weights from the disk, its steps are divided into parts, and each part
 // needs rows of both matrices. With one matrix after the other in the file, the
-// reads of a pass would have to go back and forth between the two. A plan that
-// may read weights in every pass therefore has one matrix in place of the two,
-// in which each row of gate is followed by that row of up (KernelSpec::isJoined
-// of codegen/KernelSpec.h), so that its reads ascend in the file.
+// reads of a pass would have to go back and forth between the two. If passes
+// may have to read weights with all of the RAM that the plan is made for, it
+// has one matrix in place of the two, in which each row of gate is followed by
+// that row of up (KernelSpec::isJoined of codegen/KernelSpec.h), so that its
+// reads ascend in the file.
 //
-// A plan whose weights certainly stay in RAM keeps the two matrices, and so
-// does a reference plan, because its matrices stay in the model's file.
+// If the weights certainly stay in RAM then, the two matrices remain, even if
+// the plan also has placements for less RAM with which weights are read. They
+// remain in a reference plan, too, because its matrices stay in the model's
+// file.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_JOINMATRICES_H
@@ -20,14 +23,14 @@
 
 namespace air::compiler {
 
-/// Returns whether the plan that consists of `steps` may get a placement with
-/// which each pass reads weights from the disk. Tensors and buffers have not
-/// been placed yet, so the decision relies on upper bounds of sizes. Near the
-/// limit, the result may therefore be true for a plan that keeps all weights in
-/// RAM. It is not false for a plan that does not keep them, unless the kernels
-/// need more than KernelBuild::kReservedBytes each. `vocabularyBytes` is the
-/// size of the vocabulary in the plan's metadata. Errors: those of
-/// codegen::describeKernel().
+/// Returns whether each pass of the plan that consists of `steps` may have to
+/// read weights from the disk with the placement for the whole limit of RAM.
+/// Tensors and buffers have not been placed yet, so the decision relies on
+/// upper bounds of sizes. Near the limit, the result may therefore be true for
+/// a plan that keeps all weights in RAM. It is not false for a plan that does
+/// not keep them, unless the kernels need more than KernelBuild::kReservedBytes
+/// each. `vocabularyBytes` is the size of the vocabulary in the plan's
+/// metadata. Errors: those of codegen::describeKernel().
 Result<bool> mayStreamWeights(mlir::ModuleOp module,
                               const std::vector<LoweredStep> &steps,
                               const MachineProfile &profile,

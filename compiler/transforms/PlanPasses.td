@@ -22,7 +22,8 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     assume that codegen/ can generate the kernel of every dispatch.
 
     If the CPU computes all layers, and passes may have to read weights from the
-    disk, gate and up of each layer become one matrix (JoinMatrices.h).
+    disk with all of the RAM that the plan is made for, gate and up of each layer
+    become one matrix (JoinMatrices.h).
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"",
