@@ -72,26 +72,40 @@ struct KernelDemand {
   uint64_t scratch = 0; ///< the most bytes that a thread needs
 };
 
+/// The specs of the kernels that a dispatch needs in the programs of the M
+/// classes `mClasses`, a bit set (see bitOf).
+std::vector<codegen::KernelSpec> kernelsOf(const LoweredDispatch &dispatch,
+                                           unsigned mClasses) {
+  std::vector<codegen::KernelSpec> specs;
+  for (const codegen::MClass mClass :
+       {codegen::MClass::One, codegen::MClass::Small, codegen::MClass::Large}) {
+    if ((dispatch.mClasses & mClasses & bitOf(mClass)) != 0) {
+      specs.push_back(dispatch.spec);
+      if (codegen::hasMClasses(dispatch.spec.op)) {
+        specs.back().mClass = mClass;
+      }
+    }
+  }
+  return specs;
+}
+
 Result<KernelDemand> kernelDemandOf(const std::vector<LoweredStep> &steps,
+                                    unsigned mClasses,
                                     const MachineProfile &profile) {
   KernelDemand demand;
   std::set<std::string> known;
   for (const LoweredStep &step : steps) {
     for (const LoweredDispatch &dispatch : step.dispatches) {
-      for (const codegen::MClass mClass :
-           {codegen::MClass::One, codegen::MClass::Small,
-            codegen::MClass::Large}) {
-        codegen::KernelSpec spec = dispatch.spec;
-        if (codegen::hasMClasses(spec.op)) {
-          spec.mClass = mClass;
-        }
-        if ((dispatch.mClasses & bitOf(mClass)) == 0 ||
-            !known.insert(codegen::kernelName(spec)).second) {
+      for (const codegen::KernelSpec &spec : kernelsOf(dispatch, mClasses)) {
+        if (!known.insert(codegen::kernelName(spec)).second) {
           continue;
         }
-        AIR_ASSIGN_OR_RETURN(const codegen::KernelEntry entry,
-                             codegen::describeKernel(spec, profile));
-        demand.scratch = std::max(demand.scratch, entry.scratchBytes);
+        const Result<codegen::KernelEntry> entry =
+            codegen::describeKernel(spec, profile);
+        if (!entry) {
+          return entry.status().withContext("step " + step.name);
+        }
+        demand.scratch = std::max(demand.scratch, entry->scratchBytes);
       }
     }
   }
@@ -103,11 +117,11 @@ Result<KernelDemand> kernelDemandOf(const std::vector<LoweredStep> &steps,
 
 Result<bool> mayStreamWeights(ModuleOp module,
                               const std::vector<LoweredStep> &steps,
-                              const MachineProfile &profile,
+                              unsigned mClasses, const MachineProfile &profile,
                               const PlacementOptions &memory,
                               uint64_t vocabularyBytes) {
   AIR_ASSIGN_OR_RETURN(const KernelDemand kernels,
-                       kernelDemandOf(steps, profile));
+                       kernelDemandOf(steps, mClasses, profile));
   const uint64_t weights = mostWeightBytes(module);
   const uint64_t chunk = digestChunkBytes(plan::SegmentKind::Weights);
   Sum others;

@@ -29,11 +29,13 @@ namespace air::compiler {
 /// upper bounds of sizes. Near the limit, the result may therefore be true for
 /// a plan that keeps all weights in RAM. It is not false for a plan that does
 /// not keep them, unless the kernels need more than KernelBuild::kReservedBytes
-/// each. `vocabularyBytes` is the size of the vocabulary in the plan's
-/// metadata. Errors: those of codegen::describeKernel().
+/// each. `mClasses` is the bit set of the M classes for which there are
+/// programs (see bitOf), and `vocabularyBytes` is the size of the vocabulary in
+/// the plan's metadata. Errors: those of codegen::describeKernel(), with the
+/// name of the step.
 Result<bool> mayStreamWeights(mlir::ModuleOp module,
                               const std::vector<LoweredStep> &steps,
-                              const MachineProfile &profile,
+                              unsigned mClasses, const MachineProfile &profile,
                               const PlacementOptions &memory,
                               uint64_t vocabularyBytes);
 
