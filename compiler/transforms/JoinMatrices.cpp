@@ -8,6 +8,7 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
 #include <algorithm>
@@ -113,6 +114,17 @@ Result<KernelDemand> kernelDemandOf(const std::vector<LoweredStep> &steps,
   return demand;
 }
 
+/// Whether the target has the kernels of `dispatch`, a GluMatMul, for a joined
+/// matrix.
+bool canJoin(LoweredDispatch dispatch, unsigned mClasses,
+             const MachineProfile &profile) {
+  dispatch.spec.isJoined = true;
+  return std::ranges::all_of(
+      kernelsOf(dispatch, mClasses), [&](const codegen::KernelSpec &spec) {
+        return codegen::describeKernel(spec, profile).isOk();
+      });
+}
+
 } // namespace
 
 Result<bool> mayStreamWeights(ModuleOp module,
@@ -139,16 +151,33 @@ Result<bool> mayStreamWeights(ModuleOp module,
   return mayStream(weights, others.bytes(), ramLimitOf(memory, profile));
 }
 
-void joinMatrices(ModuleOp module, std::vector<LoweredStep> &steps) {
+void joinMatrices(ModuleOp module, std::vector<LoweredStep> &steps,
+                  unsigned mClasses, const MachineProfile &profile) {
   SymbolTable symbols(module);
   MLIRContext *context = module.getContext();
-  // Maps the tensors of gate and up to the symbol of the tensor that replaces
-  // both.
-  llvm::DenseMap<std::pair<TensorOp, TensorOp>, StringAttr> joined;
+  using Pair = std::pair<TensorOp, TensorOp>;
   const auto tensorOf = [&](Attribute binding) {
     return symbols.lookup<TensorOp>(
         cast<BindingAttr>(binding).getTarget().getAttr());
   };
+  // The bindings of gate and up follow that of x.
+  const auto pairOf = [&](const LoweredDispatch &dispatch) {
+    return Pair(tensorOf(dispatch.bindings[1]), tensorOf(dispatch.bindings[2]));
+  };
+  // A row of gate together with one of up may be too long for the kernels. Such
+  // a pair remains two matrices in all dispatches.
+  llvm::DenseSet<Pair> apart;
+  for (const LoweredStep &step : steps) {
+    for (const LoweredDispatch &dispatch : step.dispatches) {
+      if (dispatch.spec.op == codegen::KernelOp::GluMatMul &&
+          !canJoin(dispatch, mClasses, profile)) {
+        apart.insert(pairOf(dispatch));
+      }
+    }
+  }
+  // Maps the tensors of gate and up to the symbol of the tensor that replaces
+  // both.
+  llvm::DenseMap<Pair, StringAttr> joined;
   const auto join = [&](TensorOp gate, TensorOp up) {
     OpBuilder builder(gate);
     SmallVector<Attribute> sources(gate.getSources().begin(),
@@ -173,9 +202,10 @@ void joinMatrices(ModuleOp module, std::vector<LoweredStep> &steps) {
       if (dispatch.spec.op != codegen::KernelOp::GluMatMul) {
         continue;
       }
-      // The bindings of gate and up follow that of x.
-      const TensorOp gate = tensorOf(dispatch.bindings[1]);
-      const TensorOp up = tensorOf(dispatch.bindings[2]);
+      const auto [gate, up] = pairOf(dispatch);
+      if (apart.contains({gate, up})) {
+        continue;
+      }
       auto [place, isNew] = joined.try_emplace({gate, up});
       if (isNew) {
         place->second = join(gate, up);

@@ -40,8 +40,11 @@ Result<bool> mayStreamWeights(mlir::ModuleOp module,
                               uint64_t vocabularyBytes);
 
 /// Replaces the two matrices of each GluMatMul by one, and removes the tensors
-/// that are no longer used.
-void joinMatrices(mlir::ModuleOp module, std::vector<LoweredStep> &steps);
+/// that are no longer used. Two matrices remain if the target has no kernel for
+/// both as one, because a row of both would be too long. `mClasses` is as for
+/// mayStreamWeights().
+void joinMatrices(mlir::ModuleOp module, std::vector<LoweredStep> &steps,
+                  unsigned mClasses, const MachineProfile &profile);
 
 } // namespace air::compiler
 

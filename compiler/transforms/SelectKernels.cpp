@@ -122,7 +122,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                            mayStreamWeights(module, steps, mClasses, profile,
                                             {ram, disk, pin}, vocabularyBytes));
       if (mayStream) {
-        joinMatrices(module, steps);
+        joinMatrices(module, steps, mClasses, profile);
       }
     }
     for (const BatchClass &batch : kBatchClasses) {
