@@ -54,7 +54,10 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     Option<"pin", "pin", "int", "-1", "As in place-weights">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
            "As in place-weights">,
-    Option<"reference", "reference", "bool", "false", "As in place-weights">];
+    Option<"reference", "reference", "bool", "false", "As in place-weights">,
+    Option<"join", "join", "bool", "false",
+           "Whether gate and up become one matrix even if the plan keeps all "
+           "weights in RAM; no effect on a reference plan">];
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 

@@ -121,7 +121,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
       AIR_ASSIGN_OR_RETURN(const bool mayStream,
                            mayStreamWeights(module, steps, mClasses, profile,
                                             {ram, disk, pin}, vocabularyBytes));
-      if (mayStream) {
+      if (mayStream || join) {
         joinMatrices(module, steps, mClasses, profile);
       }
     }
