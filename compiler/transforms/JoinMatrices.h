@@ -25,14 +25,22 @@ namespace air::compiler {
 
 /// Returns whether each pass of the plan that consists of `steps` may have to
 /// read weights from the disk with the placement for the whole limit of RAM.
+/// The limit is that of ramLimitOf(): `memory.ram`, or the memory of the target
+/// if that is 0. Without a limit, or if `memory.streams` is false, the result
+/// is false; with `memory.pinned` below 100, it is true.
+///
 /// Tensors and buffers have not been placed yet, so the decision relies on
 /// upper bounds of sizes. Near the limit, the result may therefore be true for
 /// a plan that keeps all weights in RAM. It is not false for a plan that does
-/// not keep them, unless the kernels need more than KernelBuild::kReservedBytes
-/// each. `mClasses` is the bit set of the M classes for which there are
-/// programs (see bitOf), and `vocabularyBytes` is the size of the vocabulary in
-/// the plan's metadata. Errors: those of codegen::describeKernel(), with the
-/// name of the step.
+/// not keep them, with two exceptions: the kernels need more than
+/// KernelBuild::kReservedBytes each, or kernels with measured tiles
+/// (`airpack --tune`) need more scratch than those with the tiles of the cost
+/// model, which are counted here.
+///
+/// `mClasses` is the bit set of the M classes for which there are programs (see
+/// bitOf), and `vocabularyBytes` is the size of the vocabulary in the plan's
+/// metadata. Errors: those of codegen::describeKernel(), with the name of the
+/// step.
 Result<bool> mayStreamWeights(mlir::ModuleOp module,
                               const std::vector<LoweredStep> &steps,
                               unsigned mClasses, const MachineProfile &profile,
