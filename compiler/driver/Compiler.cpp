@@ -170,6 +170,7 @@ std::vector<std::unique_ptr<Pass>> makePasses(const CompileOptions &options,
   select.pin = options.pin ? static_cast<int>(*options.pin) : -1;
   select.vocabularyBytes = vocabularyBytes(tokenizer);
   select.reference = options.reference;
+  select.join = options.joinsMatrices;
   SplitStepsOptions split;
   uint64_t bytes = 0;
   for (const auto &[name, tensor] : source.tensors) {
@@ -450,6 +451,13 @@ std::string Compiler::moduleText() const {
   llvm::raw_string_ostream stream(text);
   state->module->print(stream);
   return text;
+}
+
+bool Compiler::hasJoinedMatrices() const {
+  return llvm::any_of(state->module->getOps<ir::plan::TensorOp>(),
+                      [](ir::plan::TensorOp tensor) {
+                        return tensor.getRecipe() == ir::plan::Recipe::Join;
+                      });
 }
 
 Result<std::vector<codegen::KernelUse>> Compiler::matmuls() {

@@ -96,6 +96,10 @@ struct CompileOptions {
   /// by compilers that share this one's loaded model (see again()). Unlike with
   /// `from`, it is not an error if no segment of such a plan can be copied.
   std::vector<std::string> packed;
+  /// Whether gate and up of each layer become one matrix even if a plan for
+  /// this target alone would keep the two (transforms/JoinMatrices.h). Has no
+  /// effect on reference plans and on plans for a GPU. See joinTogether().
+  bool joinsMatrices = false;
   unsigned threads = 1;
   /// Whether run() may return while up to `threads` background threads still
   /// compile the kernels. write() waits for them. The plan does not depend on
@@ -162,6 +166,10 @@ public:
 
   /// Returns the module's text after the passes that have run.
   std::string moduleText() const;
+
+  /// Whether a step of the plan multiplies by gate and up as one matrix. The
+  /// pass select-kernels must have run.
+  bool hasJoinedMatrices() const;
 
   /// Returns the matmul kernels of the plan, each once, sorted by name. The
   /// pass select-kernels must have run.

@@ -212,8 +212,7 @@ bool mayStream(uint64_t weights, uint64_t others, const RamLimit &limit) {
   if (!limit.streams || limit.bytes == 0) {
     return false;
   }
-  return checkedAdd(weights, others).value_or(UINT64_MAX) >
-         budgetOf(limit, std::ranges::min(kBudgetPercents));
+  return checkedAdd(weights, others).value_or(UINT64_MAX) > limit.bytes;
 }
 
 Result<std::vector<BudgetedPlacement>>

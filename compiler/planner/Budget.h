@@ -88,10 +88,11 @@ Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);
 
-/// Whether a plan may get a placement with which each pass reads weights from
-/// the disk. `weights` and `others` are the bytes of RAM that the plan needs
-/// for all weights and for everything else, or upper bounds of these numbers.
-/// If the result is false, planPlacements() returns no such placement.
+/// Whether each pass may read weights from the disk with the placement for the
+/// whole limit, the first one that planPlacements() returns. `weights` and
+/// `others` are the bytes of RAM that the plan needs for all weights and for
+/// everything else, or upper bounds of these numbers. If the result is false,
+/// this placement keeps all weights in RAM; those for smaller budgets may not.
 bool mayStream(uint64_t weights, uint64_t others, const RamLimit &limit);
 
 /// The VRAM that is assumed to be taken by the GPU's driver and a display.

@@ -8,6 +8,7 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/Digest.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
 #include <algorithm>
@@ -72,26 +73,40 @@ struct KernelDemand {
   uint64_t scratch = 0; ///< the most bytes that a thread needs
 };
 
+/// The specs of the kernels that a dispatch needs in the programs of the M
+/// classes `mClasses`, a bit set (see bitOf).
+std::vector<codegen::KernelSpec> kernelsOf(const LoweredDispatch &dispatch,
+                                           unsigned mClasses) {
+  std::vector<codegen::KernelSpec> specs;
+  for (const codegen::MClass mClass :
+       {codegen::MClass::One, codegen::MClass::Small, codegen::MClass::Large}) {
+    if ((dispatch.mClasses & mClasses & bitOf(mClass)) != 0) {
+      specs.push_back(dispatch.spec);
+      if (codegen::hasMClasses(dispatch.spec.op)) {
+        specs.back().mClass = mClass;
+      }
+    }
+  }
+  return specs;
+}
+
 Result<KernelDemand> kernelDemandOf(const std::vector<LoweredStep> &steps,
+                                    unsigned mClasses,
                                     const MachineProfile &profile) {
   KernelDemand demand;
   std::set<std::string> known;
   for (const LoweredStep &step : steps) {
     for (const LoweredDispatch &dispatch : step.dispatches) {
-      for (const codegen::MClass mClass :
-           {codegen::MClass::One, codegen::MClass::Small,
-            codegen::MClass::Large}) {
-        codegen::KernelSpec spec = dispatch.spec;
-        if (codegen::hasMClasses(spec.op)) {
-          spec.mClass = mClass;
-        }
-        if ((dispatch.mClasses & bitOf(mClass)) == 0 ||
-            !known.insert(codegen::kernelName(spec)).second) {
+      for (const codegen::KernelSpec &spec : kernelsOf(dispatch, mClasses)) {
+        if (!known.insert(codegen::kernelName(spec)).second) {
           continue;
         }
-        AIR_ASSIGN_OR_RETURN(const codegen::KernelEntry entry,
-                             codegen::describeKernel(spec, profile));
-        demand.scratch = std::max(demand.scratch, entry.scratchBytes);
+        const Result<codegen::KernelEntry> entry =
+            codegen::describeKernel(spec, profile);
+        if (!entry) {
+          return entry.status().withContext("step " + step.name);
+        }
+        demand.scratch = std::max(demand.scratch, entry->scratchBytes);
       }
     }
   }
@@ -99,15 +114,26 @@ Result<KernelDemand> kernelDemandOf(const std::vector<LoweredStep> &steps,
   return demand;
 }
 
+/// Whether the target has the kernels of `dispatch`, a GluMatMul, for a joined
+/// matrix.
+bool canJoin(LoweredDispatch dispatch, unsigned mClasses,
+             const MachineProfile &profile) {
+  dispatch.spec.isJoined = true;
+  return std::ranges::all_of(
+      kernelsOf(dispatch, mClasses), [&](const codegen::KernelSpec &spec) {
+        return codegen::describeKernel(spec, profile).isOk();
+      });
+}
+
 } // namespace
 
 Result<bool> mayStreamWeights(ModuleOp module,
                               const std::vector<LoweredStep> &steps,
-                              const MachineProfile &profile,
+                              unsigned mClasses, const MachineProfile &profile,
                               const PlacementOptions &memory,
                               uint64_t vocabularyBytes) {
   AIR_ASSIGN_OR_RETURN(const KernelDemand kernels,
-                       kernelDemandOf(steps, profile));
+                       kernelDemandOf(steps, mClasses, profile));
   const uint64_t weights = mostWeightBytes(module);
   const uint64_t chunk = digestChunkBytes(plan::SegmentKind::Weights);
   Sum others;
@@ -125,16 +151,33 @@ Result<bool> mayStreamWeights(ModuleOp module,
   return mayStream(weights, others.bytes(), ramLimitOf(memory, profile));
 }
 
-void joinMatrices(ModuleOp module, std::vector<LoweredStep> &steps) {
+void joinMatrices(ModuleOp module, std::vector<LoweredStep> &steps,
+                  unsigned mClasses, const MachineProfile &profile) {
   SymbolTable symbols(module);
   MLIRContext *context = module.getContext();
-  // Maps the tensors of gate and up to the symbol of the tensor that replaces
-  // both.
-  llvm::DenseMap<std::pair<TensorOp, TensorOp>, StringAttr> joined;
+  using Pair = std::pair<TensorOp, TensorOp>;
   const auto tensorOf = [&](Attribute binding) {
     return symbols.lookup<TensorOp>(
         cast<BindingAttr>(binding).getTarget().getAttr());
   };
+  // The bindings of gate and up follow that of x.
+  const auto pairOf = [&](const LoweredDispatch &dispatch) {
+    return Pair(tensorOf(dispatch.bindings[1]), tensorOf(dispatch.bindings[2]));
+  };
+  // A row of gate together with one of up may be too long for the kernels. Such
+  // a pair remains two matrices in all dispatches.
+  llvm::DenseSet<Pair> apart;
+  for (const LoweredStep &step : steps) {
+    for (const LoweredDispatch &dispatch : step.dispatches) {
+      if (dispatch.spec.op == codegen::KernelOp::GluMatMul &&
+          !canJoin(dispatch, mClasses, profile)) {
+        apart.insert(pairOf(dispatch));
+      }
+    }
+  }
+  // Maps the tensors of gate and up to the symbol of the tensor that replaces
+  // both.
+  llvm::DenseMap<Pair, StringAttr> joined;
   const auto join = [&](TensorOp gate, TensorOp up) {
     OpBuilder builder(gate);
     SmallVector<Attribute> sources(gate.getSources().begin(),
@@ -159,9 +202,10 @@ void joinMatrices(ModuleOp module, std::vector<LoweredStep> &steps) {
       if (dispatch.spec.op != codegen::KernelOp::GluMatMul) {
         continue;
       }
-      // The bindings of gate and up follow that of x.
-      const TensorOp gate = tensorOf(dispatch.bindings[1]);
-      const TensorOp up = tensorOf(dispatch.bindings[2]);
+      const auto [gate, up] = pairOf(dispatch);
+      if (apart.contains({gate, up})) {
+        continue;
+      }
       auto [place, isNew] = joined.try_emplace({gate, up});
       if (isNew) {
         place->second = join(gate, up);

@@ -22,7 +22,8 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     assume that codegen/ can generate the kernel of every dispatch.
 
     If the CPU computes all layers, and passes may have to read weights from the
-    disk, gate and up of each layer become one matrix (JoinMatrices.h).
+    disk with all of the RAM that the plan is made for, gate and up of each layer
+    become one matrix (JoinMatrices.h).
   }];
   let options = [
     Option<"target", "target", "std::string", "\"host\"",
@@ -53,7 +54,10 @@ def SelectKernels : Pass<"select-kernels", "::mlir::ModuleOp"> {
     Option<"pin", "pin", "int", "-1", "As in place-weights">,
     Option<"vocabularyBytes", "vocabulary-bytes", "uint64_t", "0",
            "As in place-weights">,
-    Option<"reference", "reference", "bool", "false", "As in place-weights">];
+    Option<"reference", "reference", "bool", "false", "As in place-weights">,
+    Option<"join", "join", "bool", "false",
+           "Whether gate and up become one matrix even if the plan keeps all "
+           "weights in RAM; no effect on a reference plan">];
   let dependentDialects = ["::air::ir::plan::PlanDialect"];
 }
 

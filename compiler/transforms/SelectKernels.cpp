@@ -113,12 +113,16 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
                      IntegerAttr(), IntegerAttr());
     StepLowering lowering(graph, kv, profile, precision);
     AIR_ASSIGN_OR_RETURN(std::vector<LoweredStep> steps, lowering.run());
+    unsigned mClasses = 0;
+    for (const BatchClass &batch : kBatchClasses) {
+      mClasses |= batch.minTokens <= maxTokens ? bitOf(batch.mClass) : 0;
+    }
     if (!reference) {
       AIR_ASSIGN_OR_RETURN(const bool mayStream,
-                           mayStreamWeights(module, steps, profile,
+                           mayStreamWeights(module, steps, mClasses, profile,
                                             {ram, disk, pin}, vocabularyBytes));
-      if (mayStream) {
-        joinMatrices(module, steps);
+      if (mayStream || join) {
+        joinMatrices(module, steps, mClasses, profile);
       }
     }
     for (const BatchClass &batch : kBatchClasses) {

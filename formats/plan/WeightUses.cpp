@@ -114,25 +114,30 @@ void addUses(const plan::Plan &plan, const plan::Step &step, uint32_t index,
 }
 
 /// The segments of which a part of a dispatch reads rows of several matrices.
+/// Takes time in proportion to the number of bindings.
 std::vector<bool> alternatingSegments(const plan::Plan &plan) {
   std::vector<bool> alternates(plan.segments()->size());
+  // For each segment, the number of the last dispatch that binds a matrix of
+  // it. Dispatches are numbered from 1.
+  std::vector<uint32_t> lastDispatch(plan.segments()->size());
+  uint32_t number = 0;
   for (const plan::Program *program : *plan.programs()) {
     for (const plan::Step *step : *program->steps()) {
       for (const plan::Dispatch *dispatch : *step->dispatches()) {
+        ++number;
         if (dispatch->grid() == nullptr || dispatch->grid()->tiles() == 0) {
           continue;
         }
-        std::vector<uint32_t> segments; ///< one for each matrix
         for (const plan::Binding *binding : *dispatch->bindings()) {
           if (binding->kind() != plan::BindingKind::Tensor) {
             continue;
           }
           const plan::Tensor &tensor = *plan.tensors()->Get(binding->index());
           if (tensor.rows() > 1) {
-            if (std::ranges::count(segments, tensor.segment()) != 0) {
-              alternates[tensor.segment()] = true;
-            }
-            segments.push_back(tensor.segment());
+            uint32_t &last = lastDispatch[tensor.segment()];
+            alternates[tensor.segment()] =
+                alternates[tensor.segment()] || last == number;
+            last = number;
           }
         }
       }

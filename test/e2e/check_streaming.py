@@ -63,12 +63,23 @@ t.expect(("blk.0.ffn_gate.weight+blk.0.ffn_up.weight", 16384, 2048) in shapes, f
 t.pack(model, work / "reference.air", "--ctx", 512, "--ram", "140MiB", "--reference")
 t.expect(max(reads_back(work / "reference.air")) > 0, "no read of the reference plan goes back")
 t.expect(logits(work / "reference.air", [1, 2, 3], 1) == logits(part, [1, 2, 3], 1), "the logits of the reference plan differ")
-shapes = {tensor["name"] for tensor in json.loads(t.run(t.AIRPACK, "inspect", whole, "--json"))["tensors"]}
-t.expect({"blk.0.ffn_gate.weight", "blk.0.ffn_up.weight"} <= shapes, f"{shapes}")
+# The two matrices also remain if only the placements for less memory read weights.
+# The reads of these placements go back.
+inspected = json.loads(t.run(t.AIRPACK, "inspect", whole, "--json"))
+ram = int(1.5 * sum(item["bytes"] for item in inspected["placements"][0]["items"]))
+t.pack(model, work / "smaller.air", "--ctx", 512, "--ram", ram)
+smaller = json.loads(t.run(t.AIRPACK, "inspect", work / "smaller.air", "--json"))
+t.expect(smaller["placements"][0]["ring_bytes"] == 0, "not all weights stay in RAM")
+t.expect(max(reads_back(work / "smaller.air"), default=0) > 0, "no read of the smaller placements goes back")
+t.expect(logits(work / "smaller.air", [1, 2, 3], 1, "--ram", ram // 2) == logits(part, [1, 2, 3], 1),
+         "the logits of the smallest placement differ")
+for plan in (inspected, smaller):
+    names = {tensor["name"] for tensor in plan["tensors"]}
+    t.expect({"blk.0.ffn_gate.weight", "blk.0.ffn_up.weight"} <= names, f"{names}")
 ids = [i * i % 30011 for i in range(100)]
 for batch, count in ((1, 3), (5, 10), (100, 100)):
     t.expect(logits(whole, ids[:count], batch) == logits(part, ids[:count], batch), f"divided steps, batch {batch}: the logits differ")
-for file in (model, whole, part, work / "reference.air"):
+for file in (model, whole, part, work / "reference.air", work / "smaller.air"):
     file.unlink()
 print("divided steps give the same logits")
 

@@ -1,5 +1,6 @@
 //===- PackCommand.cpp - airpack MODEL ------------------------------------===//
 #include "compiler/driver/Compiler.h"
+#include "compiler/driver/JoinTogether.h"
 #include "formats/machine/TileRegisters.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CountText.h"
@@ -716,6 +717,13 @@ Status runPack(const cli::Invocation &invocation) {
       const std::shared_ptr<const codegen::KernelCache> kernelCache,
       openKernelCache(invocation));
   const unsigned threads = threadsToBeHad(outputs.front().options.threads);
+  if (writes) {
+    std::vector<compiler::CompileOptions *> all;
+    for (Output &output : outputs) {
+      all.push_back(&output.options);
+    }
+    compiler::joinTogether(all);
+  }
   std::optional<compiler::Compiler> compiler;
   std::vector<std::string> packed;
   for (size_t i = 0; i < outputs.size(); ++i) {

@@ -180,22 +180,22 @@ TEST(Budget, AlternatesStreamWhatDoesNotFit) {
             (*placements)[1].weights.ringBytes);
 }
 
-// The smallest placement is for half of the limit. Weights and everything else
-// take 1024 + 77 = 1101 MiB, which is more than half of 2200 MiB, but not of
-// 2203 MiB.
-TEST(Budget, WeightsMayBeStreamedIfHalfOfTheLimitIsTooSmall) {
-  const RamLimit limit{2203 * kMiB, "target 'large' has"};
-  for (const uint64_t bytes : {2200 * kMiB, 2203 * kMiB}) {
+// The first placement is for the whole limit. Weights and everything else take
+// 1024 + 77 = 1101 MiB. The smaller budgets have no influence: half of the
+// limit is always too small here.
+TEST(Budget, WeightsMayBeStreamedIfTheLimitIsTooSmall) {
+  for (const uint64_t bytes : {1100 * kMiB, 1101 * kMiB, 1200 * kMiB}) {
     const RamLimit given{bytes, "target 'large' has"};
     const auto placements = planPlacements(manyWeights(), demand(), given);
     ASSERT_TRUE(placements.isOk()) << placements.status().message();
-    const bool streams = bytes == 2200 * kMiB;
-    EXPECT_EQ(!placements->back().weights.reads.empty(), streams);
+    EXPECT_FALSE(placements->back().weights.reads.empty());
+    const bool streams = bytes == 1100 * kMiB;
+    EXPECT_EQ(!placements->front().weights.reads.empty(), streams);
     EXPECT_EQ(mayStream(1024 * kMiB, 77 * kMiB, given), streams);
   }
-  const uint64_t half = limit.bytes / 100 * 50;
-  EXPECT_FALSE(mayStream(half - kMiB, kMiB, limit));
-  EXPECT_TRUE(mayStream(half - kMiB, kMiB + 1, limit));
+  const RamLimit limit{1000, "target 'small' has"};
+  EXPECT_FALSE(mayStream(999, 1, limit));
+  EXPECT_TRUE(mayStream(999, 2, limit));
   EXPECT_TRUE(mayStream(~uint64_t{0}, 1, limit));
   RamLimit other = limit;
   other.streams = false;

@@ -42,6 +42,23 @@ module {
 
 // -----
 
+// A kernel that the target does not support. The message names the step that
+// needs it.
+
+// expected-error-re @+1 {{step layer.0.attn: {{.*}}: 320 query heads share a KV head; at most 256 are supported}}
+module {
+  plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 320, kv_heads = 1, head_dim = 16, ffn_width = 48, trained_context = 64, parameters = 1>
+  plan.graph @m {
+  ^bb0(%ids: tensor<?xi32>):
+    %x0 = plan.embed %ids <"t", F16, 64x32> : tensor<?x32xf32>
+    %qkv = plan.attn_in %x0 layer 0 cache 0 heads 320 kv_heads 1 head_dim 16 q <"q", F16, 5120x32> k <"k", F16, 16x32> v <"v", F16, 16x32> rope <norm, dim = 16, base = 1.0e4> : tensor<?x32xf32> -> tensor<?x5152xf32>
+    %a = plan.attn %qkv layer 0 cache 0 heads 320 kv_heads 1 head_dim 16 scale 0.25 : tensor<?x5152xf32> -> tensor<?x5120xf32>
+    plan.return %a : tensor<?x5120xf32>
+  }
+}
+
+// -----
+
 // expected-error @+1 {{a module must have one plan.graph and one plan.model, but has 0 and 0}}
 module {
 }

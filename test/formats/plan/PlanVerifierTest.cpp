@@ -8,6 +8,7 @@
 #include "formats/support/CheckedMath.h"
 
 #include <cmath>
+#include <ctime>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <set>
@@ -702,4 +703,28 @@ TEST(PlanVerifier, AcceptsWhatPlansMayDo) {
     const Status status = verdict(small);
     EXPECT_TRUE(status.isOk()) << i << ' ' << status.message();
   }
+}
+
+// The verifier's time grows in proportion to the number of bindings. If it grew
+// with its square, this dispatch would take half a minute.
+TEST(PlanVerifier, ManyBindingsOfADispatchDoNotCostTime) {
+  SmallPlan small = makeSmallPlan();
+  plan::DispatchT &head = dispatchOf(small.plan, 0, 4);
+  const auto matrix =
+      std::ranges::find_if(head.bindings, [&](const auto &each) {
+        return each->kind == plan::BindingKind::Tensor &&
+               small.plan.tensors[each->index]->rows > 1;
+      });
+  ASSERT_NE(matrix, head.bindings.end());
+  const plan::BindingT binding = **matrix;
+  while (head.bindings.size() < 1'000'000) {
+    head.bindings.push_back(std::make_unique<plan::BindingT>(binding));
+  }
+  const std::vector<uint8_t> metadata = metadataOf(small.plan);
+  const std::clock_t begin = std::clock();
+  const Status status = verifyPlan(*plan::GetPlan(metadata.data()),
+                                   small.fileBytes, kPlanPageBytes);
+  const std::clock_t end = std::clock();
+  EXPECT_TRUE(status.isOk()) << status.message();
+  EXPECT_LT(static_cast<double>(end - begin) / CLOCKS_PER_SEC, 5);
 }
