@@ -65,8 +65,7 @@ std::optional<uint64_t> MemoryLimit::Number::read() {
 MemoryLimit::MemoryLimit(const std::string &root)
     : total(root + "/proc/meminfo", {"MemTotal:"}, 1024),
       available(root + "/proc/meminfo", {"MemAvailable:"}, 1024),
-      own(root + "/proc/self/status", {"RssAnon:", "VmPTE:"}, 1024),
-      ownShared(root + "/proc/self/status", {"RssShmem:"}, 1024) {
+      own(root + "/proc/self/status", {"RssAnon:", "VmPTE:"}, 1024) {
   for (const MemoryGroup &group : memoryGroups(root)) {
     std::vector<Number> limits;
     for (const std::string &path : group.limits) {
@@ -90,7 +89,7 @@ std::optional<MemoryRoom> MemoryLimit::read() {
                             const std::string &file) {
     smallest = std::min(smallest, limit);
     if (!closest || free < closest->free) {
-      closest = MemoryRoom{free, limit, 0, file, std::nullopt, 0};
+      closest = MemoryRoom{free, limit, 0, file, std::nullopt};
     }
   };
   for (Group &group : groups) {
@@ -121,7 +120,6 @@ std::optional<MemoryRoom> MemoryLimit::read() {
   if (closest) {
     closest->smallest = smallest;
     closest->own = own.read();
-    closest->ownShared = ownShared.read().value_or(0);
   }
   return closest;
 }

@@ -45,11 +45,9 @@ struct MemoryRoom {
   /// exists.
   std::string_view file;
   /// The bytes of this process's private memory and of its page tables; nullopt
-  /// if they are not known.
+  /// if they are not known. Memory that it shares with others, which includes a
+  /// ring for weights, is not part of it.
   std::optional<uint64_t> own = std::nullopt;
-  /// The bytes of files in memory that this process has mapped. Memory that is
-  /// mapped several times counts once for each mapping.
-  uint64_t ownShared = 0;
 };
 
 /// The bytes that the process can use in all, if it uses `own` bytes now. This
@@ -105,7 +103,6 @@ private:
   Number total;
   Number available;
   Number own;
-  Number ownShared;
 };
 
 } // namespace air::rt

@@ -160,7 +160,7 @@ Status StreamStore::adaptToMemory() {
   }
   const auto &placements = *file.plan().placements();
   const uint64_t usable =
-      usableBytes(*placements.Get(options.placement), *room);
+      usableBytes(*placements.Get(options.placement), *room, ringBytes);
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
     return needed <= room->smallest && needed <= usable &&

@@ -89,8 +89,9 @@ protected:
             "active_file " + std::to_string(active) + "\n");
   }
   /// Sets how much private memory the session has, which must be whole KiB, and
-  /// how much memory this process has mapped in common with others. Before the
-  /// session began, the process had 3000 KiB.
+  /// how many pages of shared memory the process has mapped and touched. The
+  /// latter makes no difference. Before the session began, the process had
+  /// 3000 KiB.
   void setOwn(uint64_t bytes, uint64_t shared) const {
     put("proc/self/status",
         "Name:\tairrun\nVmPTE:\t     100 kB\nRssAnon:\t    " +
@@ -210,15 +211,16 @@ TEST_P(SessionMemoryTest, LaterPassesDoNotMistakeTheSessionForOthers) {
     EXPECT_TRUE(status.isOk()) << status.message();
     return session->placement();
   };
-  // The session's memory grows while it loads. The ring is mapped several
-  // times, but counts once.
+  // The session's memory grows while it loads. The cgroup counts the whole ring
+  // from the start, although the process has touched none of its pages yet.
+  // Later the process has mapped them several times, but they count once.
   const uint64_t privateBytes =
       (needed[1] - kProcess - kLargeRing) / 1024 * 1024;
   const uint64_t steps[][2] = {
       {0, 0}, {privateBytes / 2048 * 1024, 0}, {privateBytes, kLargeRing}};
-  for (const auto &[own, ring] : steps) {
-    setOwn(own, 10 * ring);
-    setGroup(limit, others + own + ring);
+  for (const auto &[own, touched] : steps) {
+    setOwn(own, 10 * touched);
+    setGroup(limit, others + own + kLargeRing);
     EXPECT_EQ(placementOf(), 1U);
   }
   // Memory is free, but with what others use now, it is less than what the

@@ -214,7 +214,7 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
 TEST_F(StreamStoreTest, MemoryThatOthersTakeIsGivenUp) {
   start(1);
   const uint64_t used = needed[1] - kLargeRing - 1000;
-  room = MemoryRoom{1000, needed[0], needed[0], {}, used, kLargeRing};
+  room = MemoryRoom{1000, needed[0], needed[0], {}, used};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room->free = 999;
   EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
@@ -224,8 +224,7 @@ TEST_F(StreamStoreTest, MemoryThatOthersTakeIsGivenUp) {
                     needed[0],
                     needed[0],
                     {},
-                    used,
-                    kSmallRing};
+                    used};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
   ++room->free;
   expectChangeAtTheLastOf(kWait, 2, 1);
