@@ -112,10 +112,13 @@ std::optional<MemoryRoom> MemoryLimit::read() {
              static_cast<int64_t>(limit) - static_cast<int64_t>(usage - cached),
              *file);
   }
-  if (const std::optional<uint64_t> free = available.read()) {
-    consider(std::min(total.read().value_or(0), kUnlimitedMemory),
-             static_cast<int64_t>(std::min(*free, kUnlimitedMemory)),
-             available.path());
+  // Without the total, what is available would have no limit to belong to. The
+  // total is a limit even where the system does not say what is available.
+  if (const uint64_t bytes = total.read().value_or(0); bytes != 0) {
+    const uint64_t limit = std::min(bytes, kUnlimitedMemory);
+    const uint64_t free = available.read().value_or(limit);
+    consider(limit, static_cast<int64_t>(std::min(free, kUnlimitedMemory)),
+             total.path());
   }
   if (closest) {
     closest->smallest = smallest;

@@ -4,7 +4,9 @@
 // of that cgroup allow, nor more than the machine has available. The limits may
 // be changed while the process runs, and other processes in the same cgroups
 // use some of the memory, so what read() returns may soon change. A MemoryLimit
-// keeps the system's files open and can be asked before every pass.
+// keeps the system's files open and can be asked before every pass. If
+// /proc/meminfo has MemTotal but no MemAvailable, all of MemTotal counts as
+// available; without MemTotal, the machine sets no limit.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
 // Linux reclaims it, both its inactive and its active part, before it refuses

@@ -161,6 +161,16 @@ TEST_P(SessionMemoryTest, ALimitThatIsTooLowIsSaidToBeTheReason) {
                                  " are available; pack the model"));
 }
 
+// Some systems do not say how much memory is available, or hide the total.
+TEST_P(SessionMemoryTest, TheTotalOfTheMachineIsALimitOnItsOwn) {
+  setGroup(needed[0] + 5000000, 0);
+  put("proc/meminfo",
+      "MemTotal: " + std::to_string(needed[1] / 1024 + 1) + " kB\n");
+  EXPECT_EQ(placement(), 1U);
+  put("proc/meminfo", "MemAvailable: 1 kB\n");
+  EXPECT_EQ(placement(), 0U);
+}
+
 TEST_P(SessionMemoryTest, PageCacheIsFree) {
   // Nothing but the page cache of files fills the cgroup.
   setGroup(needed[0], needed[0], kProcess, needed[0] - kProcess);
