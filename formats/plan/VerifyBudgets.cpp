@@ -313,6 +313,8 @@ Status verifyPredictions(const plan::Plan &plan,
     if (!phases.insert(phase).second) {
       return broken("plan.prediction.phase", where, "appears twice");
     }
+    // A verify pass reads as many bytes of weights as a decode pass.
+    const bool readsWeightsOnce = phase == "decode" || phase == "verify";
     std::set<std::string_view> links;
     for (uint32_t k = 0; k < sizeOf(prediction.links()); ++k) {
       const plan::LinkPrediction &link = *prediction.links()->Get(k);
@@ -323,7 +325,7 @@ Status verifyPredictions(const plan::Plan &plan,
         return broken("plan.prediction.link", at, "appears twice");
       }
       const auto bytes = least.find(name);
-      if (phase == "decode" && bytes != least.end() &&
+      if (readsWeightsOnce && bytes != least.end() &&
           link.bytes_per_pass() < bytes->second) {
         return broken("plan.prediction.bytes", at,
                       "states " + str(link.bytes_per_pass()) +
@@ -351,7 +353,7 @@ Status verifyPredictions(const plan::Plan &plan,
       }
     }
     for (const char *link : {"disk", "pcie"}) {
-      if (phase == "decode" && least.at(link) != 0 && !links.contains(link)) {
+      if (readsWeightsOnce && least.at(link) != 0 && !links.contains(link)) {
         return broken("plan.prediction.bytes", where,
                       std::string("has no entry for the link '") + link +
                           "', over which each pass reads " +

@@ -23,7 +23,8 @@ Result<uint32_t> air::rt::choosePlacement(const plan::Plan &plan,
     const plan::Placement &placement = *placements.Get(i);
     MemoryNeed need = memoryNeed(placement, plan::Tier::Ram);
     const uint64_t room =
-        bounds.room ? usableBytes(placement, *bounds.room) : UINT64_MAX;
+        bounds.room ? usableBytes(placement, *bounds.room, /*ringBytes=*/0)
+                    : UINT64_MAX;
     if ((bounds.most == 0 || need.bytes <= bounds.most) && need.bytes <= room) {
       return i;
     }

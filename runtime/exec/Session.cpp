@@ -27,6 +27,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unistd.h>
 #include <utility>
 
 using namespace air;
@@ -453,6 +454,8 @@ Status Session::Parts::openStore(const SessionOptions &options) {
   stream.blockBytes = options.reading.blockBytes;
   stream.nodeParts = nodeParts();
   stream.ram = options.ram;
+  stream.growthDelay =
+      StreamStore::growthDelay(static_cast<uint64_t>(getpid()));
   if (options.mostMappings != 0) {
     stream.mostMappings = options.mostMappings;
   }

@@ -65,8 +65,7 @@ std::optional<uint64_t> MemoryLimit::Number::read() {
 MemoryLimit::MemoryLimit(const std::string &root)
     : total(root + "/proc/meminfo", {"MemTotal:"}, 1024),
       available(root + "/proc/meminfo", {"MemAvailable:"}, 1024),
-      own(root + "/proc/self/status", {"RssAnon:", "VmPTE:"}, 1024),
-      ownShared(root + "/proc/self/status", {"RssShmem:"}, 1024) {
+      own(root + "/proc/self/status", {"RssAnon:", "VmPTE:"}, 1024) {
   for (const MemoryGroup &group : memoryGroups(root)) {
     std::vector<Number> limits;
     for (const std::string &path : group.limits) {
@@ -90,7 +89,7 @@ std::optional<MemoryRoom> MemoryLimit::read() {
                             const std::string &file) {
     smallest = std::min(smallest, limit);
     if (!closest || free < closest->free) {
-      closest = MemoryRoom{free, limit, 0, file, std::nullopt, 0};
+      closest = MemoryRoom{free, limit, 0, file, std::nullopt};
     }
   };
   for (Group &group : groups) {
@@ -113,15 +112,17 @@ std::optional<MemoryRoom> MemoryLimit::read() {
              static_cast<int64_t>(limit) - static_cast<int64_t>(usage - cached),
              *file);
   }
-  if (const std::optional<uint64_t> free = available.read()) {
-    consider(std::min(total.read().value_or(0), kUnlimitedMemory),
-             static_cast<int64_t>(std::min(*free, kUnlimitedMemory)),
-             available.path());
+  // Without the total, what is available would have no limit to belong to. The
+  // total is a limit even where the system does not say what is available.
+  if (const uint64_t bytes = total.read().value_or(0); bytes != 0) {
+    const uint64_t limit = std::min(bytes, kUnlimitedMemory);
+    const uint64_t free = available.read().value_or(limit);
+    consider(limit, static_cast<int64_t>(std::min(free, kUnlimitedMemory)),
+             total.path());
   }
   if (closest) {
     closest->smallest = smallest;
     closest->own = own.read();
-    closest->ownShared = ownShared.read().value_or(0);
   }
   return closest;
 }

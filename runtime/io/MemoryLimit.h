@@ -4,7 +4,9 @@
 // of that cgroup allow, nor more than the machine has available. The limits may
 // be changed while the process runs, and other processes in the same cgroups
 // use some of the memory, so what read() returns may soon change. A MemoryLimit
-// keeps the system's files open and can be asked before every pass.
+// keeps the system's files open and can be asked before every pass. If
+// /proc/meminfo has MemTotal but no MemAvailable, all of MemTotal counts as
+// available; without MemTotal, the machine sets no limit.
 //
 // Memory in use includes the page cache of all files that the cgroup has read.
 // Linux reclaims it, both its inactive and its active part, before it refuses
@@ -45,11 +47,9 @@ struct MemoryRoom {
   /// exists.
   std::string_view file;
   /// The bytes of this process's private memory and of its page tables; nullopt
-  /// if they are not known.
+  /// if they are not known. Memory that it shares with others, which includes a
+  /// ring for weights, is not part of it.
   std::optional<uint64_t> own = std::nullopt;
-  /// The bytes of files in memory that this process has mapped. Memory that is
-  /// mapped several times counts once for each mapping.
-  uint64_t ownShared = 0;
 };
 
 /// The bytes that the process can use in all, if it uses `own` bytes now. This
@@ -105,7 +105,6 @@ private:
   Number total;
   Number available;
   Number own;
-  Number ownShared;
 };
 
 } // namespace air::rt

@@ -40,17 +40,15 @@ MemoryRoom air::rt::changeSince(const MemoryRoom &before, MemoryRoom now) {
   if (now.own) {
     *now.own -= std::min(*now.own, *before.own);
   }
-  now.ownShared -= std::min(now.ownShared, before.ownShared);
   return now;
 }
 
 uint64_t air::rt::usableBytes(const plan::Placement &current,
-                              const MemoryRoom &room) {
+                              const MemoryRoom &room, uint64_t ringBytes) {
   uint64_t own = ramOf(current);
   if (room.own) {
-    const uint64_t measured =
-        sumOrMost(*room.own, std::min(room.ownShared, current.ring_bytes()));
-    own = std::min(own, sumOrMost(ramItems(current, "process"), measured));
+    const uint64_t allocated = sumOrMost(*room.own, ringBytes);
+    own = std::min(own, sumOrMost(ramItems(current, "process"), allocated));
   }
   return usableBytes(room, own);
 }

@@ -34,11 +34,14 @@ uint64_t ramOf(const plan::Placement &placement);
 MemoryRoom changeSince(const MemoryRoom &before, MemoryRoom now);
 
 /// The bytes of RAM that a session can use in all. `current` is its placement,
-/// and `room` states as own memory what the session already uses, not counting
-/// the item "process". Memory that is mapped several times counts with at most
-/// the size of the ring. If the own memory is not known, the session counts as
+/// and `room` states as own memory how much private memory the session already
+/// uses, not counting the item "process". `ringBytes` is the size of its ring,
+/// or 0 if it has none yet. The limits count a ring in full as soon as it has
+/// been allocated, before its pages are touched (SegmentArena), so all of it is
+/// in use by the session. If the own memory is not known, the session counts as
 /// using everything that `current` needs; it never counts as using more.
-uint64_t usableBytes(const plan::Placement &current, const MemoryRoom &room);
+uint64_t usableBytes(const plan::Placement &current, const MemoryRoom &room,
+                     uint64_t ringBytes);
 
 /// For messages: "only 5000 of 9000 bytes of memory are left (/proc/meminfo)".
 /// `usable` is the result of usableBytes().

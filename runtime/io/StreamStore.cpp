@@ -160,7 +160,7 @@ Status StreamStore::adaptToMemory() {
   }
   const auto &placements = *file.plan().placements();
   const uint64_t usable =
-      usableBytes(*placements.Get(options.placement), *room);
+      usableBytes(*placements.Get(options.placement), *room, ringBytes);
   const auto fits = [&](uint32_t index) {
     const uint64_t needed = ramOf(*placements.Get(index));
     return needed <= room->smallest && needed <= usable &&
@@ -185,21 +185,19 @@ Status StreamStore::adaptToMemory() {
         "; raise the limit, end other processes that use this memory, or pack "
         "the model for less memory with --ram");
   }
-  uint32_t largest = 0;
-  while (largest < options.placement && !fits(largest)) {
-    ++largest;
-  }
-  if (largest == options.placement || isGrowthRefused) {
+  if (options.placement == 0 || !fits(options.placement - 1) ||
+      isGrowthRefused) {
     roomyPasses = 0;
     return Status::ok();
   }
-  roomyPlacement =
-      roomyPasses == 0 ? largest : std::max(roomyPlacement, largest);
-  if (++roomyPasses < kPassesBeforeGrowth) {
+  if (roomyPasses == 0) {
+    growthPass = kPassesBeforeGrowth + options.growthDelay;
+  }
+  if (++roomyPasses < growthPass) {
     return Status::ok();
   }
-  roomyPasses = 0;
-  return changeTo(roomyPlacement);
+  growthPass = roomyPasses + kPassesBetweenGrowths;
+  return changeTo(options.placement - 1);
 }
 
 Status StreamStore::beginPass(uint32_t steps) {

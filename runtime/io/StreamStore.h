@@ -14,10 +14,18 @@
 // finds out how much memory the process can use: the limits may have changed,
 // and other processes may use more or less (PlacementMemory.h). If this has
 // become too little for the current placement, the store changes to the first
-// placement of the plan that fits. If a larger placement has fitted in
-// kPassesBeforeGrowth passes in a row, the store changes to the largest one
-// that has fitted in each of these passes. Bytes that are in memory already are
-// not read again.
+// placement of the plan that fits. If the next larger placement has fitted in
+// some passes in a row, the store changes to that one. Bytes that are in memory
+// already are not read again.
+//
+// Several processes may see at the same moment that memory has become free. If
+// all of them took it, there would not be enough. Each therefore waits a
+// different number of passes, takes only one step at a time, and checks before
+// the next step what the others have left: it grows for the first time after
+// kPassesBeforeGrowth passes and a delay, and again after every
+// kPassesBetweenGrowths passes. All delays are shorter than this and even, so
+// processes with different delays and equally long passes never grow in the
+// same pass, nor in the one after it, in which the new memory is filled.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
 // for SegmentStore; counters() may be called by the same thread only. Errors:
@@ -74,6 +82,9 @@ struct StreamOptions {
   /// The store never changes to a placement that needs more than this number of
   /// bytes of memory; 0 means that only memoryRoom() limits it.
   uint64_t ram = 0;
+  /// The number of passes by which the store delays its first growth, which
+  /// should be different in each process (StreamStore::growthDelay()).
+  uint32_t growthDelay = 0;
   /// Returns how much memory is left, or nullopt if no limit is known. Its own
   /// memory is that of the session (changeSince() in PlacementMemory.h). Called
   /// before every pass. May be empty.
@@ -86,11 +97,19 @@ struct StreamOptions {
 
 class StreamStore final : public SegmentStore, public DiskStream {
 public:
-  /// The number of passes in a row in which there must have been memory for a
-  /// larger placement before the store changes to it. If the store changed at
-  /// once, a limit that often goes up and down would cause a change in every
-  /// second pass.
+  /// The number of passes in a row, apart from StreamOptions::growthDelay, in
+  /// which there must have been memory for a larger placement before the store
+  /// changes to it. If the store changed at once, a limit that often goes up
+  /// and down would cause a change in every second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
+  /// The number of passes in a row in which there must have been memory for a
+  /// still larger placement after the store has changed to a larger one.
+  static constexpr uint32_t kPassesBetweenGrowths = 16;
+  /// The delay for the process with this number: an even number of passes below
+  /// kPassesBetweenGrowths. It differs for any 8 successive numbers.
+  static constexpr uint32_t growthDelay(uint64_t process) {
+    return static_cast<uint32_t>(process % (kPassesBetweenGrowths / 2)) * 2;
+  }
 
   /// Starts the store, which begins to read weights immediately.
   static Result<std::unique_ptr<StreamStore>> start(const PlanFile &plan,
@@ -147,12 +166,12 @@ private:
   /// An error if changing the placement has failed midway, because no further
   /// pass can run then. Otherwise ok.
   Status unusable;
-  /// How many passes in a row have begun with enough memory for a larger
-  /// placement.
+  /// How many passes in a row have begun with enough memory for a placement
+  /// that is larger than the current one.
   uint32_t roomyPasses = 0;
-  /// The largest placement for which there was memory at the beginning of each
-  /// of the last roomyPasses passes.
-  uint32_t roomyPlacement = 0;
+  /// The value of roomyPasses at which the store changes to the next larger
+  /// placement.
+  uint32_t growthPass = 0;
   /// Whether the system has refused memory for a larger placement. If it has,
   /// the store does not try a larger placement again, because each attempt
   /// drops what has been read ahead.

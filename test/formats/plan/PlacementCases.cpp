@@ -13,6 +13,14 @@ template <typename F> Change inStreamed(F change) {
   return [change](SmallPlan &small) { change(*small.plan.placements[1]); };
 }
 
+/// Adds a prediction for verify passes, which equals the one for decode passes.
+plan::PredictionT &addVerify(plan::PlacementT &placement) {
+  placement.predictions.push_back(
+      std::make_unique<plan::PredictionT>(*placement.predictions[0]));
+  placement.predictions.back()->phase = "verify";
+  return *placement.predictions.back();
+}
+
 /// Gives the layer's segment three pages, of which the streaming placement
 /// keeps the first in RAM. The ring has three pages, too:
 ///
@@ -454,6 +462,15 @@ std::vector<Case> placementCases() {
        })},
       {"plan.prediction.bytes",
        inStreamed([](Placement &p) { p.predictions[0]->links.pop_back(); })},
+      // A verify pass reads as much as a decode pass.
+      {"plan.prediction.bytes", inStreamed([](Placement &p) {
+         addVerify(p).links[0]->bytes_per_pass = 1000;
+       })},
+      {"plan.prediction.bytes", inStreamed([](Placement &p) {
+         addVerify(p).links[1]->bytes_per_pass = 2 * kPlanPageBytes - 1;
+       })},
+      {"plan.prediction.bytes",
+       inStreamed([](Placement &p) { addVerify(p).links.pop_back(); })},
       {"plan.prediction.bound",
        in([](P &p) { p.placements[0]->predictions[0]->nanoseconds = 99'000; })},
       {"plan.prediction.bound", in([](P &p) {
@@ -492,6 +509,7 @@ std::vector<Change> validPlacements() {
         items.back()->name = "tables";
         items.back()->bytes = p.segments[3]->raw_bytes;
       }),
+      inStreamed([](plan::PlacementT &p) { addVerify(p); }),
   };
 }
 

@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <limits>
 #include <numeric>
+#include <unistd.h>
 
 using namespace air;
 using namespace air::rt;
@@ -538,7 +539,10 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   EXPECT_TRUE(run().isOk());
   // After some passes with enough memory, the first placement is used again.
   setMemory(uint64_t{1} << 30);
-  for (uint32_t i = 1; i < StreamStore::kPassesBeforeGrowth; ++i) {
+  const uint32_t wait =
+      StreamStore::kPassesBeforeGrowth +
+      StreamStore::growthDelay(static_cast<uint64_t>(getpid()));
+  for (uint32_t i = 1; i < wait; ++i) {
     ASSERT_TRUE(run().isOk());
     EXPECT_EQ(session->streaming()->counters().placement, 1U);
   }

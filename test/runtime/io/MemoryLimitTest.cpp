@@ -61,6 +61,40 @@ TEST_F(MemoryLimitTest, WithoutCgroupsItIsWhatTheMachineHas) {
   EXPECT_EQ(limit.read()->free, 7 * 1024);
 }
 
+TEST_F(MemoryLimitTest, TheTotalIsALimitOnItsOwn) {
+  put("proc/meminfo", "MemTotal: 1000 kB\nMemFree: 100 kB\n");
+  MemoryLimit limit = MemoryLimit::open(root);
+  std::optional<MemoryRoom> room = limit.read();
+  ASSERT_TRUE(room);
+  EXPECT_EQ(room->free, 1000 * 1024);
+  EXPECT_EQ(room->limit, 1000u * 1024);
+  EXPECT_EQ(room->smallest, 1000u * 1024);
+  EXPECT_EQ(room->file, at("proc/meminfo"));
+  // The limit of a cgroup may be larger than the memory of the machine.
+  put("proc/self/cgroup", "0::/box\n");
+  putGroup("box/", "2000000", 1900000, 0);
+  room = MemoryLimit::open(root).read();
+  ASSERT_TRUE(room);
+  EXPECT_EQ(room->limit, 2000000u);
+  EXPECT_EQ(room->smallest, 1000u * 1024);
+}
+
+TEST_F(MemoryLimitTest, WithoutATotalTheMachineSetsNoLimit) {
+  for (const char *total : {"", "MemTotal: what\n", "MemTotal: 0 kB\n"}) {
+    SCOPED_TRACE(total);
+    put("proc/meminfo", std::string(total) + "MemAvailable: 600 kB\n");
+    std::filesystem::remove(at("proc/self/cgroup"));
+    EXPECT_FALSE(MemoryLimit::open(root).read());
+    put("proc/self/cgroup", "0::/box\n");
+    putGroup("box/", "500000", 300000, 0);
+    MemoryLimit limit = MemoryLimit::open(root);
+    const std::optional<MemoryRoom> room = limit.read();
+    ASSERT_TRUE(room);
+    EXPECT_EQ(room->free, 200000);
+    EXPECT_EQ(room->smallest, 500000u);
+  }
+}
+
 TEST_F(MemoryLimitTest, Version2SubtractsThePageCache) {
   put("proc/self/cgroup", "0::/box/job\n");
   putGroup("box/job/", "500000", 300000, 30000, 10000);
@@ -195,13 +229,11 @@ TEST_F(MemoryLimitTest, NothingIsKnownWithoutFiles) {
 TEST_F(MemoryLimitTest, TheProcessItselfUsesPrivateMemoryAndPageTables) {
   MemoryLimit unknown = MemoryLimit::open(root);
   EXPECT_EQ(unknown.read()->own, std::nullopt);
-  EXPECT_EQ(unknown.read()->ownShared, 0u);
   put("proc/self/status", "Name:\tairrun\nVmRSS:\t    9999 kB\n"
                           "RssAnon:\t     500 kB\nRssFile:\t     300 kB\n"
                           "RssShmem:\t      70 kB\nVmPTE:\t       8 kB\n");
   MemoryLimit limit = MemoryLimit::open(root);
   EXPECT_EQ(limit.read()->own, 508u * 1024);
-  EXPECT_EQ(limit.read()->ownShared, 70u * 1024);
   // A sum of which a part is missing would be too small.
   put("proc/self/status", "VmPTE:\t       9 kB\n");
   EXPECT_EQ(limit.read()->own, 508u * 1024);

@@ -35,9 +35,8 @@ protected:
   const plan::Placement &placement() const {
     return *flatbuffers::GetRoot<plan::Placement>(builder.GetBufferPointer());
   }
-  static MemoryRoom room(int64_t free, std::optional<uint64_t> own,
-                         uint64_t ownShared) {
-    return {free, 9000, 9000, "limit", own, ownShared};
+  static MemoryRoom room(int64_t free, std::optional<uint64_t> own) {
+    return {free, 9000, 9000, "limit", own};
   }
 
   flatbuffers::FlatBufferBuilder builder;
@@ -49,37 +48,35 @@ TEST_F(PlacementMemoryTest, OnlyTheItemsOfRamCount) {
 
 TEST_F(PlacementMemoryTest, WhatTheSessionUsesIsUsable) {
   // Before a session begins, only the item "process" is in use.
-  EXPECT_EQ(usableBytes(placement(), room(500, 0, 0)), 600U);
-  // 200 bytes of weights and a ring, which is mapped four times, are in use.
-  EXPECT_EQ(usableBytes(placement(), room(500, 200, 1200)), 1100U);
-  EXPECT_EQ(usableBytes(placement(), room(500, 200, 120)), 920U);
+  EXPECT_EQ(usableBytes(placement(), room(500, 0), 0), 600U);
+  // The ring has been allocated, but no weights are in memory yet.
+  EXPECT_EQ(usableBytes(placement(), room(500, 0), 300), 900U);
+  // 200 bytes of weights are in memory, too.
+  EXPECT_EQ(usableBytes(placement(), room(500, 200), 300), 1100U);
   // Everything is in use. Any other memory of this process belongs to another
   // session.
-  EXPECT_EQ(usableBytes(placement(), room(500, 600, 300)), 1500U);
-  EXPECT_EQ(usableBytes(placement(), room(500, 5000, 300)), 1500U);
-  EXPECT_EQ(usableBytes(placement(), room(500, UINT64_MAX, 300)), 1500U);
-  EXPECT_EQ(usableBytes(placement(), room(500, std::nullopt, 300)), 1500U);
+  EXPECT_EQ(usableBytes(placement(), room(500, 600), 300), 1500U);
+  EXPECT_EQ(usableBytes(placement(), room(500, 5000), 300), 1500U);
+  EXPECT_EQ(usableBytes(placement(), room(500, UINT64_MAX), 300), 1500U);
+  EXPECT_EQ(usableBytes(placement(), room(500, std::nullopt), 300), 1500U);
   // More is in use than the limit allows.
-  EXPECT_EQ(usableBytes(placement(), room(-40, 600, 300)), 960U);
+  EXPECT_EQ(usableBytes(placement(), room(-40, 600), 300), 960U);
 }
 
 TEST_F(PlacementMemoryTest, OnlyWhatIsNewBelongsToTheSession) {
-  const MemoryRoom before = room(800, 3000, 50);
-  MemoryRoom since = changeSince(before, room(700, 3100, 60));
+  const MemoryRoom before = room(800, 3000);
+  MemoryRoom since = changeSince(before, room(700, 3100));
   EXPECT_EQ(since.free, 700);
   EXPECT_EQ(since.own, 100U);
-  EXPECT_EQ(since.ownShared, 10U);
   // The process may also have released memory.
-  since = changeSince(before, room(900, 2900, 0));
+  since = changeSince(before, room(900, 2900));
   EXPECT_EQ(since.own, 0U);
-  EXPECT_EQ(since.ownShared, 0U);
-  EXPECT_EQ(changeSince(room(0, std::nullopt, 0), room(0, 5, 5)).own,
-            std::nullopt);
-  EXPECT_EQ(changeSince(before, room(0, std::nullopt, 5)).own, std::nullopt);
+  EXPECT_EQ(changeSince(room(0, std::nullopt), room(0, 5)).own, std::nullopt);
+  EXPECT_EQ(changeSince(before, room(0, std::nullopt)).own, std::nullopt);
 }
 
 TEST_F(PlacementMemoryTest, TheMessageNamesTheLimit) {
-  EXPECT_EQ(leftText(room(500, 0, 0), 600),
+  EXPECT_EQ(leftText(room(500, 0), 600),
             "only 600 of 9000 bytes of memory are left (limit)");
 }
 

@@ -68,6 +68,7 @@ protected:
     options.placement = placement;
     options.method = IoMethod::Buffered;
     options.ram = ram;
+    options.growthDelay = growthDelay;
     options.memoryRoom = [this] { return room; };
     Result<std::unique_ptr<StreamStore>> started =
         StreamStore::start(*file, std::move(options));
@@ -115,11 +116,19 @@ protected:
     EXPECT_EQ(placements(passes), expected);
   }
 
+  /// Runs passes that must change from placement 2 to 1, and then to 0.
+  void expectGrowthFrom2To0() {
+    expectChangeAtTheLastOf(kWait, 2, 1);
+    expectChangeAtTheLastOf(kWaitAgain, 1, 0);
+  }
+
   static constexpr uint32_t kWait = StreamStore::kPassesBeforeGrowth;
+  static constexpr uint32_t kWaitAgain = StreamStore::kPassesBetweenGrowths;
   std::string path;
   std::optional<PlanFile> file;
   uint64_t needed[3] = {};
   std::optional<MemoryRoom> room;
+  uint32_t growthDelay = 0; ///< of the stores that start() makes
   std::unique_ptr<StreamStore> store;
 };
 
@@ -130,16 +139,17 @@ TEST_F(StreamStoreTest, MemoryThatComesBackIsUsedAgain) {
   EXPECT_EQ(placements(2), std::vector<uint32_t>({1, 1}));
   setLimit(needed[2]);
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
-  // When more memory is free, the store changes to the largest placement that
-  // fits, but only once the memory has been free for kWait passes. When memory
-  // gets scarce, it changes at once.
+  // When more memory is free, the store changes to the next larger placement,
+  // but only once the memory has been free for kWait passes. The one after that
+  // follows kWaitAgain passes later. When memory gets scarce, the store changes
+  // at once.
   setLimit(needed[1]);
   expectChangeAtTheLastOf(kWait, 2, 1);
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   setLimit(needed[2]);
   EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
   setLimit(needed[0]);
-  expectChangeAtTheLastOf(kWait, 2, 0);
+  expectGrowthFrom2To0();
   EXPECT_EQ(store->counters().bytesPerPass, 0u);
   // From now on, all weights are in memory.
   EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
@@ -183,15 +193,64 @@ TEST_F(StreamStoreTest, ALimitThatComesAndGoesChangesNothing) {
     setLimit(needed[2]);
     EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
   }
-  // The new placement must fit within the lowest limit of the last kWait
-  // passes.
+  // A limit that goes down after the first step puts off the next step.
   setLimit(needed[0]);
-  EXPECT_EQ(placements(kWait - 2), std::vector<uint32_t>(kWait - 2, 2));
+  expectChangeAtTheLastOf(kWait, 2, 1);
+  EXPECT_EQ(placements(kWaitAgain - 1),
+            std::vector<uint32_t>(kWaitAgain - 1, 1));
   setLimit(needed[1]);
-  EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
-  setLimit(needed[0]);
   EXPECT_EQ(placements(1), std::vector<uint32_t>({1}));
+  setLimit(needed[0]);
   expectChangeAtTheLastOf(kWait, 1, 0);
+}
+
+TEST_F(StreamStoreTest, TheFirstGrowthCanBeDelayed) {
+  growthDelay = 6;
+  start(2);
+  expectChangeAtTheLastOf(kWait + 6, 2, 1);
+  expectChangeAtTheLastOf(kWaitAgain, 1, 0);
+}
+
+TEST_F(StreamStoreTest, SuccessiveProcessesHaveDifferentDelays) {
+  for (uint64_t process = 1000; process < 1008; ++process) {
+    const uint32_t delay = StreamStore::growthDelay(process);
+    EXPECT_EQ(delay % 2, 0U);
+    EXPECT_LT(delay, kWaitAgain);
+    for (uint64_t other = process + 1; other < process + 8; ++other) {
+      EXPECT_NE(StreamStore::growthDelay(other), delay);
+    }
+  }
+}
+
+// Two processes have changed to the smallest placement, and then a third one
+// ends. Each sees the memory that the other had when the previous pass ended.
+TEST_F(StreamStoreTest, TwoProcessesNeverTakeTheSameMemory) {
+  for (const uint64_t limit :
+       {needed[1] + needed[2], needed[0] + needed[2], needed[0] + needed[1]}) {
+    for (uint64_t process = 1; process < 8; ++process) {
+      SCOPED_TRACE(process);
+      std::unique_ptr<StreamStore> stores[2];
+      uint64_t used[2] = {needed[2], needed[2]};
+      for (uint32_t i = 0; i < 2; ++i) {
+        growthDelay = StreamStore::growthDelay(i * process);
+        start(2);
+        stores[i] = std::move(store);
+      }
+      for (uint32_t round = 0; round < 4 * kWaitAgain; ++round) {
+        room = MemoryRoom{
+            static_cast<int64_t>(limit - used[0] - used[1]), limit, limit, {}};
+        for (uint32_t i = 0; i < 2; ++i) {
+          store = std::move(stores[i]);
+          const Status status = pass();
+          ASSERT_TRUE(status.isOk()) << status.message();
+          used[i] = needed[store->counters().placement];
+          stores[i] = std::move(store);
+        }
+        ASSERT_LE(used[0] + used[1], limit) << "round " << round;
+      }
+      EXPECT_GT(used[0] + used[1], 2 * needed[2]) << "none has grown";
+    }
+  }
 }
 
 TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
@@ -214,7 +273,7 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
 TEST_F(StreamStoreTest, MemoryThatOthersTakeIsGivenUp) {
   start(1);
   const uint64_t used = needed[1] - kLargeRing - 1000;
-  room = MemoryRoom{1000, needed[0], needed[0], {}, used, kLargeRing};
+  room = MemoryRoom{1000, needed[0], needed[0], {}, used};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 1));
   room->free = 999;
   EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
@@ -224,8 +283,7 @@ TEST_F(StreamStoreTest, MemoryThatOthersTakeIsGivenUp) {
                     needed[0],
                     needed[0],
                     {},
-                    used,
-                    kSmallRing};
+                    used};
   EXPECT_EQ(placements(20), std::vector<uint32_t>(20, 2));
   ++room->free;
   expectChangeAtTheLastOf(kWait, 2, 1);
@@ -261,7 +319,7 @@ TEST_F(StreamStoreTest, TooLittleMemoryEndsOneRequestOnly) {
   setLimit(needed[2] - 1);
   EXPECT_EQ(pass().code(), ErrorCode::DoesNotFit);
   setLimit(needed[0]);
-  expectChangeAtTheLastOf(kWait, 2, 0);
+  expectGrowthFrom2To0();
 }
 
 // Every machine has NUMA node 0, and hardly any machine has node 999. Threads
@@ -279,7 +337,7 @@ TEST_F(StreamStoreTest, NodesChangeNothingOfWhatIsRead) {
   setLimit(needed[2]);
   EXPECT_EQ(placements(2), std::vector<uint32_t>({2, 2}));
   setLimit(needed[0]);
-  expectChangeAtTheLastOf(kWait, 2, 0);
+  expectGrowthFrom2To0();
   EXPECT_EQ(placements(1), std::vector<uint32_t>({0}));
 }
 
