@@ -111,8 +111,8 @@ bool hasSpareUnits(const IsaTraits &isa);
 /// Whether, for many tokens and BF16 weights, dot products of bfloat16
 /// (BF16x32) take at most as long as float32 FMAs (F32x16), which are more
 /// exact. On some CPUs, the dot products take twice as long. On targets with
-/// tile registers, these take the place of the dot products. True if the profile
-/// does not state the rates.
+/// tile registers, these take the place of the dot products. True if the
+/// profile does not state the rates.
 bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Whether a matmul of quantised weights takes bfloat16 activations (BF16x32)

@@ -18,8 +18,8 @@ namespace {
 /// tokens share a panel, loading and decoding its weights costs little per
 /// token.
 constexpr uint64_t kTileTokens = 128;
-/// The default number of tokens per tile for int8 panels and for tile registers,
-/// if it leaves enough tiles. Compared with kTileTokens, it halves the time
+/// The default number of tokens per tile for int8 panels and for tile
+/// registers, if it leaves enough tiles. Compared with kTileTokens, it halves the time
 /// for decoding, which is a larger part of a kernel's time with int8 panels
 /// than with float panels, and a still larger one with tile registers. With
 /// twice as many tokens, tile registers become slower, because a tile's sums
