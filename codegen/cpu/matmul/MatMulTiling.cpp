@@ -19,11 +19,11 @@ namespace {
 /// token.
 constexpr uint64_t kTileTokens = 128;
 /// The default number of tokens per tile for int8 panels and for tile
-/// registers, if it leaves enough tiles. Compared with kTileTokens, it halves the time
-/// for decoding, which is a larger part of a kernel's time with int8 panels
-/// than with float panels, and a still larger one with tile registers. With
-/// twice as many tokens, tile registers become slower, because a tile's sums
-/// and activations no longer stay in L2.
+/// registers, if it leaves enough tiles. Compared with kTileTokens, it halves
+/// the time for decoding, which is a larger part of a kernel's time with int8
+/// panels than with float panels, and a still larger one with tile registers.
+/// With twice as many tokens, tile registers become slower, because a tile's
+/// sums and activations no longer stay in L2.
 constexpr uint64_t kManyTileTokens = 256;
 /// If there are at least this many tiles per core, all cores finish at about
 /// the same time.
