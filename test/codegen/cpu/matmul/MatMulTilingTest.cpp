@@ -72,10 +72,8 @@ TEST(CostModel, ManyTokensPerTileLeaveATileForEveryCore) {
 }
 
 // On tile registers, a tile has many row blocks, since its activations are read
-// from memory, but not so many that cores would wait for others. Of a matrix
-// with 256 row blocks, 512 tokens make 512 pairs of a row block and 256 tokens,
-// or 1024 with 128 tokens. If each of 56 cores gets four tiles, there are at
-// least 224 of them.
+// from memory, but not so many that cores would wait for others. If each of 56
+// cores gets four tiles for 512 tokens, there are at least 224 of them.
 TEST(CostModel, LargeTilesOnTileRegistersLeaveSomeForEveryCore) {
   KernelSpec spec = matMul(MClass::Large, Precision::Bf16);
   const auto tiles = [&](uint32_t cores) {
@@ -84,7 +82,6 @@ TEST(CostModel, LargeTilesOnTileRegistersLeaveSomeForEveryCore) {
     const Result<KernelEntry> entry = describeKernel(spec, profile);
     EXPECT_TRUE(entry.isOk()) << entry.status().message();
     const uint64_t tokenTiles = 512 / entry->tokensPerTile;
-    EXPECT_EQ(tokenTiles, cores == 2 ? 2U : 4U);
     return entry->baseTiles * tokenTiles;
   };
   EXPECT_GE(tiles(2), 8U);
