@@ -3,7 +3,7 @@
 
 #include "formats/machine/CpuRates.h"
 #include "formats/machine/Microarchitecture.h"
-#include "formats/plan/VerifyPass.h"
+#include "formats/plan/PredictedPhases.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CheckedMath.h"
 

@@ -10,7 +10,7 @@
 // come from the functions that make the plan (GpuPlan.h). Otherwise,
 // ResidencySolver.h finds the placement that minimises the time to process one
 // prompt, compute kTokensPerPrompt tokens one at a time, and compute as many
-// tokens in verify passes of kVerifyTokens tokens (VerifyPass.h). Without a
+// tokens in verify passes of kVerifyTokens tokens. Without a
 // GPU, every pass is fastest with as many weights in RAM as possible, so the
 // placement does not depend on how often each kind of pass counts.
 //
@@ -97,7 +97,7 @@ struct Explanation {
   /// What limits decoding: see PhaseLoad::limit.
   std::string limitedBy;
 
-  /// The seconds of a verify pass of kVerifyTokens tokens (VerifyPass.h) with
+  /// The seconds of a verify pass of kVerifyTokens tokens with
   /// an empty KV cache; nullopt if not known, or if a pass cannot have so many
   /// tokens.
   std::optional<double> verifySeconds;

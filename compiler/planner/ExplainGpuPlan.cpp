@@ -1,6 +1,6 @@
 //===- ExplainGpuPlan.cpp - what a plan for a GPU would do ----------------===//
 #include "compiler/planner/Explain.h"
-#include "formats/plan/VerifyPass.h"
+#include "formats/plan/PredictedPhases.h"
 #include "formats/support/CheckedMath.h"
 
 #include <algorithm>

@@ -46,7 +46,7 @@ struct ClassNeeds {
   /// kMixedOperandBytes in CpuRates.h); 0 if the machine profile does not state
   /// the rates of the CPU's cores.
   double operandBytes = 0;
-  /// The same for a pass of kVerifyTokens tokens (VerifyPass.h); 0 also if the
+  /// The same for a pass of kVerifyTokens tokens; 0 also if the
   /// plan runs no such pass.
   double verifyOperandBytes = 0;
 };
@@ -69,7 +69,7 @@ struct GpuNeeds {
   uint64_t cpuDecodeBytes = 0; ///< what such a pass reads for them from RAM
   uint64_t cpuOperands = 0;    ///< GpuPassBytes::operands of such a pass
   uint64_t cpuOperandRate = 0; ///< GpuPassBytes::operandRate
-  /// GpuPassBytes::operands of a pass of kVerifyTokens tokens (VerifyPass.h).
+  /// GpuPassBytes::operands of a pass of kVerifyTokens tokens.
   uint64_t cpuVerifyOperands = 0;
   std::map<std::string, uint64_t> cpuClassBytes; ///< by the name of the class
 };

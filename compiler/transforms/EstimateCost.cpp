@@ -4,7 +4,7 @@
 #include "compiler/transforms/PassFailure.h"
 #include "compiler/transforms/PlanPasses.h"
 #include "compiler/transforms/TargetAttr.h"
-#include "formats/plan/VerifyPass.h"
+#include "formats/plan/PredictedPhases.h"
 
 using namespace mlir;
 using namespace air::ir::plan;

@@ -4,7 +4,7 @@
 #include "compiler/dialect/plan/PlanDialect.h"
 #include "compiler/transforms/GpuDemand.h"
 #include "compiler/transforms/PassArithmetic.h"
-#include "formats/plan/VerifyPass.h"
+#include "formats/plan/PredictedPhases.h"
 #include "formats/support/CountText.h"
 
 #include "llvm/ADT/DenseMap.h"

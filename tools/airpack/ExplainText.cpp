@@ -4,7 +4,7 @@
 #include "codegen/cuda/CudaTarget.h"
 #include "formats/machine/GpuTable.h"
 #include "formats/plan/BudgetItemText.h"
-#include "formats/plan/VerifyPass.h"
+#include "formats/plan/PredictedPhases.h"
 #include "formats/support/ByteText.h"
 #include "formats/support/CountText.h"
 #include "formats/support/Printable.h"

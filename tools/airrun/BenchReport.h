@@ -132,7 +132,7 @@ struct BenchMeasurement {
   KeptShares kept;
   bool isKeptMeasured = false;
   /// The links in the plan's predictions of a decode pass and of a verify pass
-  /// (VerifyPass.h); empty if the plan has no such prediction.
+  /// (PredictedPhases.h); empty if the plan has no such prediction.
   std::vector<PlanLink> planLinks;
   std::vector<PlanLink> planVerifyLinks;
   uint64_t peakRssBytes = 0;

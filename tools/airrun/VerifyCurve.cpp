@@ -1,7 +1,7 @@
 //===- VerifyCurve.cpp - what a pass costs with more tokens ---------------===//
 #include "tools/airrun/VerifyCurve.h"
 
-#include "formats/plan/VerifyPass.h"
+#include "formats/plan/PredictedPhases.h"
 #include "formats/support/CountText.h"
 #include "formats/support/Median.h"
 #include "formats/support/MonotonicClock.h"

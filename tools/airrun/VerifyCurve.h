@@ -59,7 +59,7 @@ Status checkCurve(const std::vector<CurvePoint> &curve,
                   const std::function<double(size_t link)> &measureAgain);
 
 /// Sets the predictions of the points for which the plan has one: 1 token, and
-/// kVerifyTokens (VerifyPass.h). PlanLink::measuredRate must have been set.
+/// kVerifyTokens. PlanLink::measuredRate must have been set.
 void addPredictions(const BenchMeasurement &measured,
                     std::vector<CurvePoint> &curve);
 

@@ -78,18 +78,13 @@ void fillBf16Panel(const RowBlockReader &rows, Value panel, Value first,
   }
 }
 
-void Bf16PanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {
-  assert(b.isa().hasBf16Dot && single.empty());
-  groupScale = scale;
-  groupOffset = offset;
-}
-
 void Bf16PanelSink::endGroup() {
   assert(single.empty() && "a scale group consists of whole pairs of columns");
 }
 
 void Bf16PanelSink::value(int64_t column, Value q) {
-  const Value weight = scaledValue(b, q, groupScale, groupOffset);
+  assert(b.isa().hasBf16Dot);
+  const Value weight = weightOf(q);
   const auto partner = single.find(column ^ 1);
   if (partner == single.end()) {
     single.emplace(column, weight);

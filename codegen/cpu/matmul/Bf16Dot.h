@@ -52,22 +52,17 @@ void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
 /// Rounds decoded weights to bfloat16, to nearest with ties to even, and stores
 /// them as a panel. Requires isa().hasBf16Dot. Pairs of columns begin at even
 /// columns. Within a scale group, columns may come in any order.
-class Bf16PanelSink final : public DecodeSink {
+class Bf16PanelSink final : public ScaledPanelSink {
 public:
   Bf16PanelSink(KernelBuilder &builder, Value panel)
-      : DecodeSink(builder), base(panel) {}
+      : ScaledPanelSink(builder, panel) {}
 
   void value(int64_t column, Value q) override;
 
 protected:
-  void beginGroup(int64_t first, int64_t count, Value scale,
-                  Value offset) override;
   void endGroup() override;
 
 private:
-  Value base;
-  Value groupScale;
-  Value groupOffset;
   /// The weights of columns whose pair is not complete yet.
   std::map<int64_t, Value> single;
 };

@@ -33,26 +33,26 @@ void PanelPrefetch::prefetchShare(KernelBuilder &b, Value slot,
 
 // ---- float32 ----------------------------------------------------------------
 
-Value scaledValue(KernelBuilder &b, Value q, Value scale, Value offset) {
-  if (scale && offset) {
-    return b.fma(q, scale, offset);
-  }
-  if (scale) {
-    return b.mul(q, scale);
-  }
-  return offset ? b.add(q, offset) : q;
-}
-
-void FloatPanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {
+void ScaledPanelSink::beginGroup(int64_t, int64_t, Value scale, Value offset) {
   groupScale = scale;
   groupOffset = offset;
 }
 
+Value ScaledPanelSink::weightOf(Value q) {
+  if (groupScale && groupOffset) {
+    return b.fma(q, groupScale, groupOffset);
+  }
+  if (groupScale) {
+    return b.mul(q, groupScale);
+  }
+  return groupOffset ? b.add(q, groupOffset) : q;
+}
+
 void FloatPanelSink::value(int64_t column, Value q) {
-  q = scaledValue(b, q, groupScale, groupOffset);
   constexpr int64_t kColumnBytes = kRowLanes * 4;
   b.store(
-      q, b.offset(b.element(base, cursor, kColumnBytes), column * kColumnBytes),
+      weightOf(q),
+      b.offset(b.element(base, cursor, kColumnBytes), column * kColumnBytes),
       64);
 }
 

@@ -16,27 +16,32 @@
 
 namespace air::codegen {
 
-/// Returns q * scale + offset. A null scale is 1, and a null offset is 0.
-mlir::Value scaledValue(KernelBuilder &b, mlir::Value q, mlir::Value scale,
-                        mlir::Value offset);
-
-/// Stores the decoded weights as panel[column][lane].
-class FloatPanelSink final : public DecodeSink {
-public:
-  FloatPanelSink(KernelBuilder &builder, Value panel)
+/// The base of sinks that store scaled weights as a panel at `base`.
+class ScaledPanelSink : public DecodeSink {
+protected:
+  ScaledPanelSink(KernelBuilder &builder, Value panel)
       : DecodeSink(builder), base(panel) {}
 
-  void value(int64_t column, Value q) override;
-
-protected:
   void beginGroup(int64_t first, int64_t count, Value scale,
                   Value offset) override;
   void endGroup() override {}
+  /// Returns the weight: q * scale + offset, with those of the group.
+  Value weightOf(Value q);
+
+  Value base;
 
 private:
-  Value base;
-  Value groupScale;
-  Value groupOffset;
+  Value groupScale;  ///< null: 1
+  Value groupOffset; ///< null: 0
+};
+
+/// Stores the decoded weights as panel[column][lane].
+class FloatPanelSink final : public ScaledPanelSink {
+public:
+  FloatPanelSink(KernelBuilder &builder, Value panel)
+      : ScaledPanelSink(builder, panel) {}
+
+  void value(int64_t column, Value q) override;
 };
 
 /// Prefetches the weights of the next panels, a few at a time, while the

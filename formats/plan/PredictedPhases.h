@@ -1,6 +1,6 @@
-//===- VerifyPass.h - the pass that checks draft tokens ---------*- C++ -*-===//
-#ifndef AIRPACK_FORMATS_PLAN_VERIFYPASS_H
-#define AIRPACK_FORMATS_PLAN_VERIFYPASS_H
+//===- PredictedPhases.h - what plans predict the time of -------*- C++ -*-===//
+#ifndef AIRPACK_FORMATS_PLAN_PREDICTEDPHASES_H
+#define AIRPACK_FORMATS_PLAN_PREDICTEDPHASES_H
 
 #include <cstdint>
 
@@ -14,4 +14,4 @@ inline constexpr uint64_t kVerifyTokens = 4;
 
 } // namespace air
 
-#endif // AIRPACK_FORMATS_PLAN_VERIFYPASS_H
+#endif // AIRPACK_FORMATS_PLAN_PREDICTEDPHASES_H
