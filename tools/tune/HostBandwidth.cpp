@@ -6,12 +6,9 @@
 namespace air::tune {
 
 Result<double> hostReadBandwidth(uint32_t threads, uint64_t memoryBytes) {
-  // With so many samples, at least the best one is hardly disturbed by other
-  // processes.
-  constexpr uint32_t kSamples = 20;
-  constexpr uint32_t kMilliseconds = 20;
-  return rt::measureDramBandwidth(threads, memoryBytes, kSamples,
-                                  kMilliseconds);
+  // Long enough that at least one read is hardly disturbed by other processes.
+  constexpr double kSeconds = 0.3;
+  return rt::measureDramBandwidth(threads, memoryBytes, kSeconds);
 }
 
 } // namespace air::tune

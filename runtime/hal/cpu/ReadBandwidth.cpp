@@ -186,6 +186,36 @@ void ReadBandwidth::chooseStreams(uint32_t milliseconds) {
   readsTwoStreams = medianOf(std::move(ratios)) > 1;
 }
 
+double ReadBandwidth::bestWithin(double seconds) {
+  // A shorter read would be short compared with the wake-up of the threads.
+  constexpr double kShortestSeconds = 0.005;
+  constexpr uint32_t kLeastReads = 4;
+  uint64_t bytes = 0;
+  for (std::span<const uint8_t> range : memory) {
+    bytes += range.size();
+  }
+  if (bytes == 0) {
+    return 0;
+  }
+  Job jobs[] = {{this, widestSum<1>(), repeats, {}},
+                {this, widestSum<2>(), repeats, {}}};
+  double best = 0;
+  const double start = monotonicSeconds();
+  for (uint32_t reads = 0;
+       reads < kLeastReads || monotonicSeconds() - start < seconds;) {
+    Job &job = jobs[reads % 2];
+    const double took = secondsOf(job);
+    if (took < kShortestSeconds) {
+      jobs[0].repeats = jobs[1].repeats = repeats *= 2;
+      continue;
+    }
+    best = std::max(best, static_cast<double>(bytes) *
+                              static_cast<double>(job.repeats) / took);
+    ++reads;
+  }
+  return best;
+}
+
 double ReadBandwidth::measure(uint32_t samples, uint32_t milliseconds) {
   const std::vector<double> found = sample(samples, milliseconds);
   return found.empty() ? 0 : *std::max_element(found.begin(), found.end());
@@ -239,13 +269,12 @@ Result<uint64_t> air::rt::dramBufferBytes(uint64_t memoryBytes) {
 
 Result<double> air::rt::measureDramBandwidth(uint32_t threads,
                                              uint64_t memoryBytes,
-                                             uint32_t samples,
-                                             uint32_t milliseconds) {
+                                             double seconds) {
   AIR_ASSIGN_OR_RETURN(uint64_t bytes, dramBufferBytes(memoryBytes));
   AIR_ASSIGN_OR_RETURN(std::unique_ptr<CpuDevice> device,
                        CpuDevice::create(threads));
   AIR_ASSIGN_OR_RETURN(
       ReadBandwidth memory,
       ReadBandwidth::create(*device, device->threadPool(), bytes));
-  return memory.measure(samples, milliseconds);
+  return memory.bestWithin(seconds);
 }

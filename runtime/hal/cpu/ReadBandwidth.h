@@ -55,6 +55,11 @@ public:
   /// Like measure(), but returns the bandwidths of all samples, in the order in
   /// which they were taken; empty if there is nothing to read.
   std::vector<double> sample(uint32_t samples, uint32_t milliseconds);
+  /// Returns the bandwidth in bytes per second, the best of reads that together
+  /// take about `seconds` seconds, but at least four reads of the whole memory.
+  /// One stream and two are read in turns, so that nothing has to be compared
+  /// beforehand. Returns 0 if there is nothing to read.
+  double bestWithin(double seconds);
   /// Makes the next sample compare one stream with two again. For a caller
   /// that doubts the samples: if others used the memory during the comparison,
   /// it may have chosen the slower way.
@@ -94,11 +99,10 @@ private:
 Result<uint64_t> dramBufferBytes(uint64_t memoryBytes);
 
 /// Returns the bytes per second that `threads` threads together read from a
-/// buffer of dramBufferBytes() bytes, the best of `samples` samples. Each
-/// sample takes at least `milliseconds` milliseconds. Errors: those of
-/// dramBufferBytes() and of CpuDevice.
+/// buffer of dramBufferBytes() bytes, as bestWithin(seconds) measures it.
+/// Errors: those of dramBufferBytes() and of CpuDevice.
 Result<double> measureDramBandwidth(uint32_t threads, uint64_t memoryBytes,
-                                    uint32_t samples, uint32_t milliseconds);
+                                    double seconds);
 
 } // namespace air::rt
 
