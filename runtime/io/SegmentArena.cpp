@@ -109,12 +109,22 @@ Status SegmentArena::mapRing(uint64_t bytes) {
     return refused(kRing, bytes);
   }
   AIR_RETURN_IF_ERROR(mapWhole());
-  // If there is not enough memory, fallocate() fails. Without this call, the
-  // first write to a page that the system cannot provide would end the process.
+  // Collapsing copies the pages that exist, one by one, and clears the rest of
+  // the huge page. Of each huge page, only the first page is therefore made
+  // before; at least one must exist. A failure is ignored here, because the
+  // call of fallocate() below meets it again.
+  for (uint64_t offset = 0; offset < bytes; offset += kHugePageBytes) {
+    const uint64_t page = std::min(kPageBytes, bytes - offset);
+    (void)fallocate(memory, 0, static_cast<off_t>(offset),
+                    static_cast<off_t>(page));
+  }
+  collapseToHugePages(whole.data(), bytes);
+  // Makes all pages that are still missing. If there is not enough memory,
+  // fallocate() fails. Without this call, the first write to a page that the
+  // system cannot provide would end the process.
   if (fallocate(memory, 0, 0, static_cast<off_t>(bytes)) != 0) {
     return refused(kRing, bytes);
   }
-  collapseToHugePages(whole.data(), bytes);
   return Status::ok();
 }
 

@@ -1,12 +1,17 @@
 //===- SegmentArenaTest.cpp - addresses of partly resident segments -------===//
 #include "runtime/io/SegmentArena.h"
 
+#include "formats/support/CheckedMath.h"
+#include "runtime/io/HugePages.h"
+
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <numeric>
 #include <string>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
 
@@ -39,6 +44,65 @@ TEST(SegmentArena, WindowsShowTheRingInTurn) {
   EXPECT_TRUE(holds(first, 2, 1));
   EXPECT_TRUE(holds(first + 2 * kPage, 1, 2));
   EXPECT_TRUE(holds(first + 3 * kPage, 3, 1));
+}
+
+/// How many bytes of the mapping that begins at `start` are mapped as huge
+/// pages of shared memory.
+uint64_t hugeBytesAt(const uint8_t *start) {
+  std::ifstream maps("/proc/self/smaps");
+  char expected[32];
+  std::snprintf(expected, sizeof expected, "%lx-",
+                static_cast<unsigned long>(reinterpret_cast<uintptr_t>(start)));
+  bool isInside = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(':')) {
+      isInside = line.starts_with(expected);
+    }
+    unsigned long kilobytes = 0;
+    if (isInside &&
+        std::sscanf(line.c_str(), "ShmemPmdMapped: %lu kB", &kilobytes) == 1) {
+      return uint64_t{kilobytes} * 1024;
+    }
+  }
+  return 0;
+}
+
+/// Whether this system turns the pages of a memfd into huge pages.
+bool hasHugeSharedPages() {
+  const int file = memfd_create("probe", MFD_CLOEXEC);
+  void *region = mmap(nullptr, 2 * kHugePageBytes, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (file < 0 || ftruncate(file, kHugePageBytes) != 0 ||
+      region == MAP_FAILED) {
+    return false;
+  }
+  auto *start = reinterpret_cast<uint8_t *>(
+      alignUp(reinterpret_cast<uintptr_t>(region), kHugePageBytes));
+  mmap(start, kHugePageBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+       file, 0);
+  std::memset(start, 1, kHugePageBytes);
+  collapseToHugePages(start, kHugePageBytes);
+  const bool isHuge = hugeBytesAt(start) == kHugePageBytes;
+  munmap(region, 2 * kHugePageBytes);
+  close(file);
+  return isHuge;
+}
+
+TEST(SegmentArena, TheRingConsistsOfHugePages) {
+  if (!hasHugeSharedPages()) {
+    GTEST_SKIP() << "the system does not turn the pages of a memfd into huge "
+                    "pages";
+  }
+  // The last page does not belong to a whole huge page.
+  constexpr uint64_t kRing = 3 * kHugePageBytes + kPage;
+  uint64_t sizes[] = {kRing};
+  RingWindow windows[] = {{0, 0, kRing, 0}};
+  Result<SegmentArena> arena = SegmentArena::create(sizes, windows, kRing);
+  ASSERT_TRUE(arena) << arena.status().message();
+  EXPECT_EQ(hugeBytesAt(arena->ring().data()), 3 * kHugePageBytes);
+  EXPECT_TRUE(holds(arena->ring().data(), kRing / kPage, 0));
+  std::memset(arena->ring().data(), 7, kRing);
+  EXPECT_TRUE(holds(arena->segment(0), kRing / kPage, 7));
 }
 
 TEST(SegmentArena, TheWholeRingIsTheMemoryOfTheWindows) {
