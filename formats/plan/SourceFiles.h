@@ -31,9 +31,10 @@ public:
   /// `place` is the folder that contains them, or "" for the folder of the
   /// plan. If the plan lists only one file, `place` may also be the path of
   /// that file, whatever its name. Errors: Io if a file cannot be opened;
-  /// VerificationFailed if the size of a file or the digest of its header
-  /// differs from what the plan records; Usage if `place` is not a folder, but
-  /// the plan lists several files.
+  /// Corrupt if it is empty or not a regular file; VerificationFailed if the
+  /// size of a file or the digest of its header differs from what the plan
+  /// records; Usage if `place` is not a folder, but the plan lists several
+  /// files.
   static Result<SourceFiles> open(const PlanFile &plan,
                                   const std::string &place);
 
