@@ -23,8 +23,9 @@ namespace air::bench {
 
 struct VariantOptions {
   uint32_t threads = 1;
-  /// The least time for which each variant is measured with weights from cache,
-  /// and again with weights from memory.
+  /// About how long each variant is measured with weights from cache, and again
+  /// with weights from memory. It takes longer if this is too short for 7
+  /// rounds.
   double seconds = 0.1;
 };
 

@@ -37,11 +37,12 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
 /// Opens the plan that the command line names, as the options --threads,
 /// --device, --ram, --io, --io-limit, --source and --random-weights ask. Prints
-/// a note if the disk is not read in the way that --io names, if --io-limit has
-/// no effect, or if a session on a GPU uses a placement other than the first.
-/// For a plan that uses a GPU, --threads is a Usage error if the CPU runs no
-/// step, and --io and --io-limit are Usage errors if no placement reads weights
-/// from the disk.
+/// a note if the disk is not read in the way that --io names, if --io or
+/// --io-limit has no effect, or if placementNote() has one. Errors: those of
+/// rt::Session::open(); Usage for an option that cannot apply. For a plan that
+/// uses a GPU, --threads is one if the CPU runs no step, and so are --io and
+/// --io-limit if no placement reads weights from the disk. So is a GPU as
+/// --device for a plan for the CPU, and `--io uring` for a reference plan.
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The GPU that --device chooses for a plan that was made for `record`.
