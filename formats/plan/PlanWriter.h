@@ -9,12 +9,11 @@
 //
 // Ownership: the writer owns the plan and the temporary file, which vanishes
 // unless finish() succeeds. Thread-safety: used by one thread. Errors:
-// VerificationFailed or Unsupported if the reader would refuse the plan (found
-// before anything is written); Unsupported if a segment is too large for its
-// codec; DoesNotFit if the metadata or the file would be too large, or the disk
-// is too small; Usage if a segment is written twice, never, or with another
-// size; Internal if a Completion has made the metadata longer; Io if the system
-// refuses.
+// VerificationFailed if the reader would refuse the plan (found before anything
+// is written); Unsupported if a segment is too large for its codec; DoesNotFit
+// if the metadata or the file would be too large, or the disk is too small;
+// Usage if a segment is written twice, never, or with another size; Internal if
+// a Completion has made the metadata longer; Io if the system refuses.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANWRITER_H

@@ -24,8 +24,8 @@ namespace air::bench {
 struct VariantOptions {
   uint32_t threads = 1;
   /// About how long each variant is measured with weights from cache, and again
-  /// with weights from memory. It takes longer if this is too short for 7
-  /// rounds.
+  /// with weights from memory. At least 7 rounds are measured, even if they
+  /// take longer.
   double seconds = 0.1;
 };
 
