@@ -93,8 +93,9 @@ public:
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
   /// Verifies the bytes of a chunk in the mapping. If the segment has a codec,
-  /// they are decoded first, which may fail with Corrupt. Fails with Internal
-  /// if isReferenced(index), because the chunks are then not in the mapping.
+  /// they are decoded first, which may fail with Corrupt or DoesNotFit. Fails
+  /// with Internal if isReferenced(index), because the chunks are then not in
+  /// the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from the memory of this process. They may

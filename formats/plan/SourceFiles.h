@@ -58,9 +58,9 @@ private:
 ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources);
 
 /// Verifies the digests of all chunks of a segment for which isReferenced() is
-/// true. `bytes` must have been created for the same plan. A few MiB are in
-/// memory at a time. Errors: VerificationFailed, and those of
-/// SourceFiles::read().
+/// true. `bytes` must have been created for the same plan. A few MiB, or one
+/// larger chunk, are in memory at a time. Errors: VerificationFailed, and those
+/// of SourceFiles::read().
 Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
                         const ReferencedBytes &bytes, uint32_t segment);
 
