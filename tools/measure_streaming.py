@@ -70,7 +70,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The plain passes read through this much memory, which is what most rings have.
+# The size of the buffer into which plain passes read; most rings have this size.
 RING_BYTES = 24 << 20
 
 
@@ -289,7 +289,7 @@ def measure(args, tools, model, resident, cases):
 
 
 def summary(case, reports, alone, peers):
-    """The medians of a case. All arguments are as measure() returns them."""
+    """The medians of a case. `alone` is as measure() returns it; `reports` and `peers` are its lists for the case."""
     middle = lambda key: statistics.median(key(report) for report in reports)
     links = [{link["name"]: link for link in report["links"]} for report in reports]
     disk_rates = [link["disk"]["limit_gb_s"] * 1e9 for link in links if "disk" in link]

@@ -13,8 +13,8 @@ generated, and FILE remains.
 Then it reports, one line each: how long air-gen and airpack took, and the peak
 memory of airpack, which must be at most 1 GiB; what airpack verify says; and
 what airrun bench measured in a memory cgroup of --memory: tokens per second, eta
-(the bound of disk and memory / the time of a pass, both measured in that run),
-beta (the bytes that a pass needs / the bytes that were read), the rate of the
+(the least time that the disk and the memory allow for a pass, at the rates
+measured in that run / the time of a pass in that run), beta (the bytes that a pass needs / the bytes that were read), the rate of the
 disk, and the peak memory of the cgroup. The files are deleted at the end, and
 also if a step fails.
 

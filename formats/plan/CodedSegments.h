@@ -44,7 +44,7 @@ StoredRange storedRange(const plan::Segment &segment, uint64_t offset,
 
 /// Decodes a chunk of a coded segment from `stored`, the bytes of its
 /// storedRange(). `raw` must have the size of the chunk, including the zero
-/// padding of its last page. Errors: Corrupt.
+/// padding of its last page. Errors: those of decodeChunk().
 Status decodeStoredChunk(const plan::Segment &segment,
                          std::span<const uint8_t> stored,
                          std::span<uint8_t> raw, ChunkScratch &scratch);

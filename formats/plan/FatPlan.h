@@ -66,8 +66,9 @@ struct FatRecords {
 /// order of the plans, except for `origins`.
 ///
 /// Errors: Usage if there are fewer than 2 or more than kMaxTargets plans, if
-/// two have the same target, or if they are not plans of one model; the message
-/// names the targets.
+/// two have the same target, if they are not plans of one model, or if they
+/// differ in --weightless or --reference. Unless their number is wrong, the
+/// message names targets.
 Result<FatRecords>
 joinTargets(std::vector<plan::PlanT> plans,
             const std::vector<std::vector<uint64_t>> &contents);

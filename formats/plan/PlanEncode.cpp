@@ -23,7 +23,7 @@ Status tooLarge(uint64_t bytes) {
                          "the shapes of its tensors are intact");
 }
 
-/// Whether the vocabulary has records that readers know only from version 4.4
+/// Whether the tokenizer has records that readers know only from version 4.4
 /// on.
 bool needsPipelineMinor(const plan::Tokenizer &tokenizer) {
   const auto isEmpty = [](const auto *list) {

@@ -114,8 +114,8 @@ Status verifyHeader(std::span<const uint8_t> bytes, PlanHeader &header) {
   return Status::ok();
 }
 
-/// Whether the vocabulary of a plan has a flag that readers know only from
-/// version 4.3 on.
+/// Whether a token of the plan's vocabulary has a flag that readers know only
+/// from version 4.3 on.
 bool fusesUnknownParts(const plan::Plan *plan) {
   const auto *flags = plan->tokenizer()->matching();
   for (uint32_t i = 0; flags != nullptr && i < flags->size(); ++i) {
@@ -126,7 +126,7 @@ bool fusesUnknownParts(const plan::Plan *plan) {
   return false;
 }
 
-/// Whether the vocabulary of a plan has records that readers know only from
+/// Whether the tokenizer of a plan has records that readers know only from
 /// version 4.4 on.
 bool hasPipeline(const plan::Plan *plan) {
   const plan::Tokenizer &tokenizer = *plan->tokenizer();

@@ -2,8 +2,9 @@
 //
 // Ownership: a PlanFile owns its mapping; what its functions return is valid
 // only as long as it exists. Thread-safety: immutable after open() and
-// choose(). Errors: Io, Corrupt (not a plan, or truncated), VerificationFailed
-// (a wrong digest or a broken rule), Unsupported (a newer version).
+// choose(). Errors: Io, Corrupt (not a plan, or a file of another size than the
+// header states), VerificationFailed (a wrong digest or a broken rule),
+// Unsupported (another version or page size).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANREADER_H
@@ -68,10 +69,11 @@ public:
   /// of its raw bytes, which a ReferencedBytes assembles from the model's
   /// files, and the zero padding of its last page.
   bool isReferenced(uint32_t index) const;
-  /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only a few
-  /// MiB of the file are in memory at a time. If isReferenced(index), this
-  /// verifies only the zero padding after the segment's stored bytes;
-  /// verifyReferenced() (SourceFiles.h) verifies the chunks of such a segment.
+  /// Verifies every chunk of segment `index`. With PagesAfter::Drop, only one
+  /// chunk and a few MiB of the file are in memory at a time. If
+  /// isReferenced(index), this verifies only the zero padding after the
+  /// segment's stored bytes; verifyReferenced() (SourceFiles.h) verifies the
+  /// chunks of such a segment.
   Status verifySegment(uint32_t index,
                        PagesAfter pagesAfter = PagesAfter::Keep) const;
 
@@ -91,8 +93,9 @@ public:
   Status verifyChunk(uint32_t index, uint64_t chunk,
                      std::span<const uint8_t> bytes) const;
   /// Verifies the bytes of a chunk in the mapping. If the segment has a codec,
-  /// they are decoded first, which may fail with Corrupt. Fails with Internal
-  /// if isReferenced(index), because the chunks are then not in the mapping.
+  /// they are decoded first, which may fail with Corrupt or DoesNotFit. Fails
+  /// with Internal if isReferenced(index), because the chunks are then not in
+  /// the mapping.
   Status verifyChunk(uint32_t index, uint64_t chunk) const;
 
   /// Drops the bytes of a segment from the memory of this process. They may

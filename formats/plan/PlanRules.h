@@ -1,12 +1,13 @@
 //===- PlanRules.h - the verifier's parts -----------------------*- C++ -*-===//
 //
 // This header is internal to formats/plan. It declares functions that each
-// verify a part of a plan. verifyPlan() calls them in the order of the
-// declarations, and each may rely on what the functions before it have checked.
-// Malformed data can make them return an error but cannot crash them, because
-// they read only what the FlatBuffer verifier has found to lie inside the
-// metadata. Their time is nearly linear in the size of the metadata. Where more
-// time could be needed, the number of records is limited.
+// verify a part of a plan. verifyTarget() calls most of them, in the order of
+// the declarations; these call the others. Each may rely on what the functions
+// called before it have checked. Malformed data can make them return an error
+// but cannot crash them, because they read only what the FlatBuffer verifier
+// has found to lie inside the metadata. Their time is nearly linear in the size
+// of the metadata. Where more time could be needed, the number of records is
+// limited.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANRULES_H

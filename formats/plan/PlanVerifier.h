@@ -28,8 +28,6 @@ Status verifyStructure(std::span<const uint8_t> bytes);
 /// Checks every semantic rule of docs/plan-format.md on metadata that has
 /// passed verifyStructure(). `fileBytes` is the size of the file, and
 /// `pageBytes` the size of a page. A VerificationFailed error names the rule.
-/// Fails with Unsupported if the plan is well-formed but needs something that
-/// this version does not have.
 Status verifyPlan(const plan::Plan &plan, uint64_t fileBytes,
                   uint64_t pageBytes);
 

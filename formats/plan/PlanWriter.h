@@ -10,8 +10,10 @@
 // Ownership: the writer owns the plan and the temporary file, which vanishes
 // unless finish() succeeds. Thread-safety: used by one thread. Errors:
 // VerificationFailed if the reader would refuse the plan (found before anything
-// is written); DoesNotFit if the disk is too small; Usage if a segment is
-// written twice, never, or with another size; Io if the system refuses.
+// is written); Unsupported if a segment is too large for its codec; DoesNotFit
+// if the metadata or the file would be too large, or the disk is too small;
+// Usage if a segment is written twice, never, or with another size; Internal if
+// a Completion has made the metadata longer; Io if the system refuses.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_PLAN_PLANWRITER_H
@@ -62,17 +64,18 @@ public:
 
   /// Writes segment `index` with the bytes of segment `fromIndex` of another
   /// plan, which are verified first. This can be called instead of
-  /// writeSegment(). Both segments must have the same size and the same size of
-  /// chunks, and must store all of their bytes without a codec; otherwise fails
-  /// with Usage. Fails with VerificationFailed if a digest of the other plan is
-  /// wrong.
+  /// writeSegment(). Both segments must exist, have the same size and the same
+  /// size of chunks, and store all of their bytes without a codec, and the plan
+  /// being written must not be a reference plan; otherwise fails with Usage.
+  /// Fails with VerificationFailed if a digest of the other plan is wrong.
   Status copySegment(uint32_t index, const PlanFile &from, uint32_t fromIndex);
 
   /// Reduces the size of segment `index` to `bytes`, changes all placements so
   /// that they keep the whole segment in RAM, and moves the segments after it.
-  /// Fails with Usage if this segment or a later one has already been written,
-  /// if the number of digests (and thus the size of the metadata) would change,
-  /// or if the plan is a fat plan.
+  /// Fails with Usage if `bytes` is larger than the current size, if this
+  /// segment or a later one has already been written, if the number of digests
+  /// (and thus the size of the metadata) would change, or if the plan is a fat
+  /// plan.
   Status shrinkSegment(uint32_t index, uint64_t bytes);
 
   /// A function that finish() calls when the stored sizes of segments with a

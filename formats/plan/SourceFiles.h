@@ -31,9 +31,10 @@ public:
   /// `place` is the folder that contains them, or "" for the folder of the
   /// plan. If the plan lists only one file, `place` may also be the path of
   /// that file, whatever its name. Errors: Io if a file cannot be opened;
-  /// VerificationFailed if the size of a file or the digest of its header
-  /// differs from what the plan records; Usage if `place` is not a folder, but
-  /// the plan lists several files.
+  /// Corrupt if it is empty or not a regular file; VerificationFailed if the
+  /// size of a file or the digest of its header differs from what the plan
+  /// records; Usage if `place` is not a folder, but the plan lists several
+  /// files.
   static Result<SourceFiles> open(const PlanFile &plan,
                                   const std::string &place);
 
@@ -57,9 +58,9 @@ private:
 ReadFile readerOf(const PlanFile &plan, const SourceFiles &sources);
 
 /// Verifies the digests of all chunks of a segment for which isReferenced() is
-/// true. `bytes` must have been created for the same plan. A few MiB are in
-/// memory at a time. Errors: VerificationFailed, and those of
-/// SourceFiles::read().
+/// true. `bytes` must have been created for the same plan. A few MiB, or one
+/// larger chunk, are in memory at a time. Errors: VerificationFailed, and those
+/// of SourceFiles::read().
 Status verifyReferenced(const PlanFile &plan, const SourceFiles &sources,
                         const ReferencedBytes &bytes, uint32_t segment);
 

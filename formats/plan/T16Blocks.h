@@ -3,7 +3,7 @@
 // Private to formats/plan. The bit order of blocks is GGUF's (ggml-common.h of
 // https://github.com/ggml-org/ggml). readT16Block and writeT16Block are
 // inverses of each other on every bit pattern, with one exception: several
-// bytes of TQ1_0 may mean the same five digits, and writeT16Block writes the
+// bytes of TQ1_0 may mean the same digits, and writeT16Block writes the
 // smallest of them.
 //
 //===----------------------------------------------------------------------===//

@@ -52,7 +52,7 @@ static Status verifyGroup(const plan::Plan &plan, uint32_t index) {
                       countOf(plan.slots(), "slot") + " of " +
                       str(plan.context()) + " tokens need " + str(pages) +
                       ", and at most " + str(UINT32_MAX) +
-                      " pages and 2^64 bytes are allowed");
+                      " pages and 2^64 - 1 bytes are allowed");
   }
   return Status::ok();
 }

@@ -43,7 +43,7 @@ constexpr Shape kShapes[] = {
 };
 
 constexpr uint32_t kMostSteps = 64;
-/// How many times longer all steps together may make a text.
+/// How many times as long all steps together may make a text.
 constexpr uint64_t kMostGrowth = uint64_t{1} << 16;
 constexpr uint8_t kIsText = 1; ///< a flag of Replace: `pattern` is a text
 
@@ -71,7 +71,7 @@ uint64_t longestReplacement(std::string_view charsmap) {
   return longest;
 }
 
-/// How many times longer a step may make a text in UTF-8.
+/// How many times as long a step may make a text in UTF-8.
 uint64_t factorOf(const plan::TextStep &step, uint64_t replacement) {
   const uint64_t content = sizeOf(step.content());
   const uint64_t pattern = sizeOf(step.pattern());
@@ -110,8 +110,8 @@ uint64_t factorOf(const plan::TextStep &step, uint64_t replacement) {
   return 1;
 }
 
-/// Checks that all steps together make a text at most kMostGrowth times longer,
-/// and that at most one step is of kind Charsmap.
+/// Checks that all steps together make a text at most kMostGrowth times as
+/// long, and that at most one step is of kind Charsmap.
 Status verifyGrowth(const plan::Tokenizer &tokenizer) {
   const plan::TextPipeline &pipeline = *tokenizer.rules()->pipeline();
   const uint64_t replacement = longestReplacement(viewOf(tokenizer.charsmap()));
@@ -133,7 +133,7 @@ Status verifyGrowth(const plan::Tokenizer &tokenizer) {
   if (growth > kMostGrowth) {
     return broken("plan.tokenizer.pipeline", "steps",
                   "could make a text at least " + countOf(growth, "time") +
-                      " longer; at most " + str(kMostGrowth) +
+                      " as long; at most " + str(kMostGrowth) +
                       " times are allowed");
   }
   if (charsmaps > 1) {

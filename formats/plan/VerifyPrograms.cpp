@@ -20,8 +20,9 @@ static uint64_t arenaOf(const plan::Plan &plan, uint32_t device) {
              : plan.machine()->devices()->Get(device - 1)->arena_bytes();
 }
 
-/// Checks that no other buffer shares bytes with a buffer that is zeroed. The
-/// ranges of all buffers have been checked.
+/// Checks that a buffer that is zeroed is on a GPU, is not an output, and
+/// shares no bytes with another buffer. The ranges of all buffers have been
+/// checked.
 static Status verifyZeroed(const plan::Plan &plan, uint32_t index) {
   const plan::Buffer &zeroed = *plan.buffers()->Get(index);
   const std::string where = label("buffer", index, zeroed);

@@ -99,9 +99,9 @@ bool isTemporaryName(std::string_view name) {
 /// this process, or by one of a killed process with the same id.
 constexpr int kNames = 100;
 
-/// Removes `name` from the folder if it is a temporary file of this user that
-/// no process is writing any more, and returns its size in bytes. Otherwise
-/// returns nullopt.
+/// Removes `name`, which is a name of temporary files, from the folder if it is
+/// a regular file of this user that no process is writing any more, and returns
+/// its size in bytes. Otherwise returns nullopt.
 std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   int descriptor =
       openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -110,8 +110,8 @@ std::optional<uint64_t> removeIfLeft(int folder, const char *name) {
   }
   std::optional<uint64_t> removed;
   struct stat facts{};
-  // A process that is still writing the file holds the file's lock, even in
-  // another container.
+  // A process that is still writing the file holds the file's lock, which is
+  // effective even if that process runs in another container.
   if (fstat(descriptor, &facts) == 0 && S_ISREG(facts.st_mode) &&
       facts.st_uid == geteuid() && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
       unlinkat(folder, name, 0) == 0) {
@@ -374,8 +374,8 @@ Status AtomicFile::keepAccess() {
   mode_t mode = place.access->mode;
   const bool keepsGroup =
       fchown(descriptor, static_cast<uid_t>(-1), place.access->group) == 0;
-  // Only root may change the owner. For other users this call fails, and the
-  // new file belongs to the user who runs the process.
+  // Only root may change the owner. For other users this call has no effect,
+  // and the new file belongs to the user who runs the process.
   std::ignore = fchown(descriptor, place.access->owner, static_cast<gid_t>(-1));
   if (!keepsGroup) {
     // The permissions of the old group must not pass to the new group, which

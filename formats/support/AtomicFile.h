@@ -7,12 +7,13 @@
 // system allows it. A symbolic link is kept: the file that it points to is
 // replaced.
 //
-// Where the file system supports it (O_TMPFILE), the temporary file has no
-// name, so nothing is left of it however the process ends. Elsewhere it has a
-// name and a lock (flock). The destructor removes it, and so do the signal
-// handlers of removeTemporariesOnSignal() if the tool has installed them. When
-// a process is killed, its lock is released, and the next create() in that
-// folder removes the temporary file.
+// Where the file system supports it (O_TMPFILE), the temporary file has no name
+// before commit(), so nothing is left of it however the process ends. Elsewhere
+// it has a name and a lock (flock), as it also has for a moment in commit() if
+// it replaces a file. The destructor removes it, and so do the signal handlers
+// of removeTemporariesOnSignal() if the tool has installed them. When a process
+// is killed, its lock is released, and the next create() in that folder removes
+// the temporary file.
 //
 // Thread-safety: one writer; writeAt() on disjoint ranges may run in parallel.
 // Errors: Usage and Io as described at findOutputPlace(); Io with errno's text;
@@ -57,8 +58,8 @@ public:
   /// that create() removed.
   const std::vector<std::string> &notes() const { return removals; }
 
-  /// Checks that the disk has `bytes` bytes free, and allocates them before
-  /// anything is written.
+  /// Checks that the disk has `bytes` bytes free, and allocates them if the
+  /// file system supports this. To be called before anything is written.
   Status reserve(uint64_t bytes);
   Status writeAt(uint64_t offset, std::span<const uint8_t> bytes);
   /// Writes `bytes` at `offset`. They must be the content of the open file

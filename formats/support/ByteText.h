@@ -17,8 +17,8 @@ std::string byteText(uint64_t bytes);
 std::string byteTextUp(uint64_t bytes);
 
 /// Like byteText(), but rounds down, so that the text never states more than
-/// what is available. If one size exceeds another, byteTextUp() of the first
-/// always differs from byteTextDown() of the second.
+/// what is available. If one size exceeds another and both are below 2^53,
+/// byteTextUp() of the first differs from byteTextDown() of the second.
 std::string byteTextDown(uint64_t bytes);
 
 } // namespace air

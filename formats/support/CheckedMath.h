@@ -1,8 +1,8 @@
 //===- CheckedMath.h - arithmetic on sizes that come from files -*- C++ -*-===//
 //
-// Every size or offset that is read from a file passes through these functions
-// before it is used. They return std::nullopt if the exact result does not fit
-// in 64 bits.
+// Sizes and offsets that are read from a file are added and multiplied with the
+// checked functions until they are known to be small. These functions return
+// std::nullopt if the exact result does not fit in 64 bits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_SUPPORT_CHECKEDMATH_H

@@ -15,9 +15,9 @@
 
 namespace air {
 
-/// The names of the library in the order in which they are tried, the newest
-/// version first. `place` is a library or its folder, or "" for the dynamic
-/// linker's search path and /usr/local/cuda.
+/// The paths at which the library is looked for, in this order. `place` is a
+/// library or its folder, or "" for the dynamic linker's search path and then
+/// /usr/local/cuda/lib64. In each folder, the newest version is first.
 std::vector<std::string> nvrtcPaths(const std::string &place);
 
 /// Opens the library at the first of nvrtcPaths("") that can be opened, and

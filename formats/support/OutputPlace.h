@@ -30,11 +30,13 @@ struct OutputPlace {
 };
 
 /// Checks where an output can be written; changes nothing. Fails with Usage if
-/// the path is empty, or names something that is not a regular file; the
-/// message says what it is. Fails with Io if the folder is missing, or if the
-/// system would refuse to replace the file: because of the folder's sticky bit,
-/// an immutable file, a read-only file system or a mount point. Whether a new
-/// file can be created in the folder is not checked.
+/// the path is empty or ends in '/', or names something that is not a regular
+/// file; the message says what it is. Fails with Io if the system cannot find
+/// out what the path names, if the folder is missing, if the path leads to a
+/// deleted or unnamed file, or if the system would refuse to replace the file:
+/// because of the folder's permissions or sticky bit, an immutable file, a
+/// read-only file system or a mount point. Whether a new file can be created in
+/// the folder is not checked.
 Result<OutputPlace> findOutputPlace(const std::string &path);
 
 } // namespace air

@@ -1,10 +1,10 @@
 //===- Status.h - errors as values ------------------------------*- C++ -*-===//
 //
-// Every fallible function of formats/, codegen/ and runtime/ returns Status or
-// Result<T>. A Status has an error code, which is also the exit code of the
-// tools, and a message. The message is one line that states what is wrong,
-// where, and what to do about it. If two numbers conflict, such as a size and
-// its limit, the message states both.
+// A function of formats/, codegen/ or runtime/ returns Status or Result<T> if
+// it can fail and the user should know why. A Status has an error code, which
+// is also the exit code of the tools, and a message. The message is one line
+// that states what is wrong, where, and what to do about it. If two numbers
+// conflict, such as a size and its limit, the message states both.
 //
 // Ownership: a Status owns its message. Thread-safety: plain data.
 //
@@ -29,7 +29,7 @@ enum class ErrorCode : uint8_t {
   Unsupported = 4,        ///< well-formed, but this version cannot handle it
   DoesNotFit = 5,         ///< a stated budget or capacity is too small
   VerificationFailed = 6, ///< a wrong digest, or a broken rule of plans
-  Mismatch = 7,           ///< the plan was made for another target
+  Mismatch = 7,           ///< a plan or other data was made for another target
   Io = 8,                 ///< the operating system refused
 };
 

@@ -63,7 +63,7 @@ double adjacentBound(const PlanMeasurement &measured, const PassSample &pass) {
 /// The share of a pass is its bound, the least time that it can take, divided
 /// by its measured time. The bound is the mean of two bounds: one from the
 /// rates measured right before the pass, and one from those measured right
-/// after it. A pass that was faster than its bound is left out, because other
+/// after it. A pass whose share is above kMostShare is left out, because other
 /// programs slowed the measurement of the rates down, but not the pass.
 AdjacentShare adjacentShare(const PlanMeasurement &measured) {
   std::vector<double> shares;

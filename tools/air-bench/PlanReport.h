@@ -121,7 +121,7 @@ struct KindReport {
 
 /// The share of a pass is the least time that the rates measured right before
 /// and right after it allow, divided by the time that the pass took. Passes
-/// that were faster than these rates allow are left out.
+/// whose share is above kMostShare are left out.
 struct AdjacentShare {
   /// Absent if at least half of the passes are left out.
   std::optional<Quartiles> shares;
@@ -140,20 +140,22 @@ struct PlanReport {
   double outsideSeconds = 0;
   uint64_t barriers = 0;
   /// States which measurement exceeded its limit by more than kMostShare
-  /// allows, with both values. Empty if none did.
+  /// allows, with both values, or how many passes were too fast
+  /// (PlanMeasurement::tooFastPasses). Empty if the limits are plausible.
   std::string impossible;
 };
 
 /// The largest ratio of the read bandwidths before and after a steady pass.
 inline constexpr double kSteadyRatio = 1.2;
 
-/// Whether a pass took less time than the limits measured around it allow.
+/// Whether a pass took less time than the limits measured around it allow, by
+/// more than kMostShare allows.
 bool isTooFast(const PlanMeasurement &measured, const PassSample &pass);
 
 /// Whether the limits measured around a pass also held during the pass. They
 /// did not if the read bandwidths before and after the pass differ by more than
-/// a factor of kSteadyRatio, or if the pass took less time than the limits
-/// allow. In both cases, the bandwidth changed at an unknown time.
+/// a factor of kSteadyRatio, or if the pass was too fast (isTooFast()). In both
+/// cases, the bandwidth changed at an unknown time.
 bool isSteady(const PlanMeasurement &measured, const PassSample &pass);
 
 PlanReport evaluate(const PlanMeasurement &measured);

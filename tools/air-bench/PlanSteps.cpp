@@ -27,9 +27,9 @@ constexpr double kEnoughSeconds = 60;
 constexpr double kSingleSeconds = 0.25;
 /// After kSingleSeconds, a round continues to time passes dispatch by dispatch.
 /// It stops when kSteadyPasses of the passes that it timed in this way were
-/// steady (PlanReport.h), when their number reaches kMostSingles, or when they
-/// have taken kSteadySeconds. The passes of the first kSingleSeconds are
-/// included in all three limits.
+/// steady (PlanReport.h), when the number of all these passes reaches
+/// kMostSingles, or when all of them have taken kSteadySeconds. The passes of
+/// the first kSingleSeconds are included in all three limits.
 constexpr size_t kSteadyPasses = 3;
 constexpr size_t kMostSingles = 24;
 constexpr double kSteadySeconds = 10;

@@ -7,10 +7,10 @@
 // pass.
 //
 // Thread-safety: call benchPlan from one thread at a time. Errors: those of
-// rt::Session; DoesNotFit if the plan does not allow a pass of the requested
-// size; Unsupported if the limit of the plan's arithmetic cannot be measured on
-// this machine; Internal if something is faster than the limits allow even
-// after they were measured again.
+// rt::Session and rt::CpuDevice; DoesNotFit if the plan does not allow a pass
+// of the requested size; Unsupported if the limit of the plan's arithmetic
+// cannot be measured on this machine; Internal if something is faster than the
+// limits allow even after they were measured again.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIR_BENCH_PLANSTEPS_H

@@ -23,8 +23,9 @@ namespace air::bench {
 
 struct VariantOptions {
   uint32_t threads = 1;
-  /// The least time for which each variant is measured with weights from cache,
-  /// and again with weights from memory.
+  /// About how long each variant is measured with weights from cache, and again
+  /// with weights from memory. At least 7 rounds are measured, even if they
+  /// take longer.
   double seconds = 0.1;
 };
 

@@ -104,7 +104,7 @@ Result<GgufWriter::Layout> GgufWriter::layOut() const {
     if (!next || *next > INT64_MAX) {
       return usageError(
           "tensor '" + tensor.name +
-          "' makes the file larger than 2^63 bytes; choose a smaller shape");
+          "' makes the file 2^63 bytes or larger; choose a smaller shape");
     }
     appendString(head, tensor.name);
     append<uint32_t>(head, static_cast<uint32_t>(tensor.shape.size()));

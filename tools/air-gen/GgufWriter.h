@@ -51,8 +51,8 @@ private:
     std::vector<uint64_t> sizes;   ///< per tensor, in bytes
     uint64_t fileBytes = 0;
   };
-  /// Computes the layout of the file. Returns a Usage error if the file would
-  /// be larger than 2^63 bytes.
+  /// Computes the layout of the file. Errors: Usage if the tensors would take
+  /// 2^63 bytes or more; Corrupt if a row is not a whole number of blocks.
   Result<Layout> layOut() const;
 
   void key(const std::string &name, uint32_t type);

@@ -25,8 +25,9 @@ struct KernelFolder {
 /// The text of kernels.json.
 std::string folderText(const KernelFolder &folder);
 
-/// Parses kernels.json. Returns a Corrupt error, with the reason, for anything
-/// that folderText would not write.
+/// Parses kernels.json. Returns a Corrupt error, with the reason, if `text` is
+/// not a JSON object with the keys that folderText() writes, or if a value has
+/// another type or is out of its range.
 Result<KernelFolder> parseFolder(const std::string &text,
                                  const std::string &path);
 

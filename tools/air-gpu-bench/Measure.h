@@ -30,23 +30,25 @@ struct Report {
   std::string nvrtc;
   double copyGigabytes = 0; ///< GB/s read plus written by the fastest copy
   double readGigabytes = 0; ///< GB/s of the fastest read probe
-  uint32_t notReached = 0;  ///< kernels not run because of the time limit
+  uint32_t notReached = 0;  ///< measurements left out at the time limit
   std::vector<Row> rows;
 };
 
 struct MeasureOptions {
   bool checks = true;
   bool timings = true;
-  /// Only kernels whose name contains this text are run. An empty text selects
-  /// all.
+  /// If this is not empty, only the matmul kernels whose name contains this
+  /// text are run, and of the other measurements only the copies.
   std::string filter;
-  /// After this many seconds no further kernel is started.
+  /// After this many seconds no further matmul or read probe is started.
   double seconds = 3600;
 };
 
 /// Runs the folder's kernels. Errors: Mismatch if the folder was made for
-/// another GPU; Io if the driver fails. A kernel with wrong results is not an
-/// error; isRight is false in its row.
+/// another compute capability or, with timings, for another number of
+/// multiprocessors; those of cudaTarget() for the folder's target, of Driver,
+/// and of MappedFile::open() for the kernels. A kernel with wrong results is
+/// not an error; isRight is false in its row.
 Result<Report> measure(Driver &driver, const KernelFolder &folder,
                        const MeasureOptions &options);
 

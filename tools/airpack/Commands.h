@@ -29,8 +29,8 @@ Status runVerify(const cli::Invocation &invocation);
 /// Refuses --vram 0.
 Status checkVram(uint64_t bytes);
 
-/// Reads --cpu-layers into `options`. Returns Usage for anything but a number
-/// and `auto`.
+/// Reads --cpu-layers into `options`. Returns Usage for anything but `auto` and
+/// a number from 0 to 65535.
 Status readCpuLayers(const cli::Invocation &invocation,
                      compiler::CompileOptions &options);
 

@@ -18,9 +18,9 @@ namespace air {
 /// Returns Ok if, as far as is known without the model, a plan for the GPU can
 /// be made. Otherwise, returns an error that says why the plan must be for the
 /// CPU: --vram is 0, an option is supported only in plans for CPUs, there are
-/// no kernels for the GPU, or NVRTC is missing. If the user has asked for the
-/// GPU (see above), checks nothing and returns Ok; whatever prevents the plan
-/// is then reported as an error later.
+/// no kernels for the GPU, or NVRTC is missing. If --vram is not 0 and the user
+/// has asked for the GPU (see above), checks nothing else and returns Ok;
+/// whatever prevents the plan is then reported as an error later.
 Status canPlanForHostGpu(const cli::Invocation &invocation,
                          const GpuProfile &gpu);
 

@@ -37,8 +37,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The path of the output if -o is not given. For MODEL.gguf, it is MODEL.air
-/// in the current folder. For a part of a split model, the number of the part
-/// is left out.
+/// in the current folder. For the first part of a split model, the numbers of
+/// the part and of all parts are left out.
 std::string defaultOutput(const std::string &model) {
   std::string stem = fs::path(model).stem().string();
   // The name of a split model's first part ends in "-00001-of-NNNNN", where
@@ -83,8 +83,8 @@ void notePlaceOfSource(const std::string &plan, const ModelSource &source) {
   }
 }
 
-/// Returns how many threads the system allows, at most `wanted`. Prints a note
-/// if it allows fewer.
+/// Returns how many threads the system allows, at most `wanted` and at least 1.
+/// Prints a note if it allows fewer than `wanted`.
 unsigned threadsToBeHad(unsigned wanted) {
   // These threads are in addition to the one that compiles and writes.
   const ThreadSupply supply = probeThreads(wanted);

@@ -220,8 +220,8 @@ uint64_t rawBytesPerPass(const plan::Placement &placement) {
   return bytes;
 }
 
-/// The lines that say what is read in every pass; empty if all weights stay in
-/// RAM.
+/// The line that says what is read from the disk in every pass; empty if
+/// nothing is.
 std::string streamLines(const plan::Plan &plan,
                         const plan::Placement &placement) {
   const uint64_t streamed = storedBytesPerPass(plan, placement);

@@ -1,9 +1,9 @@
 //===- AnswerPrinter.h - an answer as it appears ----------------*- C++ -*-===//
 //
-// Writes an answer to standard output, event by event. On a terminal, the
-// reasoning of the model is dimmed. In a file or a pipe, it stands between
-// <think> and </think>, whatever the model's own delimiters are. A tool call is
-// written as <tool_call>{"name": ..., "arguments": ...}</tool_call>.
+// Writes an answer, event by event. The reasoning of the model is dimmed or
+// stands between <think> and </think>, whatever the model's own delimiters are.
+// It is dimmed on a terminal unless NO_COLOR is set. A tool call is written as
+// <tool_call>{"name": ..., "arguments": ...}</tool_call>.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_ANSWERPRINTER_H
@@ -22,7 +22,8 @@ class AnswerPrinter {
 public:
   using Write = std::function<Status(std::string_view)>;
 
-  /// `dims` says whether reasoning is printed in dim text.
+  /// `dims` says whether reasoning is printed in dim text instead of between
+  /// <think> and </think>.
   AnswerPrinter(Write output, bool dims);
 
   Status add(std::span<const rt::AnswerEvent> events);

@@ -38,10 +38,10 @@
 //                    computes some layers, the time of the kernels is that of
 //                    the cores plus that of the GPU. While the CPU works,
 //                    copies can only fill the ring in VRAM, and reads from the
-//                    disk the ring in RAM. The rest is copied and read while
-//                    the GPU works. The time of the GPU is therefore the time
-//                    of VRAM or, if longer, the time to copy or to read this
-//                    rest
+//                    disk only the ring in RAM and the room in it that these
+//                    copies free. The rest is copied and read while the GPU
+//                    works. The time of the GPU is therefore the time of VRAM
+//                    or, if longer, the time to copy or to read this rest
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//
@@ -187,12 +187,12 @@ inline constexpr double kShareTolerance = 0.05;
 /// 50 ms each time, so other load on the machine has about a second to end.
 inline constexpr uint32_t kMostLimitRetries = 20;
 
-/// If decode reads faster than the limit of a link, other load on the machine
-/// may have slowed down the measurement of the limit. The limit is then
-/// measured again until decode no longer exceeds it, at most kMostLimitRetries
-/// times for each link. `measureAgain` gets the index of a link and returns a
-/// new measurement in bytes/s. If it is higher than the limit of the link, it
-/// becomes the limit.
+/// If decode reads faster than the limit of a link (by more than
+/// kShareTolerance), other load on the machine may have slowed down the
+/// measurement of the limit. The limit is then measured again until this is no
+/// longer so, at most kMostLimitRetries times for each link. `measureAgain`
+/// gets the index of a link and returns a new measurement in bytes/s. If it is
+/// higher than the limit of the link, it becomes the limit.
 void raiseLimits(BenchMeasurement &measured,
                  const std::function<double(size_t link)> &measureAgain);
 
@@ -208,9 +208,11 @@ void rateFromLinks(BenchMeasurement &measured);
 double predictedSeconds(const BenchMeasurement &measured,
                         const std::vector<PlanLink> &links);
 
-/// Computes the report. Returns an Internal error if the rate at which decode
-/// reads exceeds its limit (the message states both numbers), or if the time of
-/// a phase that was run is 0.
+/// Computes the report. Returns an Internal error if decode reads faster than a
+/// limit by more than kShareTolerance (the message states both rates, or both
+/// times for links that are used in turn), if the time of a phase that was run
+/// is 0, or if decode was run and there is no link or a link's limit or number
+/// of bytes is 0.
 Result<BenchReport> evaluate(const BenchMeasurement &measured);
 
 /// `extra` holds any further members of the JSON object, each followed by a

@@ -57,8 +57,8 @@ Status checkNoTools(const ChatTools &tools);
 class Chat {
 public:
   /// `syntax` is the notation of answers that the template implies. Error
-  /// messages call the template `name`. Errors: those of rt::Tokenizer::create
-  /// and rt::callGrammar.
+  /// messages call the template `name`. Errors: those of rt::Tokenizer::create,
+  /// rt::KeptSequence::create and rt::callGrammar.
   static Result<Chat> create(rt::Session &session, TokenizerData vocabulary,
                              jinja::Template chatTemplate,
                              rt::AnswerSyntax syntax, const std::string &name,
@@ -73,8 +73,9 @@ public:
   /// Answers the conversation. `write` gets the answer, which is not added to
   /// `messages`; `dims` says whether reasoning is printed in dim text. Ignores
   /// `endTokens` and `shownTokens` of `options`, and sets them itself. Errors:
-  /// those of the template, of Generator and of `write`; DoesNotFit, with both
-  /// lengths, if the conversation is longer than the context.
+  /// those of the template, of rt::callGrammar, of Generator and of `write`;
+  /// DoesNotFit, with both lengths, if the conversation is longer than the
+  /// context.
   Result<Turn> answer(const ChatMessages &messages, rt::GenerateOptions options,
                       bool dims, const AnswerPrinter::Write &write);
 

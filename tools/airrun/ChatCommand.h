@@ -9,12 +9,14 @@ namespace air {
 
 cli::Command chatCommand();
 
-/// Finds mistakes that can be seen without the plan (Usage, Io).
+/// Finds mistakes that can be seen without the plan, also in the files that
+/// options name, except those that can be read only once. Errors: Usage; for
+/// the files also Io, DoesNotFit, Corrupt and Unsupported.
 Status checkChat(const cli::Invocation &invocation);
 
 /// Finds mistakes that depend on the model. Errors: those of
-/// checkSamplingOfModel(), Unsupported if the model has no chat template, and
-/// Corrupt if the template has a mistake.
+/// checkSamplingOfModel(), checkTemplateOfModel(), openTemplate() and
+/// grammarOfAnswer().
 Status checkChatModel(const cli::Invocation &invocation,
                       const ModelSource &source);
 

@@ -34,7 +34,7 @@ namespace air {
 /// --ram is not listed, because every command that runs a plan has it anyway.
 std::vector<cli::Option> packOptions();
 
-/// Whether the file begins as a GGUF file does.
+/// Whether `path` is a regular file that begins as a GGUF file does.
 bool isGguf(const std::string &path);
 
 /// The names of the files of a model: only `path` or, if that is the first part
@@ -56,9 +56,11 @@ using ModelCheck = Status (*)(const cli::Invocation &, const ModelSource &);
 
 /// The plan of the model that `invocation` names, or nothing if it names a
 /// plan. Calls `check`, unless it is null, before a plan is made, which may
-/// take minutes. Errors: those of `check` and of airpack; Usage for an option
-/// that does not apply, or if there is no folder for the cache; Unsupported if
-/// the plan must be made and airpack is not installed; Io.
+/// take minutes. Errors: those of `check`, of airpack, and of reading the
+/// model's files (readGguf(), FileDigests); Usage for an option that does not
+/// apply, for a wrong size in --ram or AIR_CACHE_MAX, or if there is no folder
+/// for the cache; Unsupported if the plan must be made and airpack is not
+/// installed; Io.
 Result<std::optional<CachedPlan>> planFor(const cli::Invocation &invocation,
                                           ModelCheck check);
 

@@ -37,11 +37,15 @@ Result<std::vector<int32_t>> parseTokens(std::string_view text);
 
 /// Opens the plan that the command line names, as the options --threads,
 /// --device, --ram, --io, --io-limit, --source and --random-weights ask. Prints
-/// a note if the disk is not read in the way that --io names, if --io-limit has
-/// no effect, or if a session on a GPU uses a placement other than the first.
-/// For a plan that uses a GPU, --threads is a Usage error if the CPU runs no
-/// step, and --io and --io-limit are Usage errors if no placement reads weights
-/// from the disk.
+/// a note if the disk is not read in the way that --io names, if --io or
+/// --io-limit has no effect, or if placementNote() returns one. Errors: those
+/// of rt::Session::open(); Usage for a wrong value, and for an option that does
+/// not apply to the plan:
+/// - --threads if the plan uses a GPU and the CPU runs no step
+/// - --io and --io-limit if the plan uses a GPU and no placement reads weights
+///   from the disk
+/// - a GPU as the value of --device if the plan is for the CPU
+/// - --io uring if the plan is a reference plan
 Result<rt::Session> openSession(const cli::Invocation &invocation);
 
 /// The GPU that --device chooses for a plan that was made for `record`.

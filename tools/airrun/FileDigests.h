@@ -29,8 +29,8 @@ namespace air {
 
 class FileDigests {
 public:
-  /// The number of files that are remembered. The files that were added first
-  /// are forgotten first.
+  /// The largest number of files that are remembered. The files that were added
+  /// first are forgotten first.
   static constexpr size_t kMostFiles = 1000;
   /// A file that was changed less than this many seconds ago is not remembered,
   /// because another change might leave its times the same.

@@ -36,7 +36,7 @@ struct ChosenGrammar {
 };
 
 /// The grammar that the command line gives, or nothing if it gives none.
-/// Errors: those of parseGbnf() and grammarOfSchema(); Io.
+/// Errors: those of readTextFile(), parseGbnf() and grammarOfSchema().
 Result<std::optional<ChosenGrammar>>
 chosenGrammar(const cli::Invocation &invocation,
               const rt::Tokenizer &tokenizer);
@@ -62,8 +62,9 @@ struct GrammarOfAnswer {
 
 /// The grammar that the command line gives; null if it gives none. Once the
 /// text is complete, the grammar allows the tokens of the vocabulary that end
-/// generation, and also `endTokens`. Errors: those of chosenGrammar() and
-/// checkEnds(); Unsupported if the plan has no vocabulary.
+/// generation, and also `endTokens`. Errors: those of chosenGrammar(),
+/// checkEnds() and LazyGrammar::checkTriggers(); Unsupported if the plan has no
+/// vocabulary.
 Result<std::unique_ptr<GrammarOfAnswer>>
 grammarOfAnswer(const cli::Invocation &invocation,
                 const std::optional<rt::Tokenizer> &tokenizer,

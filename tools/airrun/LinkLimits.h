@@ -6,11 +6,11 @@
 // measurements use neither the kernels of passes nor the runtime's readers of
 // weights.
 //
-// Each call of measure() takes several samples of each link. The limit of a
-// link is its best sample, since other load on the machine can only make a
-// sample slower. The usual rate is the median of all samples, since that is
-// what a pass can be expected to find: the rates of some machines change from
-// second to second.
+// Each call of measure() takes several samples of each link, or one if it is a
+// link of the GPU. The limit of a link is its best sample, since other load on
+// the machine can only make a sample slower. The usual rate is the median of
+// all samples, since that is what a pass can be expected to find: the rates of
+// some machines change from second to second.
 //
 // If no GPU computes and weights are read from the disk in every pass, samples
 // are taken in turns. In each turn, first the disk fills the plan's ring alone,
@@ -21,7 +21,8 @@
 // weights stay in RAM.
 //
 // Ownership: borrows the session. Thread-safety: one caller at a time, while
-// no pass runs. Errors: those of GpuLimit, CpuDevice, DiskLimit and DiskStream.
+// no pass runs. Errors: those of GpuLimit, ReadBandwidth, MemoryReaders,
+// DiskLimit and DiskStream.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_LINKLIMITS_H

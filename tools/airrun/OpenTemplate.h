@@ -25,14 +25,17 @@ cli::Option chatTemplateOption();
 
 /// Opens the template. `hasTools` says whether the conversation has tools, for
 /// which a model may have a template of its own. Errors: Unsupported if there
-/// is no template; those of jinja::Template.
+/// is no template; those of readTextFile() and of jinja::Template.
 Result<OpenTemplate> openTemplate(const cli::Invocation &invocation,
                                   const TokenizerData &vocabulary,
                                   bool hasTools);
 
-/// Finds errors in the file of --chat-template before anything is started.
+/// Finds errors in the file of --chat-template before anything is started,
+/// unless that file can be read only once. Errors: as for openTemplate().
 Status checkTemplateFile(const cli::Invocation &invocation);
-/// Finds errors in the template of a model's file before the model is packed.
+/// Finds errors in the template of a model's file before the model is packed,
+/// unless --chat-template names another template. Errors: as for openTemplate()
+/// and readGgufTokenizer().
 Status checkTemplateOfModel(const cli::Invocation &invocation,
                             const ModelSource &source, bool hasTools);
 

@@ -13,7 +13,8 @@ cli::Command perplexityCommand();
 /// sequence, and all of its tokens are scored. An incomplete last window is
 /// dropped. Errors: Usage (the text is shorter than a window), Unsupported (the
 /// plan has no vocabulary or no BOS), DoesNotFit (a window is longer than the
-/// context), and those of Session.
+/// context), Internal (the perplexity is not finite), and those of
+/// readTextFile() and Session.
 Status runPerplexity(const cli::Invocation &invocation);
 
 } // namespace air

@@ -8,12 +8,12 @@
 
 namespace air {
 
-/// Returns a sentence for the user if the session does not use the first
-/// placement of its plan because too little memory of the GPU or too little RAM
-/// is free; without a GPU, if it does not use the first one that the limits of
-/// memory allow, because other processes use some of it. The sentence states
-/// how much memory that placement and the chosen one need. Otherwise returns
-/// "".
+/// Returns a sentence for the user if the session uses a slower placement than
+/// it could with more free memory, and "" otherwise. With a GPU, that is any
+/// placement but the first of the plan. Without a GPU, it is any placement that
+/// comes after the first one that the limits of memory allow; other processes
+/// then use some of the RAM. The sentence states how much memory the faster
+/// placement and the chosen one need.
 std::string placementNote(const rt::Session &session);
 
 } // namespace air

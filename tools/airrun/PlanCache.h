@@ -13,7 +13,8 @@
 // plan disappears while it runs.
 //
 // Thread-safety: one caller at a time; processes are kept apart by the locks.
-// Errors: Io if the system refuses a folder, a file or a lock.
+// Errors: Io if the system refuses a folder, a file or a lock, except where a
+// function says more.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_AIRRUN_PLANCACHE_H
@@ -89,7 +90,7 @@ public:
   Status check(const std::string &key) const;
 
   /// Writes KEY.json for the plan at planPath(). The caller holds an exclusive
-  /// lock on the entry.
+  /// lock on the entry. Errors: those of PlanFile::open() and AtomicFile.
   Status describe(const std::string &key, const PlanOrigin &origin) const;
 
   /// Records that the entry is used now. The caller holds a lock on it.
@@ -110,15 +111,16 @@ public:
   void discard(const std::string &key) const;
 
   /// Removes plans, except those in use, until the remaining plans and `needed`
-  /// more bytes fit into `limit` bytes. The plan whose last use is longest ago
-  /// is removed first.
+  /// more bytes fit into `limit` bytes, or until no plan is left to remove. The
+  /// plan whose last use is longest ago is removed first.
   Status makeRoom(uint64_t needed, uint64_t limit) const;
 
   /// The number of bytes of all plans.
   uint64_t bytes() const;
 
   /// The largest number of bytes that the plans may take if the user sets no
-  /// limit: half of what the disk would have free if the cache were empty.
+  /// limit: half of what the disk would have free if the cache were empty, or
+  /// UINT64_MAX if the system does not say how much the disk has free.
   uint64_t usualLimit() const;
 
 private:

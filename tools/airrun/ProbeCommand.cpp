@@ -31,12 +31,12 @@
 namespace air {
 namespace {
 
-/// The time for all measurements, in seconds, and the fraction of it for the
-/// disk.
+/// The time for all measurements, in seconds, if --seconds does not state
+/// another.
 constexpr double kSeconds = 15;
+/// The fractions of this time for the disk, and for measuring all GPUs. Opening
+/// the GPUs takes additional time.
 constexpr double kDiskShare = 1.0 / 3;
-/// The fraction of kSeconds for measuring all GPUs. Opening them takes
-/// additional time.
 constexpr double kGpuShare = 1.0 / 15;
 /// The size of the file that the disk is measured with, and the largest share
 /// of the disk's time that writing the file may take.

@@ -17,8 +17,8 @@ cli::Command tokenizeCommand();
 
 /// Runs the command and prints ids to standard output.
 /// Errors: Usage; Corrupt if the file of the vocabulary has an unknown format,
-/// or if the file of --strings is not a JSON list of strings; Io; and those of
-/// the functions that read the vocabulary.
+/// or if the file of --strings is not a JSON list of strings; Io; DoesNotFit if
+/// the text is too long; and those of the functions that read the vocabulary.
 Status runTokenize(const cli::Invocation &invocation);
 
 /// Reads the vocabulary of a plan, of a GGUF file, or of the tokenizer files

@@ -7,10 +7,10 @@
 // A value is written as "--name value", "--name=value", "-n value", "-nvalue"
 // or "-n=value"; "--" ends the options, and options and arguments may come in
 // any order. That is getopt's convention, except for the '=' after a short
-// name, which getopt would make part of the value. An unknown or repeated
-// option, a missing value or a value outside its range is a Usage error of one
-// line that names the option, quotes what was typed, and suggests the nearest
-// known name.
+// name, which getopt would make part of the value. An unknown option, the
+// repetition of an option that is not a StringList, a missing value, or a value
+// outside its range is a Usage error of one line that names the option, quotes
+// what was typed, and suggests the nearest known name.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TOOLS_CLI_COMMANDLINE_H

@@ -1,8 +1,9 @@
 //===- ProgressBar.h - one line on a terminal -------------------*- C++ -*-===//
 //
 // A ProgressBar draws on stderr if that is a terminal, and does nothing
-// otherwise. The destructor erases the line. The line never exceeds the width
-// of the terminal, because what wraps around could not be erased.
+// otherwise. The destructor erases the line. The line must not exceed the width
+// of the terminal, because what wraps around could not be erased. update() sees
+// to that; note() does not.
 //
 // Thread-safety: one caller at a time, and nothing else may write to the
 // terminal as long as the object exists.

@@ -7,6 +7,8 @@
 namespace air::cli {
 
 /// The shortest decimal text that reads back as `value`: "0.5", "4096".
+/// Integers between -10^18 and 10^18 are written without an exponent, even if
+/// the text would be shorter with one.
 std::string formatNumber(double value);
 
 /// The name of the option's value, such as "N". If the table has none, this is

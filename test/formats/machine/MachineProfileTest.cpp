@@ -32,8 +32,9 @@ public:
   std::filesystem::path path;
 };
 
-/// Returns the words of the first "flags" line in /proc/cpuinfo. They are the
-/// kernel's own decoding of cpuid, which is independent of the code under test.
+/// Returns the words of the first line "flags" (x86-64) or "Features" (AArch64)
+/// in /proc/cpuinfo. They are the features that the kernel has found, which is
+/// independent of the code under test.
 std::vector<std::string> kernelFlags() {
   std::ifstream file("/proc/cpuinfo");
   std::vector<std::string> words;

@@ -47,8 +47,8 @@ bool isWidened(DType dtype) {
          dtype == DType::IQ4_XS;
 }
 
-// In TQ1_0, several bytes stand for the same five digits. Replaces each byte by
-// the smallest byte that stands for its digits, as unpackT16() does.
+// In TQ1_0, several bytes stand for the same digits. Replaces each byte by the
+// smallest byte that stands for its digits, as unpackT16() does.
 void chooseDigits(Bytes &source) {
   for (size_t at = 0; at < source.size(); ++at) {
     if (at % 54 < 52) {

@@ -389,7 +389,7 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
           .find("counted once for each use, have more than 16777216 bytes"),
       std::string::npos);
   EXPECT_TRUE(Template::load({copies, {std::string(800'000, 'x')}}).isOk());
-  // 100,000 negations, and as many scopes
+  // 50,000 negations, and as many scopes
   std::vector<uint32_t> deep = {1, 1, 1, 1};
   std::vector<uint32_t> scopes;
   for (int i = 0; i < 50'000; ++i) {
