@@ -280,6 +280,11 @@ Status PlanWriter::shrinkSegment(uint32_t index, uint64_t bytes) {
                       " of a plan for several targets cannot be reduced; it "
                       "must be final when the writer is created");
   }
+  if (index >= plan.segments.size()) {
+    return usageError("segment " + std::to_string(index) +
+                      " does not exist; the plan has " +
+                      countOf(plan.segments.size(), "segment"));
+  }
   for (size_t i = index; i < written.size(); ++i) {
     if (written[i]) {
       return usageError("the size of segment " + std::to_string(index) +

@@ -90,13 +90,12 @@ Result<GgufWriter::Layout> GgufWriter::layOut() const {
 
   uint64_t offset = 0;
   for (const GgufTensor &tensor : tensors) {
-    uint64_t rows = 1;
-    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
-      rows *= tensor.shape[i];
-    }
     AIR_ASSIGN_OR_RETURN(uint64_t row,
                          rowBytes(tensor.dtype, tensor.shape.back()));
-    std::optional<uint64_t> bytes = checkedMul(row, rows);
+    std::optional<uint64_t> bytes = row;
+    for (size_t i = 0; i + 1 < tensor.shape.size() && bytes; ++i) {
+      bytes = checkedMul(*bytes, tensor.shape[i]);
+    }
     std::optional<uint64_t> end =
         bytes ? checkedAdd(offset, *bytes) : std::nullopt;
     std::optional<uint64_t> next =

@@ -203,6 +203,7 @@ TEST_F(PlanFileTest, SegmentsThatAreStillInTheMakingShrink) {
     return plan;
   };
   const uint64_t exact = small.segments[2].size();
+  const auto afterLast = static_cast<uint32_t>(small.segments.size());
   for (const uint64_t kernels : {exact, kMore}) {
     Result<PlanWriter> writer =
         PlanWriter::create(at(kernels == kMore ? "late.air" : "early.air"),
@@ -212,6 +213,7 @@ TEST_F(PlanFileTest, SegmentsThatAreStillInTheMakingShrink) {
       if (i == 2 && kernels == kMore) {
         EXPECT_EQ(writer->shrinkSegment(2, kMore + 1).code(), ErrorCode::Usage);
         EXPECT_EQ(writer->shrinkSegment(0, 1).code(), ErrorCode::Usage);
+        EXPECT_EQ(writer->shrinkSegment(afterLast, 1).code(), ErrorCode::Usage);
         ASSERT_TRUE(writer->shrinkSegment(2, exact).isOk());
       }
       ASSERT_TRUE(
