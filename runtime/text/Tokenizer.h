@@ -30,8 +30,11 @@ class TokenOutput;
 class Tokenizer {
 public:
   /// Fails where checkTokenizer() fails. Also fails with Unsupported for
-  /// TokenizerKind::None, and with Corrupt if a merge of a BPE vocabulary does
-  /// not consist of two parts with a space between them.
+  /// TokenizerKind::None, if an expression is not supported, or if the
+  /// normalizer makes the added tokens longer than kMostSpecialBytes in all.
+  /// Fails with Corrupt if an expression or its compiled form is malformed, if
+  /// a merge of a BPE vocabulary does not consist of two parts or, with a
+  /// pipeline, if it needs a token that does not exist.
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;
