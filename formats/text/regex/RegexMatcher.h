@@ -41,7 +41,7 @@ struct RegexMatch {
 
 class RegexMatcher {
 public:
-  /// `regex` must outlive the matcher.
+  /// Shares the program of `regex`, which need not outlive the matcher.
   explicit RegexMatcher(const Regex &regex);
 
   /// Sets a new text, which must be well-formed UTF-8 and must exist as long as
