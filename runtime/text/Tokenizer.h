@@ -41,17 +41,19 @@ public:
   Tokenizer &operator=(Tokenizer &&) noexcept;
   ~Tokenizer();
 
-  /// The ids of `text`, which may contain any bytes, and must be shorter than
-  /// 2 GiB. A byte that is not valid UTF-8 becomes a byte token (SPM, RWKV) or
-  /// U+FFFD (BPE, Unigram), or is left out (WordPiece). If a BPE vocabulary has
-  /// no unknown token, a byte without a token is left out; checkTokenizer()
-  /// allows this only for bytes that do not occur in ordinary text. An empty
-  /// text yields no ids other than those that `addBos` adds.
+  /// The ids of `text`, which may contain any bytes, and must be shorter than 2
+  /// GiB. A byte that is not valid UTF-8 becomes a byte token (SPM, RWKV) or
+  /// U+FFFD (BPE, Unigram, and all vocabularies with a pipeline), or is left
+  /// out (WordPiece). If a BPE vocabulary without a pipeline has no unknown
+  /// token, a byte without a token is left out; checkTokenizer() allows this
+  /// only for bytes that do not occur in ordinary text. An empty text yields no
+  /// ids other than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires
-  /// them. With `parseSpecial`, the text of a control token becomes its id;
-  /// otherwise it is ordinary text. User-defined tokens are matched in both
-  /// cases. At any position, the longest match is used.
+  /// them, and beside them the tokens TokenizerData::afterBos and beforeEos.
+  /// With `parseSpecial`, the text of a control token becomes its id; otherwise
+  /// it is ordinary text. User-defined tokens are matched in both cases. At any
+  /// position, the longest match is used.
   ///
   /// Returns no ids if, after normalisation, the text is too long to be encoded
   /// (kLongestStretch and kLongestMergedWord in Encoder.h).
@@ -103,7 +105,7 @@ public:
   bool addsBos() const;
   bool isEndOfGeneration(int32_t id) const;
   /// True if the first piece of a text begins with a space that is not part of
-  /// the text (SPM, Unigram, WordPiece).
+  /// the text.
   bool addsSpacePrefix() const;
   /// The number of bytes of the longest piece.
   size_t longestPiece() const;

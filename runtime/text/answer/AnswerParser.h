@@ -70,7 +70,7 @@ private:
     Section,   ///< after the delimiter of a section, before its first call
     Call,      ///< after the delimiter that begins a call
     AfterCall, ///< after a call, where only delimiters are expected
-    Header,    ///< from <|channel|> to <|message|>
+    Header,    ///< in the header of a message, which <|message|> ends
   };
   enum class Mark : uint8_t {
     ReasoningBegin,

@@ -44,7 +44,8 @@ private:
   GrammarSymbol compact(const CodePointSet &characters);
   GrammarSymbol makeCompact(CodePointSet characters);
   Result<GrammarSequence> makeMatching(std::string_view pattern);
-  /// Any character, written in any way that JSON allows.
+  /// Any character, written in any way that JSON allows or, if delimiters are
+  /// escaped, as compact() writes it.
   GrammarSymbol any();
 
   GrammarBuilder &builder;

@@ -1,8 +1,9 @@
 //===- SamplerStage.h - one sampler of a chain ------------------*- C++ -*-===//
 //
-// A stage changes the logits of candidates or drops candidates; the last stage
-// of a chain chooses one. Each stage itself remembers what it needs of earlier
-// tokens. docs/sampling.md has the formula of each stage and its source.
+// A stage changes the logits of candidates or their scale, or drops candidates;
+// the last stage of a chain chooses one. Each stage itself remembers what it
+// needs of earlier tokens. docs/sampling.md has the formula of each stage and
+// its source.
 //
 // Thread-safety: use one object from one thread at a time. Errors of apply():
 // Usage if the logit biases exclude all tokens that could be chosen; Internal
