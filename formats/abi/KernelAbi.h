@@ -3,8 +3,8 @@
  * A plan's CPU executable is a relocatable ELF object. Each entry point named
  * by a dispatch has the type AirKernelFn. Kernels are re-entrant: they have no
  * global variables, call no libc functions, and leave no symbols undefined.
- * Apart from the batch, they access only what their dispatch binds and their
- * own scratch memory.
+ * Apart from the batch and their own constants, they access only what their
+ * dispatch binds and their own scratch memory.
  *
  * The work of a dispatch is divided into tiles. Their number follows from the
  * dispatch's grid (plan.fbs). Every tile runs exactly once, on any thread and

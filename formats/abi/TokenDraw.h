@@ -40,9 +40,9 @@ inline constexpr uint32_t kTokenDrawOffset = 64;
 /// weight of a token is an integer of at most 2^32 (docs/sampling.md), so the
 /// sum of 2^21 weights is at most 2^53, and a double represents it exactly.
 inline constexpr uint32_t kMostDrawnTokens = uint32_t{1} << 21;
-/// The largest top-k with which a GPU can draw. The kernel lists the tokens
-/// that top-k keeps in the shared memory of a thread block, which limits the
-/// length of the list. Each token in the list takes 16 bytes.
+/// The largest top-k with which a GPU can draw. The kernel has a list of the
+/// tokens that top-k keeps. The list lies in the shared memory of a thread
+/// block, which limits its length; each token takes 16 bytes.
 inline constexpr uint32_t kMostKeptTokens = 1024;
 
 } // namespace air

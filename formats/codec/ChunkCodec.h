@@ -14,8 +14,10 @@
 // separated, whichever is smaller.
 //
 // Thread-safety: pure functions; a ChunkScratch is used by one thread at a
-// time. Errors: decoding returns Corrupt for bytes that the encoder cannot have
-// produced. It never reads or writes beyond the spans that it is given,
+// time. Errors: decoding returns Corrupt if `stored` does not decode to the
+// size of `raw`, and DoesNotFit if there is too little memory for zstd. Both
+// functions return Internal for the codec None, and encoding also if zstd
+// fails. Decoding never reads or writes beyond the spans that it is given,
 // whatever they contain.
 //
 //===----------------------------------------------------------------------===//
@@ -55,10 +57,9 @@ private:
 Result<std::vector<uint8_t>> encodeChunk(ChunkCodec codec,
                                          std::span<const uint8_t> raw);
 
-/// Fills `raw` with the bytes that `stored` was made from. `stored` may be
-/// followed by other bytes, such as the padding of a page; `raw` must have the
-/// size of the original. If the function fails, the contents of `raw` are
-/// unknown.
+/// Fills `raw` with the bytes that `stored` was made from. `stored` may end
+/// with other bytes, such as the padding of a page; `raw` must have the size of
+/// the original. If the function fails, the contents of `raw` are unknown.
 Status decodeChunk(ChunkCodec codec, std::span<const uint8_t> stored,
                    std::span<uint8_t> raw, ChunkScratch &scratch);
 

@@ -1,7 +1,8 @@
 //===- DType.cpp - the table of numeric formats ---------------------------===//
 //
-// The block layouts are ggml's (ggml-common.h). A new dtype needs one row in
-// kTypes, one decoder in a Dequant*.cpp, and test vectors in test/Inputs/dtype.
+// The block layouts are ggml's (ggml-common.h). For a new dtype, this file
+// needs a row in kTypes and a case in decoderOf(); CONTRIBUTING.md has the
+// other steps.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/DType.h"

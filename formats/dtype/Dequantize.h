@@ -1,6 +1,6 @@
 //===- Dequantize.h - one block decoder per dtype ---------------*- C++ -*-===//
 //
-// This header is private to formats/dtype. Each function decodes `count` blocks
+// This header is private to formats/dtype. Each decoder decodes `count` blocks
 // into `values`. The float operations are in the order of gguf-py, so that the
 // results agree with gguf-py to the last bit. For the same reason the library
 // is built without contraction into fused multiply-adds.

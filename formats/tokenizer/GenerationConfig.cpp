@@ -146,7 +146,7 @@ SamplingSettings settingsOf(const Json &fields, const std::string &file,
   };
   struct Name {
     const char *field;
-    const char *key; ///< the name in GGUF, after "general.sampling."
+    const char *key; ///< the name in SamplingSettings
   };
   constexpr Name kNames[] = {
       {"temperature", "temp"}, {"top_k", "top_k"},

@@ -32,9 +32,10 @@ inline constexpr const char *kGenerationConfigName = "generation_config.json";
 /// Reads generation_config.json and config.json, if `path` is a folder that has
 /// them. Adds the ids that end an answer to `data.endOfGeneration`; the first
 /// becomes `data.eos` if `data.eos` has no token yet. Adds a sentence to
-/// `data.notes` for each value that is ignored. Returns the sampler settings of
-/// generation_config.json. Fails with Io if a file cannot be read, and with
-/// Corrupt if it is not a JSON object. Thread-safe.
+/// `data.notes` for each id that is ignored, and one if do_sample is ignored.
+/// Returns the sampler settings of generation_config.json; readSampling()
+/// checks them. Fails with Io if a file cannot be read, and with Corrupt if it
+/// is not a JSON object. Thread-safe.
 Result<SamplingSettings> readGenerationConfig(const std::string &path,
                                               TokenizerData &data);
 

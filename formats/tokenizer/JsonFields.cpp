@@ -1,4 +1,4 @@
-//===- JsonFields.cpp - the fields of tokenizer.json ----------------------===//
+//===- JsonFields.cpp - the fields of a tokenizer's JSON files ------------===//
 #include "formats/tokenizer/JsonFields.h"
 
 namespace air {

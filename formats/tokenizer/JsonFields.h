@@ -1,4 +1,4 @@
-//===- JsonFields.h - the fields of tokenizer.json --------------*- C++ -*-===//
+//===- JsonFields.h - the fields of a tokenizer's JSON files ----*- C++ -*-===//
 #ifndef AIRPACK_FORMATS_TOKENIZER_JSONFIELDS_H
 #define AIRPACK_FORMATS_TOKENIZER_JSONFIELDS_H
 

@@ -32,10 +32,11 @@
 namespace air {
 
 /// Completes `data`, the vocabulary of the folder `path`, from
-/// tokenizer_config.json and the template files of that folder, and adds a
-/// sentence to `data.notes` for each field that is ignored. If `path` is not a
-/// folder, nothing changes. Fails with Io if a file cannot be read, and with
-/// Corrupt if a file is malformed. Thread-safe.
+/// tokenizer_config.json and the template files of that folder. Adds a sentence
+/// to `data.notes` for each of the fields above that is ignored because it
+/// contradicts the vocabulary or tokenizer.json. If `path` is not a folder,
+/// nothing changes. Fails with Io if a file cannot be read, and with Corrupt if
+/// a file is malformed. Thread-safe.
 Status readTokenizerConfig(const std::string &path, TokenizerData &data);
 
 } // namespace air

@@ -31,7 +31,7 @@ namespace air {
 /// or else vocab.json and merges.txt. `pre` names the pre-tokenizer for
 /// vocab.json (PreTokenizerNames.h), and must be empty for the other files,
 /// which describe their own. Also fails with Io if the file cannot be read, and
-/// with Usage if `pre` is missing or superfluous.
+/// with Usage if `pre` is missing, unknown or superfluous.
 Result<TokenizerData> readTokenizer(const std::string &path,
                                     const std::string &pre);
 

@@ -95,7 +95,9 @@ std::optional<std::string> fromBase64(std::string_view text);
 Status readTextRules(const JsonFields &root, bool needsPipeline,
                      bool findsNormalized, TokenizerData &data);
 
-/// Reads 'normalizer' and 'pre_tokenizer' into `data.rules.pipeline`.
+/// Reads 'normalizer' and 'pre_tokenizer' into `data.rules.pipeline`, and
+/// stores there how `decoder` renders tokens. Also sets `rules.isSet`,
+/// `addSpacePrefix` and, if there is one, `charsmap`.
 Status readPipeline(const JsonFields &root, const JsonDecoder &decoder,
                     TokenizerData &data);
 

@@ -12,10 +12,13 @@
 // from. Before a sequence grows into a page that it shares, it gets a copy of
 // the page. The same calls in the same order always yield the same pages.
 //
-// Only create() allocates memory. Thread-safety: one caller at a time. Errors:
-// DoesNotFit if a sequence exceeds the context, if too few pages are free, or
-// if `maxSequences` sequences are live already; Usage for a sequence that is
-// not live; those of the device for a copy. A failed call changes no sequence.
+// Apart from error messages, only create() allocates memory. Thread-safety: one
+// caller at a time. Errors of create(): VerificationFailed if a number is out
+// of range, or if a group has fewer pages than one sequence may need. Errors of
+// the other functions: DoesNotFit if a sequence exceeds the context, if too few
+// pages are free, or if `maxSequences` sequences are live already; Usage for a
+// sequence that is not live, or that has fewer positions than it is to keep or
+// share; those of the device for a copy. A failed call changes no sequence.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_KV_KVCACHE_H

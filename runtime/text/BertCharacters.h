@@ -1,8 +1,8 @@
 //===- BertCharacters.h - what BERT removes and splits at -------*- C++ -*-===//
 //
-// The sets of characters of BertNormalizer in Hugging Face's `tokenizers`
-// library, but with the properties of Unicode 16. All functions are
-// thread-safe.
+// The sets of characters of BertNormalizer and BertPreTokenizer in Hugging
+// Face's `tokenizers` library, but with the properties of Unicode 16. All
+// functions are thread-safe.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BERTCHARACTERS_H
@@ -12,8 +12,9 @@
 
 namespace air::rt {
 
-/// Characters that are left out: control and format characters, and those for
-/// private use. Unassigned code points stay.
+/// Characters that are left out: control characters except tab, line feed and
+/// carriage return, format characters, those for private use, and U+FFFD.
+/// Unassigned code points stay.
 bool isBertRemoved(uint32_t c);
 
 /// Marks of the category Mn.

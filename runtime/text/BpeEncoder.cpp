@@ -1,4 +1,4 @@
-//===- BpeEncoder.cpp - byte-level byte-pair encoding -----------*- C++ -*-===//
+//===- BpeEncoder.cpp - byte-pair encoding ----------------------*- C++ -*-===//
 #include "runtime/text/BpeEncoder.h"
 
 #include "formats/support/Utf8.h"

@@ -1,9 +1,10 @@
-//===- BpeEncoder.h - byte-level byte-pair encoding -------------*- C++ -*-===//
+//===- BpeEncoder.h - byte-pair encoding ------------------------*- C++ -*-===//
 //
-// The encoder works on raw bytes. The vocabulary's printable spelling of bytes
-// is decoded once, when the encoder is created. PairMerger.h says which pairs
-// of a pre-token are merged. In a long text, MergeMatcher finds the result in
-// linear time.
+// The encoder merges bytes or, if the vocabulary spells its tokens as text,
+// characters. If the vocabulary spells bytes as printable characters, this
+// spelling is decoded once, when the encoder is created. PairMerger.h says
+// which pairs of a pre-token are merged. After some long texts, MergeMatcher is
+// used, which finds the same result in linear time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_BPEENCODER_H
@@ -21,15 +22,16 @@ namespace air::rt {
 class BpeEncoder final : public Encoder {
 public:
   /// Fills `vocabulary`, which must outlive the encoder, from `data`, which
-  /// must have passed checkTokenizer(). Returns Corrupt if a merge does not
-  /// consist of two parts with a space between them. Tests choose a lower limit
-  /// for words than kLongestMergedWord.
+  /// must have passed checkTokenizer(). Errors: those of
+  /// PreTokenizer::create(); Corrupt if a merge does not consist of two parts
+  /// with a space between them. Tests choose a lower limit for words than
+  /// kLongestMergedWord.
   static Result<BpeEncoder> create(const TokenizerData &data,
                                    Vocabulary &vocabulary,
                                    size_t longestWord = kLongestMergedWord);
 
-  /// As declared in Encoder; always returns true. Each byte of `text` that is
-  /// not part of well-formed UTF-8 is encoded like U+FFFD.
+  /// Each byte of `text` that is not part of well-formed UTF-8 is encoded like
+  /// U+FFFD.
   bool encode(std::string_view text, Place place, Scratch *scratch,
               TokenOutput &out) const override;
   std::unique_ptr<Scratch> makeScratch(size_t bytes) const override;

@@ -21,9 +21,9 @@
 namespace air::rt {
 
 struct DetokenizerOptions {
-  /// True if the first token begins a text, so that the space that an SPM
-  /// vocabulary puts before the text is dropped. False if the tokens continue a
-  /// prompt.
+  /// True if the first token begins a text, so that the space that some
+  /// vocabularies put before a text (Tokenizer::addsSpacePrefix) is dropped.
+  /// False if the tokens continue a prompt.
   bool atTextStart = false;
   /// If true, control and unknown tokens are rendered as their text. Otherwise
   /// they are rendered as nothing.

@@ -105,7 +105,7 @@ public:
 
 private:
   static constexpr size_t kChunk = size_t{1} << 18;
-  /// How many bytes of text lie between attempts to pass pieces on.
+  /// The fewest bytes of text between two attempts to pass pieces on.
   static constexpr size_t kInterval = size_t{1} << 18;
 
   size_t width = 1;

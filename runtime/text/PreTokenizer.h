@@ -39,9 +39,8 @@ public:
                                      CompiledExpressions compiled = {});
 
   /// Uses the expressions of `own`. If `compiled` is not empty, it has these
-  /// expressions in compiled form; otherwise they are compiled. Errors:
-  /// Unsupported if one of them is not supported; Corrupt if `compiled` is
-  /// malformed.
+  /// expressions in compiled form; otherwise they are compiled. Errors: those
+  /// of Regex::compile(); Corrupt if `compiled` is malformed.
   static Result<PreTokenizer> create(const TextRules &own,
                                      CompiledExpressions compiled = {});
 

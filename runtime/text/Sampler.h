@@ -1,8 +1,9 @@
 //===- Sampler.h - chooses the next token from logits -----------*- C++ -*-===//
 //
 // A sampler is a chain of small samplers. The logit biases come first, then
-// SamplerOptions::samplers in their order, then one draw (or Mirostat or
-// adaptive-p, which choose in another way). Each sampler works on the
+// SamplerOptions::samplers in their order, then one draw (or adaptive-p, which
+// chooses in another way). If Mirostat is on, it takes the place of all
+// samplers but the temperature, and of the draw. Each sampler works on the
 // candidates that the previous one kept. Top-p and min-p therefore use the
 // probabilities before temperature is applied, if temperature comes after them.
 // Tokens with equal logits are ordered by id.
@@ -14,9 +15,10 @@
 //
 // Ownership: a sampler owns 16 bytes of scratch memory per entry of the
 // vocabulary. Penalties add 4 bytes per entry, and 4 per token of their window.
-// DRY adds 4 bytes per entry, and 16 per token of its window. The sampler
-// allocates only in create(), in copies, and when a filter first refuses a
-// token. Thread-safety: use one object per sequence, from one thread at a time.
+// DRY adds 4 bytes per entry, and 16 per token of its window. Apart from error
+// messages, a sampler allocates only in create(), when it is copied, and when a
+// filter first refuses a token; with DRY, a copy may also allocate when it is
+// used. Thread-safety: use one object per sequence, from one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLER_H
@@ -38,8 +40,8 @@ namespace air::rt {
 class Sampler {
 public:
   /// `tokenizer` must outlive the sampler and its copies. It may be null unless
-  /// needsTokenTexts(options). Errors: Usage if an option is out of range (the
-  /// message names the option), or if a tokenizer is needed but is null.
+  /// needsTokenTexts(options). Errors: those of checkSamplerOptions(); Usage if
+  /// a tokenizer is needed but is null.
   static Result<Sampler> create(const SamplerOptions &options,
                                 int32_t vocabSize,
                                 const Tokenizer *tokenizer = nullptr);
@@ -54,8 +56,9 @@ public:
   /// token. If `filter` is not null and refuses the first choice, its mask is
   /// applied, and the whole chain chooses again. Errors: Usage if the number of
   /// logits is not vocabSize, or if the biases exclude all tokens; Internal if
-  /// a logit is NaN or +inf (the message states the id of its token), if all
-  /// logits are -inf, or if the filter allows none of the tokens.
+  /// a logit is NaN or +inf, or becomes +inf by a penalty (the message states
+  /// the id of its token), if all logits are or become -inf, or if the filter
+  /// allows none of the tokens.
   Result<int32_t> sample(std::span<const float> logits,
                          TokenFilter *filter = nullptr);
 

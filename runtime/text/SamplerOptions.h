@@ -81,8 +81,9 @@ struct SamplerOptions {
   float dryBase = 1.75F;
   int32_t dryAllowedLength = 2;
   int32_t dryLastN = 64; ///< number of most recent tokens searched
-  /// DRY looks for repetitions only in the text after the last occurrence of
-  /// one of these texts. None may be empty.
+  /// The n tokens of a repetition are counted from the end of the text back to
+  /// the last occurrence of one of these texts, and no further. None of the
+  /// texts may be empty.
   std::vector<std::string> dryBreakers = {"\n", ":", "\"", "*"};
   /// 1 or 2: Mirostat of that version takes the place of all samplers but the
   /// temperature. 0: off.
@@ -119,8 +120,8 @@ bool choosesTheBest(const SamplerOptions &options);
 std::optional<TokenDraw> drawOnGpu(const SamplerOptions &options,
                                    int32_t vocabSize);
 
-/// Errors: Usage, with the name of the option that is out of range for a
-/// vocabulary of `vocabSize` tokens.
+/// Errors: Usage if an option is out of range for a vocabulary of `vocabSize`
+/// tokens (the message names the option), or if `vocabSize` is not positive.
 Status checkSamplerOptions(const SamplerOptions &options, int32_t vocabSize);
 
 } // namespace air::rt

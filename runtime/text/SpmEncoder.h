@@ -5,8 +5,9 @@
 // scores are merged from left to right
 // (https://github.com/google/sentencepiece/blob/master/src/bpe_model.cc). A
 // character that is not a piece is encoded as the tokens of its bytes, and a
-// byte without a token as the unknown token. The vocabulary spells a space as
-// U+2581; here, pieces contain the space itself.
+// byte without a token as the unknown token. If the vocabulary has no byte
+// tokens at all, a run of such characters becomes one unknown token. The
+// vocabulary spells a space as U+2581; here, pieces contain the space itself.
 //
 // If no piece contains a space after a character other than a space, words are
 // encoded one by one. If the vocabulary also has byte tokens, the ids of the

@@ -278,7 +278,7 @@ Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
   // `searched` is tainted.size(), up to the end of the text.
   std::optional<SpecialMatcher::Search> special;
   size_t searched = 0;
-  size_t next = 0; // the first tainted range that does not end before `at`
+  size_t next = 0; // the first tainted range that ends after `at`
   auto find = [&](size_t at) {
     while (next < tainted.size() && tainted[next].end <= at) {
       ++next;

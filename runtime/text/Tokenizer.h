@@ -30,25 +30,30 @@ class TokenOutput;
 class Tokenizer {
 public:
   /// Fails where checkTokenizer() fails. Also fails with Unsupported for
-  /// TokenizerKind::None, and with Corrupt if a merge of a BPE vocabulary does
-  /// not consist of two parts with a space between them.
+  /// TokenizerKind::None, if an expression is not supported, or if the
+  /// normalizer makes the added tokens longer than kMostSpecialBytes in all.
+  /// Fails with Corrupt if an expression or its compiled form is malformed, if
+  /// a merge of a BPE vocabulary does not consist of two parts or, with a
+  /// pipeline, if it needs a token that does not exist.
   static Result<Tokenizer> create(TokenizerData data);
 
   Tokenizer(Tokenizer &&) noexcept;
   Tokenizer &operator=(Tokenizer &&) noexcept;
   ~Tokenizer();
 
-  /// The ids of `text`, which may contain any bytes, and must be shorter than
-  /// 2 GiB. A byte that is not valid UTF-8 becomes a byte token (SPM, RWKV) or
-  /// U+FFFD (BPE, Unigram), or is left out (WordPiece). If a BPE vocabulary has
-  /// no unknown token, a byte without a token is left out; checkTokenizer()
-  /// allows this only for bytes that do not occur in ordinary text. An empty
-  /// text yields no ids other than those that `addBos` adds.
+  /// The ids of `text`, which may contain any bytes, and must be shorter than 2
+  /// GiB. A byte that is not valid UTF-8 becomes a byte token (SPM, RWKV) or
+  /// U+FFFD (BPE, Unigram, and all vocabularies with a pipeline), or is left
+  /// out (WordPiece). If a BPE vocabulary without a pipeline has no unknown
+  /// token, a byte without a token is left out; checkTokenizer() allows this
+  /// only for bytes that do not occur in ordinary text. An empty text yields no
+  /// ids other than those that `addBos` adds.
   ///
   /// With `addBos`, BOS comes first and EOS last, if the vocabulary requires
-  /// them. With `parseSpecial`, the text of a control token becomes its id;
-  /// otherwise it is ordinary text. User-defined tokens are matched in both
-  /// cases. At any position, the longest match is used.
+  /// them, and beside them the tokens TokenizerData::afterBos and beforeEos.
+  /// With `parseSpecial`, the text of a control token becomes its id; otherwise
+  /// it is ordinary text. User-defined tokens are matched in both cases. At any
+  /// position, the longest match is used.
   ///
   /// Returns no ids if, after normalisation, the text is too long to be encoded
   /// (kLongestStretch and kLongestMergedWord in Encoder.h).
@@ -100,7 +105,7 @@ public:
   bool addsBos() const;
   bool isEndOfGeneration(int32_t id) const;
   /// True if the first piece of a text begins with a space that is not part of
-  /// the text (SPM, Unigram, WordPiece).
+  /// the text.
   bool addsSpacePrefix() const;
   /// The number of bytes of the longest piece.
   size_t longestPiece() const;

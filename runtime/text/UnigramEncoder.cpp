@@ -117,7 +117,7 @@ static std::string spacedWords(std::string_view text) {
 /// of the whole text is needed.
 struct UnigramEncoder::State {
   UnigramLattice::Scratch scratch;
-  double sum = 0; ///< of the scores of all pieces
+  double sum = 0; ///< of scores, as UnigramLattice::divide() continues it
   bool afterUnknown = false;
 };
 

@@ -1,4 +1,4 @@
-//===- Vocabulary.h - data that both encoders share -------------*- C++ -*-===//
+//===- Vocabulary.h - data that all encoders share --------------*- C++ -*-===//
 //
 // `table` holds the bytes that each id is rendered as. table.find() does not
 // return tokens that ordinary text cannot be encoded to, such as control

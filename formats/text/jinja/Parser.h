@@ -9,8 +9,9 @@ namespace air::jinja {
 /// Parses the grammar of Jinja 3.1 with loop controls and `generation` blocks.
 /// Errors, with line and column: Corrupt for what no version of Jinja accepts,
 /// and Unsupported for tags, filters and tests that are not known here, for
-/// inheritance and imports, and for nesting beyond 150 levels. As in Jinja, an
-/// unknown filter or test in a branch of an `if` is an error only when it runs.
+/// inheritance and imports, for the escape \N in a string, and for nesting
+/// beyond 150 levels. As in Jinja, an unknown filter or test within an `if`
+/// block or a conditional expression is an error only when it runs.
 Result<Body> parseTemplate(std::string_view source);
 
 } // namespace air::jinja

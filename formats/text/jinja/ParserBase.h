@@ -27,8 +27,8 @@ protected:
   /// true, the tuple may be empty.
   ExpressionPtr parseTuple(bool withIf = true, const char *end = nullptr,
                            bool parenthesised = false);
-  /// Parses the filters of a filter block, with '|' between them. The operand
-  /// of the first filter is absent.
+  /// Parses the filters of a filter or `set` block, with '|' between them. The
+  /// operand of the first filter is absent.
   ExpressionPtr parseFilters();
   Target parseTarget(bool withAttributes, const char *end = nullptr);
   Target parseName();

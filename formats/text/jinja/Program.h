@@ -17,9 +17,11 @@ enum class Op : uint8_t {
   Item,      ///< operands[0][operands[1]]
   Slice,     ///< operands: start, stop and step; each may be absent
   Call,      ///< operands[0](call)
-  Filter, ///< operands[0] | name(call); operands[0] is absent in a filter block
-  Test,   ///< operands[0] is name(call)
-  If,     ///< operands[1] if operands[0] [else operands[2]]
+  /// operands[0] | name(call). Where filters apply to the output of a block,
+  /// the first of them has no operand: operands[0] is null.
+  Filter,
+  Test, ///< operands[0] is name(call)
+  If,   ///< operands[1] if operands[0] [else operands[2]]
   And,
   Or,
   Not,

@@ -71,7 +71,7 @@ private:
       out.operands.push_back(readExpression());
     }
   }
-  /// Reads the filters of a filter block.
+  /// Reads the filters of a filter or `set` block.
   ExpressionPtr readFilters();
   Value readConstant();
   CallArguments readArguments();

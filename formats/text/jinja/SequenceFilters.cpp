@@ -55,7 +55,8 @@ Value sortKey(Interpreter &in, const Value &item, const Value &path,
 }
 
 /// Returns the indices of the keys in sorted order. The sort is stable, as in
-/// Python, and ends early if two keys cannot be compared.
+/// Python. If two keys cannot be compared, reports a failure, and the order has
+/// no meaning.
 std::vector<size_t> sorted(Interpreter &in,
                            const std::vector<std::vector<Value>> &keys,
                            bool reverse) {

@@ -46,6 +46,7 @@ size_t findText(TextView text, TextView part, size_t from = 0);
 size_t findLastText(TextView text, TextView part); ///< npos if there is none
 
 // Whether str.isspace, isalpha, ... of Python return True for the character.
+// For a few digits and numbers, the answer differs (docs/chat-templates.md).
 bool isSpace(char32_t c);
 bool isAlpha(char32_t c);
 bool isDigit(char32_t c);   ///< also superscripts and circled digits

@@ -251,8 +251,9 @@ Value urlEncode(Interpreter &in, const Value &value, const Arguments &given) {
   return in.string(std::move(out));
 }
 
-/// Parses a number as int() and float() of Python do. They allow white space
-/// around it and '_' between its digits.
+/// Returns the text of a number without what int() and float() of Python
+/// ignore: white space around it, and '_' between its digits. Returns nothing
+/// if a '_' stands elsewhere.
 std::optional<std::string> numeral(const Text &text) {
   std::string digits = toUtf8(strip(text, true, true));
   std::string out;

@@ -271,8 +271,8 @@ const char *typeName(const Value &value) {
   return "";
 }
 
-// Python writes the fewest digits that read back as the same number. Numbers
-// below 1e-4, and numbers of 1e16 or more, get an exponent.
+// Python writes the fewest digits that read back as the same number. A number
+// gets an exponent if its magnitude is 1e16 or more, or below 1e-4 but not 0.
 std::string floatRepr(double value) {
   if (std::isnan(value) || std::isinf(value)) {
     return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";

@@ -48,7 +48,7 @@ enum class RegexAnchors : uint8_t {
 
 class Regex {
 public:
-  /// Compiles an expression in UTF-8. Errors, each with the position in
+  /// Compiles an expression in UTF-8. Errors, mostly with a position in
   /// characters: Corrupt for a syntax error, Unsupported for syntax that is not
   /// listed above, and for an expression that is too large.
   static Result<Regex> compile(std::string_view pattern,

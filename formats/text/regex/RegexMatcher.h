@@ -2,11 +2,12 @@
 //
 // The matcher tries the alternatives of an expression in order. When one fails,
 // it goes back and tries the next one. The time is linear in the length of the
-// text because the matcher remembers at which positions each instruction has
-// failed. This is possible because there are no back-references: whether an
-// instruction fails depends only on the position. It does not depend on the
-// position at which the match began, so the failures that are remembered also
-// save time when a match is tried from a later position.
+// text because the matcher remembers at which positions instructions have
+// failed, except for those that cannot fail often (RegexCheck.cpp). This is
+// possible because there are no back-references: whether an instruction fails
+// depends only on the position. It does not depend on the position at which the
+// match began, so the failures that are remembered also save time when a match
+// is tried from a later position.
 //
 // Memory: for each set of positions (RegexInstruction::memo), 512 bytes per
 // block of 4096 bytes of text. Only the blocks from the start of the current
@@ -41,7 +42,7 @@ struct RegexMatch {
 
 class RegexMatcher {
 public:
-  /// `regex` must outlive the matcher.
+  /// Shares the program of `regex`, which need not outlive the matcher.
   explicit RegexMatcher(const Regex &regex);
 
   /// Sets a new text, which must be well-formed UTF-8 and must exist as long as

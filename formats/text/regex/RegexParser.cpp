@@ -95,7 +95,7 @@ private:
     }
     return add(std::move(node));
   }
-  /// The node that matches the character `c` or, if case is ignored, any
+  /// The node that matches the character `c` and, if case is ignored, every
   /// character that differs from `c` only in case.
   uint32_t addCharacter(uint32_t c) {
     CodePointSet set({{c, c}});

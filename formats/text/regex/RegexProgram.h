@@ -108,8 +108,9 @@ struct RegexProgram {
   }
 };
 
-/// Errors: Unsupported if the expression has too many instructions or classes,
-/// or repeats, without a limit, something that may match the empty text.
+/// Errors: Unsupported if the expression has too many instructions, classes,
+/// rows or sets of positions, or repeats, without a limit, something that may
+/// match the empty text.
 Result<RegexProgram> compileRegex(const RegexSyntax &syntax);
 
 } // namespace air

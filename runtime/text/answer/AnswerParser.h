@@ -1,14 +1,15 @@
 //===- AnswerParser.h - an answer as reasoning, text and calls --*- C++ -*-===//
 //
 // Takes the text of an answer in parts of any size, and returns its content as
-// a sequence of events. No event contains delimiters of the notation. The
-// events do not depend on how the answer is divided into parts, except that one
-// text may be divided into several events. The parser holds back only white
-// space, text that may begin a delimiter, and calls that it reports when they
-// are complete.
+// a sequence of events. The events do not depend on how the answer is divided
+// into parts, except that one text may be divided into several events. The
+// parser holds back only white space, text that may belong to a delimiter or to
+// the header of a message, and those parts of calls that it can report only
+// when they are complete.
 //
-// Text that only looked like a call is returned as text. Only delimiters, and
-// white space beside them, are lost.
+// Delimiters, headers, separators between calls, and white space beside them
+// are left out. But text that only looked like a call or a header is returned
+// as text, and so is a delimiter that ends a call where no call is open.
 //
 // Ownership: copies the syntax; the schemas must outlive the parser.
 // Thread-safety: one caller at a time.
@@ -69,7 +70,7 @@ private:
     Section,   ///< after the delimiter of a section, before its first call
     Call,      ///< after the delimiter that begins a call
     AfterCall, ///< after a call, where only delimiters are expected
-    Header,    ///< from <|channel|> to <|message|>
+    Header,    ///< in the header of a message, which <|message|> ends
   };
   enum class Mark : uint8_t {
     ReasoningBegin,
@@ -88,8 +89,9 @@ private:
   };
 
   void step(char c);
-  /// Handles the bytes in `held` that cannot be the beginning of a delimiter.
-  /// If `isEnd` is true, no bytes follow.
+  /// Handles the delimiters and other bytes in `held`, up to bytes that may be
+  /// the beginning of a longer delimiter. If `isEnd` is true, no bytes follow,
+  /// so it handles all of them.
   void resolve(bool isEnd);
   void findMarks();
   void onMark(const ActiveMark &mark);
@@ -124,7 +126,7 @@ private:
   bool wrote[2] = {};      ///< whether reasoning [0] or an answer [1] has come
   bool marksAreOld = true; ///< findMarks() must be called
 
-  std::string raw; ///< what the model has written for the call so far
+  std::string raw; ///< what the model has written of a call or header so far
   std::string header;
   std::unique_ptr<CallReader> reader;
   bool isBare = false;     ///< no delimiter began the call

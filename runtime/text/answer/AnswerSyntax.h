@@ -117,6 +117,7 @@ struct AnswerFamily {
   /// Delimiters and other control tokens of the notation that are not a part of
   /// the answer's text.
   std::span<const std::string_view> dropped = {};
+  /// Further control tokens that occur within a call or a header.
   std::span<const std::string_view> inner = {};
   /// Whether an answer consists of messages in channels (OpenAI's harmony).
   bool hasChannels = false;
@@ -139,8 +140,8 @@ AnswerSyntax syntaxOf(std::string_view chatTemplate);
 std::span<const AnswerFamily> answerFamilies();
 
 /// The span of reasoning that the rendered prompt opens because it ends with
-/// the delimiter that begins the span. Null if there is none. A delimiter that
-/// a user wrote opens nothing.
+/// the delimiter that begins the span, which only white space may follow. Null
+/// if there is none. A delimiter that a user wrote opens nothing.
 const ReasoningMarks *
 openReasoning(const AnswerSyntax &syntax, std::string_view prompt,
               std::span<const jinja::TaintedSpan> tainted);

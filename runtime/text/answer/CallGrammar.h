@@ -28,7 +28,7 @@ struct ToolChoice {
   enum Kind : uint8_t {
     Auto,     ///< the model decides whether it calls tools
     None,     ///< the model calls no tools
-    Required, ///< the answer consists of one or more calls
+    Required, ///< one or more calls; only reasoning may precede them
   };
 
   Kind kind = Auto;

@@ -1,8 +1,9 @@
 //===- CallReader.h - reads a tool call byte by byte ------------*- C++ -*-===//
 //
-// A reader receives the text after the delimiter that begins a call. It reports
-// the call as soon as its name is known. If the arguments are JSON, the reader
-// passes them on as they arrive.
+// A reader receives the text after the delimiter that begins a call. JSON
+// arguments that follow the name are passed on as they arrive, and so is each
+// argument between delimiters of its own. In other notations, and if JSON
+// arguments precede the name, a call is reported when it is complete.
 //
 // Ownership: a reader refers to the tables and schemas that it was made with.
 // Thread-safety: one caller at a time.

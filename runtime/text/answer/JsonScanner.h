@@ -47,9 +47,10 @@ public:
     Bad,           ///< the bytes are not JSON
   };
 
-  /// Takes the next byte and returns the state after it. The last byte of an
-  /// array, object, string or literal leads to Done, and white space may
-  /// follow. The end of a number is known only after the next byte.
+  /// Takes the next byte and returns the state after it. If the whole text is
+  /// an array, object, string or literal, its last byte leads to Done, and
+  /// white space may follow. The end of a number is known only after the next
+  /// byte.
   State push(char c);
 
   State state() const { return now; }

@@ -27,7 +27,7 @@ public:
   /// TOOL, which is {"name": ..., "parameters": SCHEMA}. The schemas are read
   /// leniently: an argument may have any type unless its schema restricts the
   /// type. Fails with Corrupt if the text is not an array of objects that have
-  /// different names.
+  /// different names, or if it has more than JsonScanner::kMostLevels levels.
   static Result<ToolSchemas> parse(std::string_view json);
 
   struct Tool {

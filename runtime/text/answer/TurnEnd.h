@@ -16,8 +16,9 @@ namespace air::rt {
 /// does not list it among the tokens that end generation. Returns nothing if
 /// the template refuses the conversation, or writes no control token after the
 /// answer. Also returns nothing if the token is a delimiter of the answer
-/// syntax or is listed in formats/model/KnownPieces.h, or if the template also
-/// writes it within an answer, after the reasoning or before the tool calls.
+/// syntax or is known to end turns anyway (isKnownEndPiece()), or if the
+/// template also writes it within an answer, after the reasoning or before the
+/// tool calls.
 std::optional<int32_t> turnEnd(const jinja::Template &chatTemplate,
                                const TokenizerData &vocabulary,
                                const Tokenizer &tokenizer,

@@ -41,8 +41,8 @@ struct GrammarElement {
 struct GrammarRule {
   uint32_t firstAlternative = 0; ///< index into Grammar::alternatives
   uint32_t alternatives = 0;
-  /// If a text that rule A matches may begin with a text that rule B matches,
-  /// then A has a lower rank than B.
+  /// If rule A can lead to another rule B before a character has been matched,
+  /// A has a lower rank than B.
   uint32_t rank = 0;
   bool isNullable = false; ///< whether the rule matches the empty text
 };

@@ -28,8 +28,9 @@ class GrammarBuilder {
 public:
   static constexpr uint32_t kUnlimited = UINT32_MAX;
   /// The largest count of a repetition other than kUnlimited. Each required
-  /// item becomes a symbol, and each optional one a rule of its own, so a few
-  /// dozen repetitions of this count exceed kMostSymbols.
+  /// item becomes a symbol, and each optional one a rule of its own with four
+  /// symbols. So 40 repetitions of this count, or 10 with optional items only,
+  /// reach kMostSymbols.
   static constexpr uint32_t kMostRepeats = 100'000;
   /// The largest number of symbols in a grammar. A grammar of this size takes
   /// less than 500 MB.

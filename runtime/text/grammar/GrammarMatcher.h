@@ -148,8 +148,9 @@ private:
   /// `state`.
   bool allowsAny(State state, uint64_t bits);
   bool allowsPartial(State state, uint32_t partial);
-  /// Returns the state after `bytes`. Sets `rest` to the incomplete character
-  /// at their end.
+  /// Returns the state after the whole characters of `bytes`, or kDead if the
+  /// grammar does not allow `bytes` there. Sets `rest` to the incomplete
+  /// character at their end.
   State after(State from, std::string_view bytes, std::string &rest);
   void addContinuations(TokenMask &mask);
   const TokenMask &maskOf(State state);

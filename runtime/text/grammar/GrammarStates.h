@@ -36,8 +36,8 @@ public:
     /// The largest number of nodes in one set.
     size_t setSize = 4096;
     /// If the states take more bytes than this, compact() forgets all states
-    /// but those that its caller keeps. If the kept states take more than half
-    /// of this number, status() returns DoesNotFit.
+    /// but start() and those that its caller keeps. If these take more than
+    /// half of this number, status() returns DoesNotFit.
     size_t bytes = size_t{64} << 20;
   };
 
@@ -69,12 +69,13 @@ public:
   };
   std::vector<TokenChoice> tokenChoices(State state) const;
 
-  /// DoesNotFit if a limit has been exceeded. All results are then kDead.
+  /// DoesNotFit if a limit has been exceeded. All states that are computed
+  /// afterwards are kDead.
   Status status() const;
 
-  /// If all states together take too much memory, forgets all but `kept` and
-  /// returns true. The remaining states get new values, which are written to
-  /// `kept`.
+  /// If all states together take too much memory, forgets all but start() and
+  /// `kept`, and returns true. These states get new values; those of `kept` are
+  /// written to `kept`.
   bool compact(std::span<State> kept);
 
 private:

@@ -20,9 +20,9 @@
 
 namespace air::rt {
 
-/// Errors, with the JSON pointer of the keyword: Corrupt if `text` is not a
-/// JSON schema, or allows no value; Unsupported for a keyword that is not
-/// supported, and for a schema that is too large.
+/// Errors, with the JSON pointer of the keyword if one is to blame: Corrupt if
+/// `text` is not a JSON schema, or allows no value; Unsupported for a keyword
+/// that is not supported, and for a schema that is too large.
 Result<std::shared_ptr<const Grammar>> grammarOfSchema(std::string_view text);
 
 /// How the values of a schema are written.
@@ -71,7 +71,8 @@ public:
   /// The function shapesOf() for schemas of the document. Its calls and those
   /// of define() share a limit for proofs (ProofCount).
   Result<std::vector<SchemaShape>> shapesOf(const SchemaList &schemas);
-  /// Why one of the schemas allows no value; "" if every schema allows one.
+  /// Why a shape (SchemaShape.h) of one of the schemas allows no value, so that
+  /// define() left it out; "" if it left out none.
   const std::string &whyEmpty() const { return contradiction; }
 
 private:

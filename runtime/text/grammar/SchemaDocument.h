@@ -18,8 +18,9 @@ using SchemaJson = nlohmann::ordered_json;
 /// exists.
 class SchemaDocument {
 public:
-  /// Errors: Corrupt if the text is not JSON, is nested too deeply, or has an
-  /// object with two equal keys.
+  /// Errors: Corrupt if jinja::fromJson() does not accept the text, which must
+  /// be JSON and must not have too many levels or values, or if an object has
+  /// two equal keys.
   static Result<SchemaDocument> parse(std::string_view text);
 
   const SchemaJson &root() const { return *json; }

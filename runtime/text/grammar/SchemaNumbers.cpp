@@ -66,7 +66,8 @@ std::string minusOne(std::string digits) {
   return digits.size() > 1 && digits[0] == '0' ? digits.substr(1) : digits;
 }
 
-/// Writes the rules for numbers without a sign. It ignores the signs of bounds.
+/// Writes the rules for numbers whose magnitude lies within bounds. It ignores
+/// the signs of the bounds, and puts `sign` before each number.
 class Writer {
 public:
   explicit Writer(GrammarBuilder &made) : builder(made) {}

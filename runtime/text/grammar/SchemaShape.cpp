@@ -21,8 +21,8 @@ constexpr size_t kMostShapes = 1000;
 /// A proof that two schemas of oneOf exclude each other may need such proofs
 /// for the schemas of their properties, and so on. A proof fails if it is
 /// nested in kDeepestProof other proofs, or if all proofs for the document have
-/// taken kMostSteps steps (ProofCount). oneOf is refused if the proof for two
-/// of its schemas fails.
+/// taken more than kMostSteps steps (ProofCount). oneOf is refused if the proof
+/// for two of its schemas fails.
 constexpr int kDeepestProof = 4;
 /// A step takes about as long as comparing two values of enum, so all steps
 /// take some seconds. Reading one combination of schemas counts as

@@ -2,9 +2,9 @@
 //
 // If a value must satisfy all schemas of a list, the list is replaced by a list
 // of shapes, and the value must satisfy at least one of these. A shape is a set
-// of keywords, all of which the value must satisfy. anyOf, oneOf and types
-// become several shapes, and $ref and allOf are resolved. The schemas of
-// properties and items stay references, so that recursive schemas are finite.
+// of keywords, all of which the value must satisfy. anyOf and oneOf become
+// several shapes, and $ref and allOf are resolved. The schemas of properties
+// and items stay references, so that recursive schemas are finite.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_GRAMMAR_SCHEMASHAPE_H
@@ -68,9 +68,10 @@ struct ProofCount {
   uint64_t steps = 0;
 };
 
-/// Returns the shapes of the values that satisfy all of `schemas`. A shape that
-/// no value satisfies is left out, and `contradiction` is set to the reason,
-/// unless it is set already. Errors: as for grammarOfSchema().
+/// Returns the shapes of the values that satisfy all of `schemas`. A shape
+/// whose keywords are found to exclude all values is left out, and
+/// `contradiction` is set to the reason, unless it is set already. Errors: as
+/// for grammarOfSchema().
 Result<std::vector<SchemaShape>> shapesOf(const SchemaDocument &document,
                                           const SchemaList &schemas,
                                           std::string &contradiction,

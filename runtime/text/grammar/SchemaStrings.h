@@ -35,7 +35,8 @@ public:
   /// Any string except `texts`, with its quotes.
   GrammarSymbol otherThan(const std::vector<std::string> &texts);
   /// A string that contains a match of a regular expression of ECMA-262.
-  /// Errors: Corrupt or Unsupported, with the position in the expression.
+  /// Errors: Corrupt or Unsupported, mostly with the position in the
+  /// expression.
   Result<GrammarSequence> matching(std::string_view pattern);
 
 private:
@@ -43,7 +44,8 @@ private:
   GrammarSymbol compact(const CodePointSet &characters);
   GrammarSymbol makeCompact(CodePointSet characters);
   Result<GrammarSequence> makeMatching(std::string_view pattern);
-  /// Any character, written in any way that JSON allows.
+  /// Any character, written in any way that JSON allows or, if delimiters are
+  /// escaped, as compact() writes it.
   GrammarSymbol any();
 
   GrammarBuilder &builder;

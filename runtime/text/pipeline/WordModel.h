@@ -59,8 +59,9 @@ inline bool isWordPiece(const TokenizerData &data, size_t id) {
           (data.matching[id] & match_flags::kPiece) != 0);
 }
 
-/// The most bytes of a word that a heap merges (PairMerger). A lattice
-/// (MergeLattice) divides longer words; it would be slower for short ones.
+/// Words of at most this number of bytes are merged by a PairMerger. If the
+/// vocabulary allows it, longer ones are divided by a MergeLattice, which would
+/// be slower for short words.
 constexpr size_t kLongWord = size_t{1} << 16;
 
 /// Parts of makeWordModel(). To encode a word of more than `longWord` bytes,

@@ -12,8 +12,8 @@
 namespace air::rt {
 namespace {
 
-/// If there are at most this many candidates, their weights are computed by
-/// std::exp().
+/// computeWeights() calls std::exp() for each candidate if there are at most
+/// this many.
 constexpr size_t kFew = 1024;
 
 } // namespace

@@ -8,8 +8,8 @@
 // would be less exact. Instead, it changes `scale`, a factor by which all
 // logits are to be multiplied.
 //
-// Ownership: the set owns 16 bytes per entry of the vocabulary and allocates
-// only in its constructor.
+// Ownership: the set owns 16 bytes per entry of the vocabulary. Apart from
+// error messages, it allocates only in its constructor.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLING_CANDIDATESET_H
@@ -47,7 +47,7 @@ public:
   bool isSorted() const { return sortedFirst >= count; }
   double scale() const { return logitScale; }
 
-  /// Divides all logits by `temperature`, which must be positive.
+  /// Divides scale() by `temperature`, which must be positive.
   void divideBy(double temperature);
 
   /// Multiplies all logits by scale(), and sets scale() to 1, so that the
@@ -111,8 +111,8 @@ public:
   double computeDrawWeights();
 
   /// The weights that computeWeights() or computeDrawWeights() has set,
-  /// whichever was called last. They are valid until a candidate is changed,
-  /// moved or dropped.
+  /// whichever was called last. They are valid until scale() changes, or a
+  /// candidate is changed, moved or dropped.
   std::span<const double> weights() const { return {weightOf.data(), count}; }
 
   /// Returns the array of weights, for the caller to write to.

@@ -124,8 +124,9 @@ public:
 private:
   static constexpr int32_t kNone = -1;
 
-  /// Sets longest[t], for each token t that would continue a repetition, to the
-  /// length of the longest such repetition, at most `limit`.
+  /// Sets longest[t], for each token t that would continue a repetition of at
+  /// least allowedLength tokens, to the length of the longest such repetition.
+  /// Repetitions are cut to `limit` tokens.
   ///
   /// If the order of the tokens is reversed, the end of the text is a prefix.
   /// The Z-algorithm (Gusfield, "Algorithms on Strings, Trees, and Sequences",

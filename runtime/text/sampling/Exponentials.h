@@ -14,8 +14,9 @@ namespace air::rt {
 void computeExponentials(std::span<const Candidate> candidates, double largest,
                          double scale, std::span<double> weights);
 
-/// Distributes the values over eight running sums, and then adds up these sums.
-/// This is more exact than one running sum.
+/// Distributes the values over eight running sums, and then adds up these sums
+/// and the up to seven values that are left. This is more exact than one
+/// running sum.
 double sumOf(std::span<const double> values);
 
 } // namespace air::rt

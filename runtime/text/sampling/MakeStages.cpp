@@ -72,7 +72,7 @@ StagePtr makeStage(SamplerKind kind, const SamplerOptions &options,
   return nullptr;
 }
 
-/// True for samplers that never drop the best token and remember nothing.
+/// True for filters that never drop the best token and remember nothing.
 bool keepsTheBest(SamplerKind kind) {
   return kind == SamplerKind::TopNSigma || kind == SamplerKind::TopK ||
          kind == SamplerKind::TopP || kind == SamplerKind::MinP;

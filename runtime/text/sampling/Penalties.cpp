@@ -59,7 +59,7 @@ public:
   }
 
 private:
-  /// Returns false if the logit becomes infinite.
+  /// Returns false if the logit becomes +infinity.
   bool penalize(Candidate &candidate, int32_t count) const {
     float &logit = candidate.logit;
     if (logit > 0) {

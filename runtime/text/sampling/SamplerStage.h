@@ -1,11 +1,14 @@
 //===- SamplerStage.h - one sampler of a chain ------------------*- C++ -*-===//
 //
-// A stage changes the logits of candidates or drops candidates; the last stage
-// of a chain chooses one. Each stage itself remembers what it needs of earlier
-// tokens. docs/sampling.md has the formula of each stage and its source.
+// A stage changes the logits of candidates or their scale, or drops candidates;
+// the last stage of a chain chooses one. Each stage itself remembers what it
+// needs of earlier tokens. docs/sampling.md has the formula of each stage and
+// its source.
 //
 // Thread-safety: use one object from one thread at a time. Errors of apply():
-// Internal, if no candidate can be chosen or a logit becomes infinite.
+// Usage if the logit biases exclude all tokens that could be chosen; Internal
+// if no candidate can be chosen for another reason, or if a logit becomes
+// +infinity.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLING_SAMPLERSTAGE_H
