@@ -114,8 +114,9 @@ public:
 /// error says how to get it.
 Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler();
 
-/// Returns a compiler that does what `compiler` does, but keeps the results, so
-/// that equal texts are compiled once for each target.
+/// Returns a compiler that does what `compiler` does, but keeps the code in
+/// memory, so that a text that it has compiled is not compiled again for the
+/// same architecture.
 std::shared_ptr<const CudaCompiler>
 withMemory(std::shared_ptr<const CudaCompiler> compiler);
 
