@@ -3,7 +3,8 @@
 // The interface of codegen/: a KernelSpec goes in, a KernelArtifact comes out.
 // This interface does not depend on dialects or models. Shapes are compile-time
 // constants: a plan's kernels are generated for exactly the shapes they run on.
-// Only the number of tokens, M, is read from the batch at run time.
+// Only the number of tokens, M, and the number of outputs are read from the
+// batch at run time.
 //
 // Activations are row-major float32 with one row per token. After these come
 // padding rows, up to a multiple of AIR_TOKEN_PADDING rows
@@ -507,10 +508,11 @@ inline constexpr uint64_t kAttentionRangePages = 16;
 
 /// Returns the number of ranges into which attention with one token should
 /// divide the positions of a sequence, if sequences have up to `context`
-/// positions. There are enough ranges for about kMaxAttentionRanges tiles, so
-/// that many cores share the work of a few KV heads. The number depends on the
-/// shape alone, and not on the number of cores, because it affects the last
-/// bits of the result.
+/// positions. If this context is long enough for ranges of kAttentionRangePages
+/// pages, there are enough ranges for about kMaxAttentionRanges tiles, so that
+/// many cores share the work of a few KV heads. The number depends on the shape
+/// alone, and not on the number of cores, because it affects the last bits of
+/// the result.
 constexpr uint64_t attentionRanges(uint64_t kvHeads, uint64_t context) {
   const uint64_t wanted = (kMaxAttentionRanges + kvHeads - 1) / kvHeads;
   const uint64_t most = context / AIR_KV_PAGE_TOKENS / kAttentionRangePages;
