@@ -116,8 +116,8 @@
 // weights have 11 and F32 weights have 24.
 //
 // I8 stores one token tile after another. A token tile has one ActivationTile
-// per block of columns. Let m be the largest |x| in a token's block. The result
-// of every operation is rounded to float32:
+// per block of columns. Let m be the largest |x| in a token's block. Quotients
+// are rounded to float32. The product is not rounded before q is:
 //   scale = max(m / 127, 2^-126)
 //   q = x * min(127 / m, 2^126), rounded to nearest, ties to even
 // scale * q represents x with an error of at most scale / 2. This is 1/254 of
@@ -557,8 +557,8 @@ struct KernelArtifact {
   std::vector<KernelEntry> entries; ///< sorted by name
 };
 
-/// Whether the code of an op's kernels depends on the MClass. If not, the
-/// kernels work token by token, so one kernel serves every batch size.
+/// Whether the code of an op's kernels depends on the MClass. If not, one
+/// kernel serves every batch size.
 bool hasMClasses(KernelOp op);
 
 /// The layouts in which the target's kernels can read matrices of `dtype`, best

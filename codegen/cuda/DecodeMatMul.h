@@ -118,8 +118,8 @@ enum class MatMulOutput : uint8_t {
 
 /// The heads of q, k and v that a matmul with MatMulOutput::Heads computes. Any
 /// of the three numbers of heads may be 0, so a model whose q, k and v differ
-/// in dtype can have a matmul for each dtype. An element that overflows float16
-/// is stored as NaN.
+/// in dtype can have a matmul for each dtype. An element of k or v that
+/// overflows float16 is stored as NaN.
 struct HeadRows {
   uint32_t queryHeads = 0;
   uint32_t keyHeads = 0;

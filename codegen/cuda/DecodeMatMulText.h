@@ -13,10 +13,11 @@
 
 namespace air::codegen::cuda {
 
-/// The loop that multiplies units: that of a decode step, in which a warp has
-/// one tile of rows and one group of tokens, that of a prefill, or that of a
-/// prefill with wgmma. DecodeFromRegisters is for decode steps whose weights
-/// are fetched to registers, which leaves fewer registers for the loop.
+/// The loop that multiplies units: that of a decode step, in which a warp
+/// multiplies one tile of rows (or DecodeTiling::heldTiles) by one group of
+/// tokens, that of a prefill, or that of a prefill with wgmma.
+/// DecodeFromRegisters is for decode steps whose weights are fetched to
+/// registers, which leaves fewer registers for the loop.
 enum class UnitLoop { Decode, DecodeFromRegisters, Prefill, Wgmma };
 
 /// The form in which the kernels of a dtype need the activations.

@@ -62,9 +62,10 @@ bool runsEmulated(const MachineProfile &target) {
          hostProfile().arch != "aarch64";
 }
 
-/// The host, and every built-in profile whose vectors, byte permutations or
-/// (for int8 kernels) dot products differ from those of the host and of all
-/// profiles earlier in the list.
+/// The host, and every built-in profile that differs from the host and from all
+/// profiles earlier in the list. Profiles differ if their vectors or byte
+/// permutations differ or, for kernels that are not in float32, their
+/// instructions for products of int8 or bfloat16.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
