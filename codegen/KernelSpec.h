@@ -93,10 +93,11 @@
 // two members of ActivationTile in I8Grid, which the comments on these members
 // describe.
 //
-// F32 and F32x16 are plain float32. A kernel that reads them adds up the
+// F32 and F32x16 are plain float32. A kernel that reads F32 adds up the
 // products of the columns that share a weight scale, and multiplies only the
-// sum by that scale. The unscaled sum must be finite, which it is if |x| <=
-// 2^90. For larger |x| a result may be infinite or NaN.
+// sum by that scale. (A kernel that reads F32x16 scales the weights instead.)
+// The unscaled sum must be finite, which it is if |x| <= 2^90. For larger |x| a
+// result may be infinite or NaN.
 //
 // F32x16 stores one token tile after another. A token tile is stored column by
 // column, with the floats of its 16 tokens next to one another.
@@ -117,7 +118,7 @@
 //
 // I8 stores one token tile after another. A token tile has one ActivationTile
 // per block of columns. Let m be the largest |x| in a token's block. Quotients
-// are rounded to float32. The product is not rounded before q is:
+// are rounded to float32, and q is the exact product, rounded only once:
 //   scale = max(m / 127, 2^-126)
 //   q = x * min(127 / m, 2^126), rounded to nearest, ties to even
 // scale * q represents x with an error of at most scale / 2. This is 1/254 of
