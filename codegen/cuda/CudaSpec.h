@@ -116,7 +116,7 @@ Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler();
 
 /// Returns a compiler that does what `compiler` does, but keeps the code in
 /// memory, so that a text that it has compiled is not compiled again for the
-/// same architecture.
+/// same architecture in the same form.
 std::shared_ptr<const CudaCompiler>
 withMemory(std::shared_ptr<const CudaCompiler> compiler);
 
