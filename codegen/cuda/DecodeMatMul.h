@@ -92,7 +92,8 @@ enum class MatMulInput : uint8_t {
   /// sum of squares overflows float32
   RmsNorm,
   /// float32, replaced by (x - mean(x)) / sqrt(variance(x) + epsilon) * weight
-  /// + normBias (Ba, Kiros, Hinton, "Layer Normalization", 2016)
+  /// + normBias (Ba, Kiros, Hinton, "Layer Normalization", 2016); NaN where the
+  /// sum of (x - mean(x))^2 overflows float32
   LayerNorm,
 };
 
