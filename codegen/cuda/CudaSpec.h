@@ -102,8 +102,9 @@ public:
                                                const CudaTarget &target,
                                                CodeForm form) const = 0;
 
-  /// Returns the number of parameters of the kernel `name` in machine code that
-  /// compile() returned, or nothing if the code does not state it.
+  /// Returns the number of parameters of a kernel in machine code that
+  /// compile() returned, or nothing if the code does not state it. The second
+  /// argument is the kernel's name.
   virtual Result<std::optional<uint32_t>>
   parameters(std::span<const uint8_t>, const std::string &) const {
     return std::optional<uint32_t>();

@@ -111,8 +111,9 @@ std::vector<MachineProfile> targets(Precision precision) {
   return profiles;
 }
 
-/// Unless everything is tested, only one in this many kernels is tested on each
-/// target other than the host.
+/// Unless everything is tested, each target other than the host tests only one
+/// in this many kernels of a large slice (Slice::isLarge()), and only one in
+/// this many of these targets tests a small slice.
 constexpr size_t kSampled = 6;
 
 /// One test: all M classes of a registry row for one dtype, layout and
