@@ -1,10 +1,12 @@
 //===- KernelBindings.h - a kernel's operands, in order ---------*- C++ -*-===//
 //
-// This is the only description of a kernel's bindings: their order, what they
-// point at, how the kernel accesses them, and their shapes. The compiler and
-// its verifiers take the bindings of plan.dispatch from it, tools/tune
-// allocates operands from it, and kernel tests check their cases against it.
-// codegen/KernelSpec.h specifies what a kernel computes from its bindings.
+// kernelBindings() is the only complete description of the bindings of a kernel
+// for CPUs: their order, what they point at, how the kernel accesses them, and
+// their shapes. The compiler and its verifiers take the bindings of
+// plan.dispatch from it, tools/tune allocates operands from it, and kernel
+// tests check their cases against it. codegen/KernelSpec.h specifies what a
+// kernel computes from its bindings. Kernels for GPUs have other bindings
+// (codegen/cuda/CudaSpec.h), but of the same kinds.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_KERNELBINDINGS_H
@@ -17,9 +19,11 @@ namespace air::codegen {
 /// What a binding points at.
 enum class BindingKind : uint8_t {
   Tensor, ///< constant weights or a constant table, made by airpack
-  Buffer, ///< rows of activations, one per token or per requested output
-  Kv,     ///< a cache's part of the KV pages (codegen/KernelSpec.h)
-  Batch,  ///< token ids, positions or block tables; GPUs only
+  /// Rows of activations, one per token or per requested output. On GPUs, also
+  /// any other memory that kernels write.
+  Buffer,
+  Kv,    ///< a cache's part of the KV pages (codegen/KernelSpec.h)
+  Batch, ///< an array of the batch, such as the token ids; GPUs only
 };
 
 /// A bit mask: ReadWrite is Read | Write.

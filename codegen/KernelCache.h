@@ -10,11 +10,11 @@
 // exactly the key that is looked up. A plan therefore does not depend on
 // whether its kernels come from the cache.
 //
-// The cache only saves time. An entry that is damaged is not used, and
-// an entry that cannot be written is not kept; neither is an error.
+// The cache only saves time. An entry that is damaged is not used, and an entry
+// that cannot be written is not kept; neither is an error.
 //
-// Each entry is a file whose name is the digest of the key. All numbers are
-// little-endian:
+// Each entry is a file whose name is the digest of the key in hexadecimal and
+// ".kernels". All numbers are little-endian:
 //
 //   byte 0    uint64  size of the key in bytes
 //   byte 8    uint64  size of the code in bytes

@@ -3,7 +3,8 @@
 // The interface of codegen/: a KernelSpec goes in, a KernelArtifact comes out.
 // This interface does not depend on dialects or models. Shapes are compile-time
 // constants: a plan's kernels are generated for exactly the shapes they run on.
-// Only the number of tokens, M, is read from the batch at run time.
+// Only the number of tokens, M, and the number of outputs are read from the
+// batch at run time.
 //
 // Activations are row-major float32 with one row per token. After these come
 // padding rows, up to a multiple of AIR_TOKEN_PADDING rows
@@ -92,10 +93,11 @@
 // two members of ActivationTile in I8Grid, which the comments on these members
 // describe.
 //
-// F32 and F32x16 are plain float32. A kernel that reads them adds up the
+// F32 and F32x16 are plain float32. A kernel that reads F32 adds up the
 // products of the columns that share a weight scale, and multiplies only the
-// sum by that scale. The unscaled sum must be finite, which it is if |x| <=
-// 2^90. For larger |x| a result may be infinite or NaN.
+// sum by that scale. (A kernel that reads F32x16 scales the weights instead.)
+// The unscaled sum must be finite, which it is if |x| <= 2^90. For larger |x| a
+// result may be infinite or NaN.
 //
 // F32x16 stores one token tile after another. A token tile is stored column by
 // column, with the floats of its 16 tokens next to one another.
@@ -115,8 +117,8 @@
 // weights have 11 and F32 weights have 24.
 //
 // I8 stores one token tile after another. A token tile has one ActivationTile
-// per block of columns. Let m be the largest |x| in a token's block. The result
-// of every operation is rounded to float32:
+// per block of columns. Let m be the largest |x| in a token's block. Quotients
+// are rounded to float32, and q is the exact product, rounded only once:
 //   scale = max(m / 127, 2^-126)
 //   q = x * min(127 / m, 2^126), rounded to nearest, ties to even
 // scale * q represents x with an error of at most scale / 2. This is 1/254 of
@@ -507,10 +509,11 @@ inline constexpr uint64_t kAttentionRangePages = 16;
 
 /// Returns the number of ranges into which attention with one token should
 /// divide the positions of a sequence, if sequences have up to `context`
-/// positions. There are enough ranges for about kMaxAttentionRanges tiles, so
-/// that many cores share the work of a few KV heads. The number depends on the
-/// shape alone, and not on the number of cores, because it affects the last
-/// bits of the result.
+/// positions. If this context is long enough for ranges of kAttentionRangePages
+/// pages, there are enough ranges for about kMaxAttentionRanges tiles, so that
+/// many cores share the work of a few KV heads. The number depends on the shape
+/// alone, and not on the number of cores, because it affects the last bits of
+/// the result.
 constexpr uint64_t attentionRanges(uint64_t kvHeads, uint64_t context) {
   const uint64_t wanted = (kMaxAttentionRanges + kvHeads - 1) / kvHeads;
   const uint64_t most = context / AIR_KV_PAGE_TOKENS / kAttentionRangePages;
@@ -555,8 +558,8 @@ struct KernelArtifact {
   std::vector<KernelEntry> entries; ///< sorted by name
 };
 
-/// Whether the code of an op's kernels depends on the MClass. If not, the
-/// kernels work token by token, so one kernel serves every batch size.
+/// Whether the code of an op's kernels depends on the MClass. If not, one
+/// kernel serves every batch size.
 bool hasMClasses(KernelOp op);
 
 /// The layouts in which the target's kernels can read matrices of `dtype`, best

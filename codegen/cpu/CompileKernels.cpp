@@ -122,8 +122,9 @@ void forEach(size_t count, unsigned threads, const Work &work) {
   }
 }
 
-/// Returns one job for each kernel that `specs` describes, even if its spec
-/// occurs several times. The jobs are sorted by the names of the kernels.
+/// Returns one job for each kernel that `specs` describes. A spec that occurs
+/// several times has only one job. The jobs are sorted by the names of the
+/// kernels.
 Result<std::vector<Job>> describeAll(std::span<const KernelSpec> specs,
                                      const IsaTraits &isa) {
   std::vector<Job> jobs;

@@ -41,7 +41,8 @@
 namespace air::codegen {
 namespace {
 
-/// Collects LLVM's errors. Without it, LLVM would print an error and exit.
+/// Keeps the first of LLVM's errors. Without it, LLVM would print an error and
+/// exit.
 struct DiagnosticLog {
   std::string text;
 

@@ -6,8 +6,10 @@
 // passes them, become one relocatable object.
 //
 // Thread-safety: compileToBitcode may run on many threads at once. Errors:
-// Internal, with the message of LLVM or MLIR and the kernel's name. For kernels
-// that this library emits, LLVM and MLIR neither print anything nor abort.
+// Internal. The message contains that of LLVM or MLIR if there is one. If
+// compileToBitcode() fails because of the kernel, it names the kernel. For
+// kernels that this library emits, LLVM and MLIR neither print anything nor
+// abort.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_COMPILEMODULE_H

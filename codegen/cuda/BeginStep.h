@@ -35,13 +35,13 @@ std::string beginStepName(const BeginStep &spec, const CudaTarget &target);
 
 /// Generates the kernel. Its bindings are, in order: if vocabulary is not 0,
 /// "token_ids" (uint32 [tokens]), "table" and "x" (float32 [tokens][columns]);
-/// if ropeDim is not 0,
-/// "rope_positions" (uint32 [tokens]), "inverse_frequency" (float64
-/// [ropeDim/2], with values in [0, 2^19]) and "angles" (float32
+/// if ropeDim is not 0, "rope_positions" (uint32 [tokens]), "inverse_frequency"
+/// (float64 [ropeDim/2], with values in [0, 2^19]) and "angles" (float32
 /// [tokens][ropeDim], as RopeAngles in codegen/KernelSpec.h); and if
 /// countInMemory is set, "token_count" (uint32). If a token's id is outside the
-/// vocabulary, its row of x is all NaN. Errors are those of
-/// generateDecodeMatMul, and Unsupported if the kernel would compute nothing.
+/// vocabulary, its row of x is all NaN. Returns Unsupported if a number is out
+/// of range, the dtype is not one of weights, the target does not support the
+/// dependent launches that are requested, or the kernel would compute nothing.
 Result<CudaKernel> generateBeginStep(const BeginStep &spec,
                                      const CudaTarget &target,
                                      std::string_view intrinsics);

@@ -12,7 +12,7 @@
 // them.
 //
 // Thread-safety: pure functions. Errors: Corrupt if a file is not a cubin that
-// contains the kernel.
+// contains the kernel, or does not state what is asked for.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_CUBIN_H
@@ -45,8 +45,7 @@ Result<CubinFacts> cubinFacts(std::span<const uint8_t> cubin,
 Result<std::map<uint32_t, uint64_t>>
 countInstructions(std::span<const uint8_t> cubin, const std::string &name);
 
-/// Returns the number of parameters of kernel `name`. Returns Corrupt if
-/// `cubin` is not a cubin that contains this kernel.
+/// Returns the number of parameters of kernel `name`.
 Result<uint32_t> countParameters(std::span<const uint8_t> cubin,
                                  const std::string &name);
 

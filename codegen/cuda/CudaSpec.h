@@ -102,8 +102,9 @@ public:
                                                const CudaTarget &target,
                                                CodeForm form) const = 0;
 
-  /// Returns the number of parameters of the kernel `name` in machine code that
-  /// compile() returned, or nothing if the code does not state it.
+  /// Returns the number of parameters of a kernel in machine code that
+  /// compile() returned, or nothing if the code does not state it. The second
+  /// argument is the kernel's name.
   virtual Result<std::optional<uint32_t>>
   parameters(std::span<const uint8_t>, const std::string &) const {
     return std::optional<uint32_t>();
@@ -114,8 +115,9 @@ public:
 /// error says how to get it.
 Result<std::shared_ptr<const CudaCompiler>> openNvrtcCompiler();
 
-/// Returns a compiler that does what `compiler` does, but keeps the results, so
-/// that equal texts are compiled once for each target.
+/// Returns a compiler that does what `compiler` does, but keeps the code in
+/// memory, so that a text that it has compiled is not compiled again for the
+/// same architecture in the same form.
 std::shared_ptr<const CudaCompiler>
 withMemory(std::shared_ptr<const CudaCompiler> compiler);
 

@@ -13,7 +13,7 @@
 //
 // Queries and softmax weights are each represented as the sum of two float16
 // numbers, so they have 22 significant bits. Keys and values are float16. A
-// query whose product with `scale` overflows float16 gives NaN.
+// query whose product with scale * log2(e) overflows float16 gives NaN.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEATTENTION_H

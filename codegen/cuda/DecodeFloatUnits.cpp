@@ -78,7 +78,7 @@ AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {
 }
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *) {
-  // x points at the lane's columns of token g.
+  // x points at the lane's columns of token g % kTokens.
   const u8 *ofFirstToken = x - ap_thread() % 32 / 4 % kTokens * kXStride;
 #pragma unroll kBlockUnroll
   for (u32 i = 0; i < kUnitColumns / 32; ++i) {

@@ -228,11 +228,11 @@ constexpr const char *kHalvesWarps = R"(
 AP_DEVICE void multiplyUnits(Sums (&sums)[kRowTiles][kTokenGroups],
                              const Unit (&units)[kRowTiles], const u8 *x, const u8 *entries) {
   multiplyMinima(sums, units, entries);
-  // The scale of 16 columns is a small integer times d, and each row of a unit
-  // has one d. If a warp has only one accumulator, as in a decode step, sums
-  // are first scaled by the integers and then once by d. With several
-  // accumulators, this would take a second set of sums and too many registers,
-  // so each integer is multiplied by d instead.
+  // The scale of 16 columns is a quantised scale times d, and each row of a
+  // unit has one d. If a warp has only one accumulator, as in a decode step,
+  // sums are first scaled by the quantised scales and then once by d. With
+  // several accumulators, this would take a second set of sums and too many
+  // registers, so each quantised scale is multiplied by d instead.
   constexpr bool kLate = kRowTiles * kTokenGroups == 1 && !kLazy;
   float late[kKinds][4] = {};
   float d[kRowTiles][2];

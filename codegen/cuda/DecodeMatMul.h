@@ -13,8 +13,9 @@
 //
 // float32 activations are converted to float16, after each token's activations
 // have been multiplied by the power of two that brings their largest magnitude
-// between 2^7 and 2^8. The sums are divided by the same power, so large
-// activations do not overflow and small ones keep their precision.
+// (or an upper bound of it, with MatMulInput::LayerNorm) between 2^7 and 2^8.
+// The sums are divided by the same power, so large activations do not overflow
+// and small ones keep their precision.
 //
 // A thread block multiplies consecutive tiles of 16 rows. Its warps divide the
 // columns among themselves and add their sums through shared memory. The tokens
@@ -26,16 +27,17 @@
 // Higham, Mikaitis, Pranesh: Numerical behavior of NVIDIA tensor cores, PeerJ
 // Computer Science 7:e330, 2021). The sign, exponent and mantissa bits of an
 // MXFP4 element are moved to those of a float16, which yields the element times
-// 2^-14. For dtypes with a zero point, such as 8 or 128, the accumulator starts
-// at minus the zero point times the sum of the block's activations. Scales are
-// applied in float32 to sums over 16 or 32 columns. In dtypes with minima, such
-// as Q4_K, tensor cores multiply the minimum of a block by the mean of its 32
-// or 16 activations, whose sum could overflow float16, and the factor 32 or 16
-// is applied afterwards. A mean is stored as two float16 numbers: the rounded
-// mean and the rounding error. For BF16, each activation becomes the sum of two
-// bfloat16 numbers, which represents float16 activations exactly. F32 and F64
-// weights, and BF16 weights on targets whose tensor cores lack bfloat16, are
-// multiplied in float32 without tensor cores.
+// 2^-14. For most dtypes with a zero point, such as 8 or 128, accumulators
+// start at minus the zero point times the sum of a block's activations. Scales
+// are applied in float32 to sums over 16 or 32 columns. In dtypes with minima,
+// such as Q4_K, tensor cores multiply the minimum of a block by the mean of its
+// 32 or 16 activations, whose sum could overflow float16, and the factor 32 or
+// 16 is applied afterwards. A mean is stored as two float16 numbers: the
+// rounded mean and the rounding error. The zero points of Q3_K and Q6_K are
+// treated as minima, unless weights are fetched to registers. For BF16, each
+// activation becomes the sum of two bfloat16 numbers, which represents float16
+// activations exactly. F32 and F64 weights, and BF16 weights on targets whose
+// tensor cores lack bfloat16, are multiplied in float32 without tensor cores.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H
@@ -60,8 +62,10 @@ enum class WeightFetch : uint8_t {
 
 std::string_view fetchName(WeightFetch fetch); ///< "registers", "async", "bulk"
 
-/// Sizes that affect only the speed of a kernel, except that `warps` and
-/// `splits` also change the order in which float32 sums are added.
+/// Choices that affect only the speed of a kernel, with two exceptions: `warps`
+/// and `splits` also change the order in which float32 sums are added, and with
+/// Q2_K, Q3_K and Q6_K, WeightFetch::Registers rounds sums differently from the
+/// other ways to fetch.
 struct DecodeTiling {
   WeightFetch fetch = WeightFetch::Registers;
   uint32_t warps = 8;
@@ -88,7 +92,8 @@ enum class MatMulInput : uint8_t {
   /// sum of squares overflows float32
   RmsNorm,
   /// float32, replaced by (x - mean(x)) / sqrt(variance(x) + epsilon) * weight
-  /// + normBias (Ba, Kiros, Hinton, "Layer Normalization", 2016)
+  /// + normBias (Ba, Kiros, Hinton, "Layer Normalization", 2016); NaN where the
+  /// sum of (x - mean(x))^2 overflows float32
   LayerNorm,
 };
 
@@ -114,8 +119,8 @@ enum class MatMulOutput : uint8_t {
 
 /// The heads of q, k and v that a matmul with MatMulOutput::Heads computes. Any
 /// of the three numbers of heads may be 0, so a model whose q, k and v differ
-/// in dtype can have a matmul for each dtype. An element that overflows float16
-/// is stored as NaN.
+/// in dtype can have a matmul for each dtype. An element of k or v that
+/// overflows float16 is stored as NaN.
 struct HeadRows {
   uint32_t queryHeads = 0;
   uint32_t keyHeads = 0;
@@ -176,8 +181,8 @@ struct CudaKernel {
   uint64_t weightBytes = 0; ///< size of the matrix in its layout
   /// The size of the scratch for partial sums, which need not be initialised.
   uint64_t partialBytes = 0;
-  /// The size of the scratch for counters. It must be zero before a launch, and
-  /// is zero again after the launch.
+  /// The size of the scratch for counters. All counters must be zero before a
+  /// launch, and they are zero again after it.
   uint64_t counterBytes = 0;
   /// The names of the kernel's arguments, which are all addresses.
   std::vector<std::string> bindings;
@@ -202,9 +207,10 @@ std::string decodeMatMulName(const DecodeMatMul &spec,
 /// codegen/KernelSpec.h), "q_norm", "k_norm", "positions" (uint32 [tokens]),
 /// "block_tables" (uint32 [sequences][pages.tablePages]), "kv_cache".
 /// `intrinsics` is deviceIntrinsicsText(), or the tests' text of the same
-/// functions for the host. Returns Unsupported when a size is out of range, the
-/// target lacks an instruction or T16 does not cover the dtype, and DoesNotFit
-/// when the kernel needs more shared memory than the target has.
+/// functions for the host. Returns Unsupported when a size is out of range,
+/// members of the spec contradict each other, the target lacks an instruction,
+/// or the layout does not cover the dtype, and DoesNotFit when the kernel needs
+/// more shared memory than the target has.
 Result<CudaKernel> generateDecodeMatMul(const DecodeMatMul &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics);

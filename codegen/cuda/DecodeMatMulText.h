@@ -13,10 +13,11 @@
 
 namespace air::codegen::cuda {
 
-/// The loop that multiplies units: that of a decode step, in which a warp has
-/// one tile of rows and one group of tokens, that of a prefill, or that of a
-/// prefill with wgmma. DecodeFromRegisters is for decode steps whose weights
-/// are fetched to registers, which leaves fewer registers for the loop.
+/// The loop that multiplies units: that of a decode step, in which a warp
+/// multiplies one tile of rows (or DecodeTiling::heldTiles) by one group of
+/// tokens, that of a prefill, or that of a prefill with wgmma.
+/// DecodeFromRegisters is for decode steps whose weights are fetched to
+/// registers, which leaves fewer registers for the loop.
 enum class UnitLoop { Decode, DecodeFromRegisters, Prefill, Wgmma };
 
 /// The form in which the kernels of a dtype need the activations.
@@ -75,9 +76,12 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
 ///   kTokenGroups  the number of groups of 8 tokens by which it multiplies them
 ///   kLazy         whether weights stay in shared memory until they are
 ///                 multiplied
-///   kGroupStride  the distance in bytes between a lane's activations for two
-///                 consecutive groups
-///   kBlockStride  the same for two consecutive blocks of 32 columns
+///   kTokens       the number of tokens of a group, at most 8
+///   kUnitColumns  the number of columns of a unit
+///   kGroupStride  the distance in bytes between a lane's activations, or its
+///                 sums of activations, for two consecutive groups
+///   kBlockStride  the distance in bytes between a lane's activations for two
+///                 consecutive blocks of 32 columns
 ///   kXLow         the distance in bytes from a rounded activation to its
 ///                 rounding error if activations are split, or from the upper
 ///                 16 bits of an activation to its lower 16 bits if activations
@@ -101,12 +105,12 @@ std::string floatUnitText(DType dtype);
 std::string halfUnitText(DType dtype, UnitLoop loop);
 std::string halfMultiplyText(DType dtype, UnitLoop loop);
 
-/// Returns the text of signedScale, which turns one byte of a word of four
-/// scales into a float. `zero` is the byte that encodes a scale of 0.0.
+/// Returns the text of signedScale, which takes one byte of a word of four
+/// scales and returns the byte minus `zero` as a float.
 std::string signedScaleText(float zero);
 
-/// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, and the ternary and binary
-/// dtypes: struct Unit and the functions that read it.
+/// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, TQ1_0, TQ2_0, Q1_0 and Q2_0:
+/// struct Unit and the functions that read it.
 std::string smallUnitText(DType dtype, Layout layout);
 
 /// The text for units of layout t16i, in two parts: `load` defines struct Unit
@@ -131,8 +135,8 @@ std::string_view offsetText();
 std::string_view fieldFactorText();
 /// Returns the text of kindOf and kindFactor for dtypes with fieldFactor.
 std::string_view fieldKindsText();
-/// Returns the text of multiplyUnits for a decode step with dtypes that have a
-/// quantised scale for every 32 columns.
+/// Returns the text of multiplyUnits for a decode step with IQ2_XXS, IQ3_XXS,
+/// IQ3_S or IQ4_XS.
 std::string_view broadcastText();
 /// Returns the text of halfScale and superOf, for units whose scales are bytes
 /// and whose `super` holds the float16 block scales ("d" in GGUF) of two rows.

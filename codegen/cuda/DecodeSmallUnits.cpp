@@ -5,9 +5,10 @@
 namespace air::codegen::cuda {
 namespace {
 
-// The scales of IQ1, IQ2 and IQ3 are (s + 1/2) times a constant, where s is a
-// number of 3 or 4 bits. Layout t16 has eight of them in a word: scales 0 to 3
-// in the lower nibbles of its bytes, and scales 4 to 7 in the upper ones.
+// The scales of IQ1, IQ2 and IQ3 are d * (s + 1/2), times a constant, where s
+// is a number of 3 or 4 bits. A unit has eight of these numbers in a word:
+// numbers 0 to 3 in the lower nibbles of its bytes, and 4 to 7 in the upper
+// ones.
 
 // The text of scaleOf for one scale per 32 columns.
 constexpr const char *kNibbleScales = R"(
@@ -158,7 +159,7 @@ AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
           ap_permute(unit.scales[1], 0, selector) & 0x00f0000f};
 }
 constexpr u32 kPickEven = 0x7800, kPickOdd = 0x68000000; // 2^15 and 2^11
-// A scale is s + 1/2, times a constant. The left operands of the mma in
+// A scale is d * (s + 1/2), times a constant. The left operands of the mma in
 // multiplyUnits are integers times 2^-24, so an mma computes 2^-24 * (s * 2^15
 // + 8 * b), where b = 1/2 * 2^15 / 8 = 2^11 is in both halves of kScaleBias.
 // The factor kPicked = 2^24 / 2^15 turns this into s + 1/2.

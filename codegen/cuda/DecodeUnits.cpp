@@ -10,7 +10,7 @@ namespace {
 /// The value of a float16 whose bits are those of the integer 1.
 constexpr float kSubnormal = 0x1p-24F;
 
-// Every dtype's text defines these for the common text kMultiply:
+// The common texts kSums, kMinima and kMultiply use these definitions:
 //   Unit, loadUnit  a lane's part of a T16 unit
 //   blockOf         the A operands of the 32 columns of block i of a unit, and
 //                   the factors for the sums of rows g and g+8
@@ -140,8 +140,9 @@ constexpr const char *kSums = R"(
 // by 1/16 at the end. With several groups, each scale of an odd block is
 // multiplied by 1/16 instead.
 //
-// Without scales, successive mma use different accumulators, because an mma
-// that adds to the result of the previous one has to wait for it.
+// Without scales and with one group of tokens, successive mma use different
+// accumulators, because an mma that adds to the result of the previous one has
+// to wait for it.
 constexpr u32 kParities = kTokenGroups != 1 ? 1 : kNibbles ? 2 : kScaled ? 1 : 4;
 struct Sums { float of[kParities][4]; };
 AP_DEVICE void totalOf(const Sums &sums, float (&total)[4]) {

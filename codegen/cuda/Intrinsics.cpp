@@ -108,8 +108,8 @@ AP_DEVICE u32 ap_stream4(const void *p) {
   return v;
 }
 
-// The following functions access data that other blocks of the same launch also
-// access.
+// The following two functions read data that other blocks of the same launch
+// may have written.
 AP_DEVICE float ap_load_coherent(const float *p) {
   float v;
   asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(v) : "l"(p) : "memory");

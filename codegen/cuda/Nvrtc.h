@@ -40,8 +40,9 @@ Result<KernelResources> parseAssemblerReport(const std::string &log);
 class Nvrtc {
 public:
   /// Opens the library. `path` is a file or a folder; "" means the loader's
-  /// search path and /usr/local/cuda. Returns Unsupported, with the paths that
-  /// were tried, when no library is found.
+  /// search path and /usr/local/cuda. Returns Unsupported if no library can be
+  /// opened (the message lists the paths that were tried), or if the library
+  /// lacks a function or does not report its version.
   static Result<Nvrtc> open(const std::string &path);
 
   /// The version of NVRTC, such as "13.0.88", or "13.0" if the library does not
@@ -51,16 +52,16 @@ public:
   const std::string &path() const { return openedPath; }
 
   /// Compiles `text`, which is CUDA C++ with one kernel, to machine code.
-  /// `name` is the kernel's name in error messages. Returns Internal, with the
-  /// compiler's log, if the text does not compile. Other errors are those of
-  /// parseAssemblerReport().
+  /// `name` is the kernel's name in error messages. Returns Internal if the
+  /// text does not compile, with the compiler's log, or if NVRTC fails
+  /// otherwise. Other errors are those of parseAssemblerReport().
   Result<CompiledKernel> compile(const std::string &text,
                                  const std::string &name,
                                  const CudaTarget &target) const;
 
   /// Like compile(), but generates PTX for the architecture ptxArch(target).
-  /// The result ends with a zero byte. Returns Internal, with the compiler's
-  /// log, if the text does not compile.
+  /// The result ends with a zero byte. Returns Internal in the same cases as
+  /// compile().
   Result<std::vector<uint8_t>> compilePtx(const std::string &text,
                                           const std::string &name,
                                           const CudaTarget &target) const;

@@ -83,8 +83,9 @@ Result<CudaKernel> generatePrefillInput(const PrefillInput &spec,
                                         const CudaTarget &target,
                                         std::string_view intrinsics);
 
-/// Sizes that affect only the speed of a kernel. A thread block has rowWarps *
-/// tokenWarps warps.
+/// Sizes that affect only the speed of a kernel, except that a tokenGroups of 1
+/// can also change the order in which float32 sums are added. A thread block
+/// has rowWarps * tokenWarps warps.
 struct PrefillTiling {
   uint32_t rowWarps = 4;    ///< warps along the rows of a block
   uint32_t rowTiles = 2;    ///< tiles of 16 rows per warp

@@ -2,7 +2,8 @@
 //
 // The probes measure the limits with which the time of a matmul is compared:
 // the bandwidth of reads and copies, and the cost of launching one kernel after
-// another.
+// another. One more probe, that of wgmma, computes a product by which the order
+// of the instruction's operands can be checked.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_PROBES_H

@@ -8,7 +8,8 @@
 // with one token as the longest of three times, in clock cycles of a
 // multiprocessor per weight:
 //
-//   memory  the bytes of a weight / (bytes that VRAM delivers per cycle)
+//   memory  the bytes of a weight / (the bytes that VRAM delivers to a
+//           multiprocessor per cycle)
 //   issue   the instructions for a weight / (128 * 0.7): each of a
 //           multiprocessor's four schedulers issues one instruction for 32
 //           threads per cycle, and real code reaches 70 % of that

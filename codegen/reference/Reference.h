@@ -1,13 +1,13 @@
 //===- Reference.h - every kernel op in double precision --------*- C++ -*-===//
 //
-// The oracle of the kernel tests: one function per KernelOp
-// (codegen/KernelSpec.h) on plain row-major arrays of double. Each function
-// follows its formula literally, without regard for speed. Weights are passed
-// dequantised (formats/dtype), and a sequence's keys and values as contiguous
-// arrays rather than in KV pages. The caller must pass matching sizes
-// (asserted).
+// The oracle of the kernel tests: the ops of KernelOp (codegen/KernelSpec.h) on
+// plain row-major arrays, which are of double except in the functions for
+// PackActivations. Each function follows its formula literally, without regard
+// for speed. Weights are passed dequantised (formats/dtype), and a sequence's
+// keys and values as contiguous arrays rather than in KV pages. The caller must
+// pass matching sizes; most of them are asserted.
 //
-// All functions are pure, and none can fail.
+// No function depends on anything but its arguments, and none can fail.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_REFERENCE_REFERENCE_H
@@ -101,8 +101,8 @@ Doubles add(View x, View y);
 /// Returns silu(gate) * up, element by element.
 Doubles siluMul(View gate, View up);
 
-// The following functions produce the packed activation formats of
-// KernelSpec.h. They return the exact bytes that kernels must produce, and
+// The following functions produce the packed activation formats of KernelSpec.h
+// except F32x16. They return the exact bytes that kernels must produce, and
 // compute in float32 where KernelSpec.h says so. Except for BF16x32, rows must
 // consist of whole blocks of kActivationColumns columns.
 

@@ -1,4 +1,4 @@
-//===- AttentionParts.cpp - shared parts of both attention kernels --------===//
+//===- AttentionParts.cpp - shared parts of attention kernels -------------===//
 #include "codegen/cpu/attention/AttentionParts.h"
 
 #include "formats/support/CheckedMath.h"

@@ -1,12 +1,12 @@
-//===- AttentionParts.h - shared parts of both kernels ----------*- C++ -*-===//
+//===- AttentionParts.h - shared parts of attention kernels -----*- C++ -*-===//
 //
 // There are two implementations of attention. AttentionRows.cpp is for few
-// queries: memory bandwidth is the limit, and a lane is a key.
-// AttentionPanels.cpp is for many queries: FMA throughput is the limit, and a
-// lane is a query. Both fold the 64 keys of a page into a row's state (largest
-// score, sum, weighted values) by the online softmax of Milakov and Gimelshein,
-// "Online normalizer calculation for softmax", 2018. They compute 2^x instead
-// of e^x, so scores include a factor of log2(e).
+// queries: memory bandwidth is the limit, and a lane is a key or an element of
+// V. AttentionPanels.cpp is for many queries: FMA throughput is the limit, and
+// a lane is a query. Both fold the 64 keys of a page into a row's state
+// (largest score, sum, weighted values) by the online softmax of Milakov and
+// Gimelshein, "Online normalizer calculation for softmax", 2018. They compute
+// 2^x instead of e^x, so scores include a factor of log2(e).
 //
 // A run is at most blockTokens consecutive tokens of one sequence. Row r of a
 // run is query head r % group of token first + r / group.

@@ -350,7 +350,7 @@ void RowsWriter::writeWeights(const Rows &rows, int64_t r) {
 }
 
 // Computes values[r] = values[r] * decay[r] + sum over keys of weight * V, with
-// one element of V per lane. Reads only the keys that the token attends to.
+// one element of V per lane. Only keys that the token attends to are included.
 void RowsWriter::addValues(const Rows &rows, const Page &page) {
   const Value nextValues = b.offset(page.nextKeys, shape.kv.valuesOffset);
   // The widths, in lanes, of the vectors that together cover headDim elements.

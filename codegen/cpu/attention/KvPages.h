@@ -39,12 +39,11 @@ struct KvShape {
   unsigned valueAlignment(int64_t lanes) const;
 };
 
-/// Rejects head counts and head sizes that no kernel supports. The error is
-/// Internal if no model can have such heads, and Unsupported otherwise.
+/// Rejects head sizes (with Unsupported) and head counts (with Internal) that
+/// no kernel supports.
 Status checkHeads(const KernelSpec &spec);
-/// Rejects KV dtypes, head shapes and page sizes that no kernel supports. The
-/// error is Internal for a shape or size that no cache can have, and
-/// Unsupported otherwise.
+/// Rejects KV dtypes (with Unsupported), heads (with the errors of
+/// checkHeads()) and page sizes (with Internal) that no kernel supports.
 Status checkKv(const KernelSpec &spec);
 
 /// Returns an Internal error if no kernel supports the number of ranges.

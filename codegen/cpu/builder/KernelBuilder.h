@@ -8,13 +8,13 @@
 // Rules for kernels
 //
 //   - Addresses and counts are i64. Token counts are loaded from the batch.
-//   - Every operation works on scalars and on vectors of any length, and all
-//     its operands have the same type. LLVM splits vectors that are longer than
-//     the target's vector registers.
+//   - Arithmetic works on scalars and on vectors of any length. All operands of
+//     an operation have the same type, apart from the condition of select().
+//     LLVM splits vectors that are longer than the target's vector registers.
 //   - Kernels must not need libc or libm symbols, so they cannot use LLVM's
 //     sin, exp and fmod. Use exp() of this class, or write a polynomial.
-//   - Only fma() fuses a multiplication and an addition. Results are thus the
-//     same on all machines with the same vector width.
+//   - Only fma() fuses a multiplication and an addition. The results of a
+//     compiled kernel are thus the same on all machines that can run it.
 //   - Every load and store states its alignment in bytes, which must hold.
 //     Bindings and scratch are aligned to 64 bytes, but rows inside them only
 //     to the size of an element.
@@ -153,8 +153,8 @@ public:
   /// Loads one float and broadcasts it to `lanes` lanes.
   Value loadSplat(Value pointer, int64_t lanes);
   /// Loads lane i from the address base + scale * index[i], which may be
-  /// unaligned. `index` is a vector of non-negative i32, and `element` has 32
-  /// or 64 bits.
+  /// unaligned. `index` is a vector of non-negative i32, scale * index[i] is
+  /// below 2^31, and `element` has 32 or 64 bits.
   Value gather(Type element, Value base, Value index, int64_t scale);
   /// Prefetches the 64-byte line at `pointer`, which may be any address, into
   /// the cache level that `hint` names. For the hint None, no instruction is

@@ -5,7 +5,8 @@
 // they are used:
 //
 //   DotSink      multiplies them with the activations of a few tokens
-//   panel sinks  store them for repeated use (WeightPanel.h, Int8Panel.h)
+//   panel sinks  store them for repeated use (WeightPanel.h, Bf16Dot.h,
+//                Int8Panel.h)
 //   Int8DotSink  is the int8 counterpart of DotSink (Int8DotSink.h)
 //
 // A decoder emits values in scale groups, in which value = scale * q + offset.

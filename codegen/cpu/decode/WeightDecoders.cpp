@@ -1,4 +1,4 @@
-//===- WeightDecoders.cpp - columns of a group, block by block --*- C++ -*-===//
+//===- WeightDecoders.cpp - the columns of a row block ----------*- C++ -*-===//
 #include "codegen/cpu/decode/WeightDecoders.h"
 
 #include <algorithm>

@@ -115,8 +115,8 @@ public:
   Value start() const { return base; }
   const DTypeInfo &dtype() const { return type; }
 
-  /// The largest number of bytes per row for which the lane offsets in
-  /// Layout::Rows fit in 32 bits.
+  /// The largest supported number of bytes per row. With this limit, the lane
+  /// offsets in Layout::Rows fit in an i32.
   static constexpr uint64_t kMaxRowBytes = uint64_t{1} << 27;
 
 private:

@@ -14,8 +14,8 @@ namespace {
 constexpr int64_t kColumns = kActivationColumns;
 constexpr int64_t kTokens = kActivationTokens;
 constexpr auto kBlocks = static_cast<int64_t>(kSectionBlocks);
-/// The largest |x| of I8 and of the high half of I8x2. kMostLow is the largest
-/// |x| of the low half.
+/// The largest |x| of I8 and I8Grid, and of the high half of I8x2. kMostLow is
+/// the largest |x| of the low half.
 constexpr int64_t kMostWhole = 127;
 constexpr int64_t kMostLow = 64;
 

@@ -117,9 +117,9 @@ bool affordsBf16(const KernelSpec &spec, const IsaTraits &isa);
 
 /// Whether a matmul of quantised weights takes bfloat16 activations (BF16x32)
 /// instead of int8 ones: for many tokens, on targets whose tile registers
-/// multiply bfloat16, if this is predicted to take at most as long. If the rows
-/// are outputs, there are usually few of them,
-/// and the GEMV code for int8 activations is faster (see gemvRows()).
+/// multiply bfloat16, if this is predicted to take at most as long. False if
+/// the rows are outputs: there are usually few of them, and the GEMV code for
+/// int8 activations is faster (see gemvRows()).
 bool prefersBf16(const KernelSpec &spec, const IsaTraits &isa);
 
 /// How weights are prefetched: the hint, and the distance ahead of the loads in
@@ -129,16 +129,16 @@ struct Prefetch {
   uint64_t bytes = 0;
 };
 
-/// Chooses the prefetches of a kernel without panels from CpuRates::streams,
-/// the bandwidths of reading with various orders of loads and various
-/// prefetches. With one token, a kernel reads weights in bursts of loads, as
-/// fast as memory delivers them. It gets the prefetches of the fastest stream
-/// with StreamLoads::Burst, or none if the stream without prefetches is nearly
-/// as fast. With several tokens, there is arithmetic between the loads, and the
-/// hardware's prefetcher alone runs late, so such a kernel always prefetches
-/// into L2 (hint T1), at least 4 KiB ahead. Its loads resemble both
-/// StreamLoads::Single and StreamLoads::Burst, so a distance is judged by the
-/// slower of the two streams with this distance.
+/// Chooses the prefetches of GEMV code from CpuRates::streams, the bandwidths
+/// of reading with various orders of loads and various prefetches. Only weights
+/// in layout x16 are prefetched. With one token, a kernel reads weights in
+/// bursts of loads, as fast as memory delivers them. It gets the prefetches of
+/// the fastest stream with StreamLoads::Burst, or none if the stream without
+/// prefetches is nearly as fast. With several tokens, there is arithmetic
+/// between the loads, and the hardware's prefetcher alone runs late, so such a
+/// kernel always prefetches into L2 (hint T1), at least 4 KiB ahead. Its loads
+/// resemble both StreamLoads::Single and StreamLoads::Burst, so a distance is
+/// judged by the slower of the two streams with this distance.
 Prefetch modelPrefetch(const KernelSpec &spec, const IsaTraits &isa);
 
 } // namespace air::codegen

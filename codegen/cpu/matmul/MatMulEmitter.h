@@ -2,7 +2,8 @@
 //
 // MatMul and GluMatMul (codegen/KernelSpec.h) walk row blocks of w with one row
 // per lane. This base class has the epilogue, which turns sums into y.
-// MatMulKernel.cpp implements small M (GEMV), Gemm.cpp large M.
+// MatMulKernel.cpp implements small M and, for I8x2, also large M (GEMV).
+// Gemm.cpp implements large M for the other activation formats.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CPU_MATMUL_MATMULEMITTER_H

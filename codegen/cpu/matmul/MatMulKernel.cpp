@@ -27,7 +27,8 @@ using mlir::Value;
 
 namespace {
 
-/// Whether matrices of this dtype are multiplied in format BF16x32.
+/// Whether matrices of this dtype can be multiplied in format BF16x32, if the
+/// target has bfloat16 dot products.
 bool takesBf16(DType dtype, const IsaTraits &isa) {
   return dtype == DType::BF16 ||
          (isa.hasAmxBf16 && std::ranges::count(int8DTypes(), dtype) != 0);

@@ -26,7 +26,8 @@ void rowLoop(
 KernelBuilder::Value sumOfSquares(KernelBuilder &b, KernelBuilder::Value x,
                                   int64_t count);
 
-/// Computes y[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i]. y may be x.
+/// Computes y[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i], or NaN if the
+/// sum of the squares overflows float32. y may be x.
 void normaliseRow(KernelBuilder &b, KernelBuilder::Value x,
                   KernelBuilder::Value weight, KernelBuilder::Value y,
                   int64_t count, float epsilon);

@@ -1,11 +1,11 @@
 //===- AmxEmulator.h - emulates AMX tile instructions -----------*- C++ -*-===//
 //
-// Runs the machine code of kernels for tile registers, unchanged, on any x86-64
-// machine. An instruction that the CPU does not support raises SIGILL, and the
-// handler applies its effect to the registers and memory of the interrupted
-// thread. Source: Intel SDM vol. 2, "LDTILECFG", "TILELOADD", "TILESTORED",
-// "TILEZERO", "TILERELEASE", "TDPBF16PS" and "TDPBSSD/TDPBSUD/TDPBUSD/TDPBUUD";
-// vol. 1 ch. 18.
+// Runs the machine code of kernels for tile registers, unchanged, on x86-64
+// machines where tile registers are not enabled. A tile instruction raises
+// SIGILL there, and the handler does what the instruction would do, with
+// emulated tiles and the memory of the process. Source: Intel SDM vol. 2,
+// "LDTILECFG", "TILELOADD", "TILESTORED", "TILEZERO", "TILERELEASE",
+// "TDPBF16PS" and "TDPBSSD/TDPBSUD/TDPBUSD/TDPBUUD"; vol. 1 ch. 18.
 //
 // Anything that real hardware refuses, such as mismatched shapes or
 // unconfigured tiles, ends the process with SIGILL.

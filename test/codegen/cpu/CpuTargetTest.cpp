@@ -83,9 +83,8 @@ TEST(CpuTarget, ByteDotProductsBesideWholeAvx512) {
   EXPECT_TRUE(target->isa.hasBf16Dot);
   EXPECT_NE(target->features.find("+avx512bf16"), std::string::npos);
   EXPECT_FALSE(target->isa.hasAmxBf16);
-  // The features amx-bf16, amx-int8 and amx-tile are used only if all three are
-  // present, and only together with the vector instructions for the work that
-  // tiles do not cover.
+  // The features amx-bf16 and amx-int8 are used only together with amx-tile,
+  // and with the vector instructions for the work that tiles do not cover.
   for (const char *more : {"amx-bf16", "amx-int8"}) {
     features.push_back(more);
     target = makeCpuTarget(profile("x86_64", features));

@@ -378,7 +378,7 @@ MatMulTiles otherTiles(const KernelSpec &spec) {
     const bool isPairs = spec.activation == Activation::BF16x32;
     tiles.rowBlocks = 6;
     // With bfloat16 and 1024 tokens per tile, the kernel processes the columns
-    // in chunks of two panels.
+    // in sections of two panels, or of one panel on tile registers.
     tiles.tokens = isPairs ? 1024 : 48;
     tiles.panelColumns = isInt8Tiled(spec.activation) ? 512 : 0;
     tiles.prefetchHint = isPairs ? StreamHint::T0 : StreamHint::None;

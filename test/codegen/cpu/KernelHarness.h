@@ -116,8 +116,8 @@ struct KernelCase {
   KernelSpec spec;
   Batch batch;
   std::vector<BindingData> bindings;
-  /// Examines the bytes of all bindings after the call. Returns "" on success,
-  /// otherwise a message.
+  /// Examines the bytes of all bindings after the call, without their padding.
+  /// Returns "" on success, otherwise a message.
   std::function<std::string(const std::vector<Bytes> &)> check;
 
   void reads(Bytes bytes) {

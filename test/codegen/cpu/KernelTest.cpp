@@ -62,9 +62,10 @@ bool runsEmulated(const MachineProfile &target) {
          hostProfile().arch != "aarch64";
 }
 
-/// The host, and every built-in profile whose vectors, byte permutations or
-/// (for int8 kernels) dot products differ from those of the host and of all
-/// profiles earlier in the list.
+/// The host, and every built-in profile that differs from the host and from all
+/// profiles earlier in the list. Profiles differ if their vectors or byte
+/// permutations differ or, for kernels that are not in float32, their
+/// instructions for products of int8 or bfloat16.
 std::vector<MachineProfile> targets(Precision precision) {
   std::vector<MachineProfile> profiles = {hostProfile()};
   std::set<std::string> seen;
@@ -110,8 +111,9 @@ std::vector<MachineProfile> targets(Precision precision) {
   return profiles;
 }
 
-/// Unless everything is tested, only one in this many kernels is tested on each
-/// target other than the host.
+/// Unless everything is tested, each target other than the host tests only one
+/// in this many kernels of a large slice (Slice::isLarge()), and only one in
+/// this many of these targets tests a small slice.
 constexpr size_t kSampled = 6;
 
 /// One test: all M classes of a registry row for one dtype, layout and

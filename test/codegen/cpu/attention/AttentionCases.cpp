@@ -110,7 +110,7 @@ void setHeads(KernelSpec &spec, const HeadShape &shape, DType kvDtype) {
   spec.kvDtype = kvDtype;
   const Cache cache{spec, {}};
   // Each page is larger than this cache needs, as if another cache followed in
-  // it. Caches with an odd number of heads are in the second cache group.
+  // it. Caches with an odd number of KV heads are in the second cache group.
   spec.kvPageBytes = spec.kvHeads * cache.headBytes() + 192;
   spec.cacheGroup = shape.kvHeads % 2;
 }

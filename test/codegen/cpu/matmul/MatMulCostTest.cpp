@@ -197,7 +197,7 @@ TEST(CostModel, SlowTilesAreNotUsed) {
 // On Zen 4 and Zen 5, reading weights from memory takes longer than multiplying
 // them, even with 15-bit activations. On Zen 4, the arithmetic for a block of
 // 16 rows and 256 columns takes 163 to 275 cycles, depending on the dtype.
-// Reading the block takes 290 to 550 cycles if both cores of zen4() read at the
+// Reading the block takes 300 to 560 cycles if both cores of zen4() read at the
 // same time.
 TEST(CostModel, FifteenBitsAreFreeOnZen4AndZen5) {
   for (DType dtype : {DType::Q4_0, DType::Q4_K, DType::Q6_K, DType::Q8_0}) {
@@ -272,8 +272,8 @@ TEST(CostModel, PrefetchesThatHelpStay) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_0), zen5()), "t0 4608");
 }
 
-// Prefetches must gain at least 2 % to be chosen, and the chosen distance is
-// rounded up to a multiple of a cache line.
+// Prefetches are chosen only if reading without them is more than 2 % slower.
+// The chosen distance is rounded up to a multiple of a cache line.
 TEST(CostModel, TheFastestStreamWins) {
   MachineProfile target = zen4();
   target.cpu.streams = {stream(StreamLoads::Burst, StreamHint::None, 0, 50),
