@@ -15,9 +15,9 @@ namespace air::rt {
 
 inline constexpr uint64_t kHugePageBytes = uint64_t{2} << 20;
 
-/// Turns the pages of a range of memory, which must have been written to, into
-/// huge pages. The range should begin at a multiple of kHugePageBytes. A
-/// failure is ignored.
+/// Turns the pages of a range of memory, which the system must have allocated
+/// already, into huge pages. The range should begin at a multiple of
+/// kHugePageBytes. A failure is ignored.
 inline void collapseToHugePages(void *start, uint64_t bytes) {
   // Older C libraries do not define MADV_COLLAPSE, which Linux 6.1 introduced.
 #ifdef MADV_COLLAPSE

@@ -44,7 +44,7 @@ private:
   std::vector<BlockProgress> slots; ///< one for each request in flight
   std::vector<uint32_t> freeSlots;
   uint32_t held = 0; ///< reads that the kernel has not completed
-  /// The first failure of the ring, after which it accepts no request.
+  /// A failure of the ring, after which it accepts no request. Otherwise ok.
   Status broken;
 };
 

@@ -27,8 +27,8 @@
 
 namespace air::rt {
 
-/// The size in bytes of the largest cache of CPU 0; 0 if the system does not
-/// report it.
+/// The size in bytes of the L3 cache of CPU 0, or of its L2 or L1 data cache if
+/// the system reports no higher level; 0 if the system reports no cache.
 uint64_t lastLevelCacheBytes();
 
 class ReadBandwidth {
@@ -55,9 +55,9 @@ public:
   /// Like measure(), but returns the bandwidths of all samples, in the order in
   /// which they were taken; empty if there is nothing to read.
   std::vector<double> sample(uint32_t samples, uint32_t milliseconds);
-  /// Makes the next sample compare one stream with two again. For a caller
-  /// that doubts the samples: if others used the memory during the comparison,
-  /// it may have chosen the slower way.
+  /// Makes the next sample compare one stream with two again. For a caller that
+  /// doubts the samples: if others used the memory during the comparison, the
+  /// comparison may have chosen the slower way.
   void compareAgain() { readsTwoStreams.reset(); }
 
   /// The part of the buffer that thread `thread` of the pool reads. The parts
