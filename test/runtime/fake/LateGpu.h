@@ -4,9 +4,9 @@
 // writes and downloads take effect only when the host waits for them. read()
 // does not wait: it returns a copy of what the memory contains when it is
 // called. Uploads take effect as late as the events allow or, with
-// `uploadsEarly`, as early as they allow.
-// Kernels are C++ functions that are found by name, and an executable consists
-// of the text kFakeCubin (FakePlan.h).
+// `uploadsEarly`, as early as they allow. Kernels are C++ functions that are
+// found by name, and an executable consists of the text kFakeCubin
+// (FakePlan.h).
 //
 // Thread-safety: the same as for Device.
 //
@@ -50,7 +50,7 @@ public:
   Status loadFailure;
   /// Unless this is ok, only `launchesBeforeFailure` more kernels are enqueued.
   /// The call of run() that enqueues the last of them, and all later calls,
-  /// return this error.
+  /// return this error. If the number is 0 from the start, all calls do.
   Status runFailure;
   uint64_t launchesBeforeFailure = 0;
   /// Unless this is ok, synchronise() and finish() return it and drop all

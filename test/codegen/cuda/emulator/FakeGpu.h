@@ -108,7 +108,8 @@ public:
   /// work that must wait for another stream.
   void advanceCopies();
   int runKernel(const KernelCall &call);
-  /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.
+  /// Copies memory. The GPU's clock advances by 1 us for every 10,000 bytes,
+  /// rounded up.
   void copy(void *to, const void *from, uint64_t bytes);
 
   /// The number of allocations of device memory and pinned memory, modules,

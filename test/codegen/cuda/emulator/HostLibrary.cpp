@@ -63,8 +63,9 @@ constexpr unsigned airParametersOf(void (*)(T...)) { return sizeof...(T); }
 #define AIR_PARAMETERS(name) AIR_PARAMETERS_OF(name)
 )";
 
-/// Options for kernels that run once. Optimising them would take ten times as
-/// long as compiling them without optimisation and running them.
+/// Options for kernels that run only once or a few times. Optimising them would
+/// take ten times as long as compiling them without optimisation and running
+/// them.
 constexpr const char *kForOneRun = "-O0";
 /// Options for the kernels of a model, which run many times. If functions were
 /// inlined and loops were unrolled, compiling the kernels would take four times
