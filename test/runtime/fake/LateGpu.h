@@ -57,10 +57,11 @@ public:
   /// pending work but the first `workBeforeFailure` pieces. The arrays of the
   /// batch then contain garbage.
   Status workFailure;
-  /// How many more kernels, copies and writes are done while `workFailure` is
-  /// not ok.
+  /// How many more pieces of work are done while `workFailure` is not ok:
+  /// kernels, copies, writes, uploads, downloads, and waits for events.
   uint64_t workBeforeFailure = 0;
-  /// The name and the size of each allocation, in order.
+  /// The name and the size of each allocation, in order. Names of host memory
+  /// begin with "host ".
   std::vector<std::pair<std::string, uint64_t>> allocations;
   uint64_t writtenBytes = 0; ///< bytes that write() has written so far
   /// The sizes of the uploads so far, in order.
