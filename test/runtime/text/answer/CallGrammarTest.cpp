@@ -33,8 +33,8 @@ CallGrammar grammarOf(const std::string &family, const ToolSchemas &tools,
 int32_t idOf(char c) { return static_cast<uint8_t>(c); }
 
 /// Follows a text byte by byte. Returns the offset of the first byte that is
-/// refused, or the length of the text. `isWhole` says whether the text may end
-/// there.
+/// refused, or the length of the text if none is refused. In that case,
+/// `isWhole` is set to whether the text may end there.
 size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   // The byte 0 stands for the token that ends a text.
   LazyGrammar filter(GrammarMatcher(made.grammar, byteTrie(), {0}), byteTrie(),
