@@ -37,7 +37,7 @@ Result<DeviceBatch> DeviceBatch::create(Device &device, const BatchSizes &sizes,
   made.groups.assign(tables.begin(), tables.end());
   made.hasTokenCount = sizes.hasTiles || sizes.hasChoice;
   // The arrays in the order of their addresses, with their numbers of elements.
-  // writeOutputs() copies the first two arrays, and write() copies the others.
+  // writeOutputs() is for the first two arrays, and write() is for the others.
   const uint64_t tiled = sizes.hasTiles ? sizes.tokens : 0;
   const uint64_t counts = sizes.hasTiles ? 1 : 0;
   made.draws.resize(sizes.drawnTokens);

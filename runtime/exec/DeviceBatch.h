@@ -19,12 +19,14 @@
 // A choice (plan.fbs), the dispatch with which a GPU chooses the next tokens,
 // writes them to the arrays. requestTokens() and takeTokens() bring them to the
 // host. The host knows what the arrays contain, and write() copies only the
-// words that differ in the new batch. Nothing is copied if the next batch
-// consists of the chosen tokens and needs no new pages.
+// words from the first to the last one that differs in the new batch. Nothing
+// is copied if the next batch consists of the chosen tokens and needs no new
+// pages.
 //
 // Thread-safety: one caller at a time. Only create() allocates memory. The
 // device owns the arrays on the GPU, and the host memory to which the chosen
-// tokens are copied. Errors: those of the device.
+// tokens are copied. Errors: those of the device; create() may also fail with
+// Unsupported or VerificationFailed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_DEVICEBATCH_H
@@ -64,9 +66,10 @@ struct DeviceTable {
 
 class DeviceBatch {
 public:
-  /// Allocates the arrays. BatchSizes::paddedTokens must be at most
-  /// AIR_KV_PAGE_TOKENS, because all padding goes to one page. `tables`
-  /// describes the block tables of each cache group.
+  /// Allocates the arrays. `tables` describes the block table of each cache
+  /// group. Errors: Unsupported if BatchSizes::paddedTokens is larger than
+  /// AIR_KV_PAGE_TOKENS, because all padding goes to one page;
+  /// VerificationFailed if the arrays do not fit in 2^64 bytes.
   static Result<DeviceBatch> create(Device &device, const BatchSizes &sizes,
                                     std::span<const DeviceTable> tables);
 

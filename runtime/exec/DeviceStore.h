@@ -14,7 +14,8 @@
 //
 // Ownership: borrows the PlanFile and the device, which must outlive it.
 // Thread-safety: one caller at a time, which must also be the only user of the
-// device. Errors: those of SegmentStore and Device.
+// device. Errors: those of SegmentStore, Device and HostRing; create() also
+// fails with VerificationFailed if the segments take 2^64 bytes or more.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_DEVICESTORE_H
@@ -105,7 +106,9 @@ private:
   /// memory and has not been copied there yet.
   std::vector<bool> isPending;
   uint32_t pending = 0;
-  uint64_t completeBytes = 0; ///< total size of the copied segments
+  /// The total size of the segments that have been loaded, including those that
+  /// only the CPU reads, but without those that `disk` loads.
+  uint64_t completeBytes = 0;
   std::atomic<uint64_t> copiedBytes{0};
   uint64_t totalBytes = 0;
 };

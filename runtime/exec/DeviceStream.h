@@ -1,19 +1,20 @@
 //===- DeviceStream.h - weights that each pass copies to a GPU --*- C++ -*-===//
 //
 // A DeviceStream enqueues the copies that a placement's device_reads list: from
-// host memory to a ring in the memory of the GPU. It does not wait for them.
-// Events make each step wait for its copies. They also make each copy wait for
-// the step after which its place in the ring is free. Apart from that, copies
-// run ahead of the kernels as far as the ring allows, and also into the next
-// pass.
+// host memory to a ring in the memory of the GPU. Without a HostRing, it does
+// not wait for them. Events make each step wait for its copies. They also make
+// each copy wait for the step after which its place in the ring is free. Apart
+// from that, copies run ahead of the kernels as far as the ring allows, and
+// also into the next pass.
 //
 // The segments stay in host memory, except for those that a HostRing, if there
 // is one, reads from the disk in every pass. A copy of such a segment is
 // enqueued only after its bytes have been read; require() waits until the bytes
 // that its step needs have been read. The functions check which copies are
-// complete, and tell the HostRing, which may then overwrite what was copied.
-// With a HostRing, copies for the next pass are enqueued only when the current
-// pass has ended.
+// complete, and tell the HostRing, which may then overwrite what was copied. If
+// the HostRing has no room for what a step needs, require() waits for earlier
+// copies, and endPass() waits for all of them. With a HostRing, copies for the
+// next pass are enqueued only when the current pass has ended.
 //
 // The functions are called in the same order as those of a SegmentStore. An
 // error in release() or endPass() is returned by the calls of require() and
@@ -42,8 +43,8 @@ namespace air::rt {
 
 class DeviceStream {
 public:
-  /// Fills host memory with the verified bytes of a segment. It is called once
-  /// for each segment.
+  /// Fills host memory with the verified bytes of a segment. It is called for
+  /// each segment that passes copy, and not again after it has succeeded.
   using Loader =
       std::function<Status(uint32_t segment, std::span<uint8_t> memory)>;
 
@@ -71,9 +72,11 @@ public:
   /// enqueued on the device, or will not run in this pass.
   void release(uint32_t step);
   void endPass();
-  /// Loads the segments that are not in host memory yet.
+  /// Calls the loader for all segments that passes copy and that it has not
+  /// loaded yet.
   Status loadAll();
-  /// Whether all segments are in host memory.
+  /// Whether the loader has loaded all segments that passes copy. With a
+  /// HostRing, which needs no loader, this is always true.
   bool isLoaded() const { return unloaded == 0; }
   /// The number of bytes whose copies have been enqueued so far.
   uint64_t copiedBytes() const { return copied; }

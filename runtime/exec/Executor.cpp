@@ -531,7 +531,7 @@ void Executor::endPass() {
   }
 }
 
-/// Returns when all weights that the step reads are in memory.
+/// Requires the weights that the step reads (see SegmentStore::require()).
 Status Executor::requireStep(const ProgramRecord &program, uint32_t index,
                              const AirBatch &batch) {
   if (settled) {

@@ -34,18 +34,20 @@
 //
 // Before each step, the executor waits for the segments of that step only. In
 // the first pass the SegmentStore may still be loading weights, and a store
-// that streams weights reads them in every pass. If a pass computes no logits,
-// the weights of the head are not read. If more logits are requested than one
-// run of the head computes, the head runs again. A store that streams weights
-// then reads the weights of the head again.
+// that streams weights reads them in every pass. For a pass that computes no
+// logits, such a store does not read those weights of the head that it streams.
+// If more logits are requested than one run of the head computes, the head runs
+// again. A store that streams weights then reads the weights of the head again.
 //
 // A failed run leaves every sequence unchanged. The executor allocates memory
 // only in its constructor. Thread-safety: one caller at a time. Errors: Usage
-// (a token outside the vocabulary, a sequence that is not live, outputs out of
-// order), DoesNotFit (the context is full, or the KV cache has no free page),
-// Unsupported (logits that are NaN or infinite; the message names the step that
-// first computed such numbers), and those of the store, the device and the
-// sink.
+// (a batch that is not valid, for example because a token is outside the
+// vocabulary, a sequence is not live, or outputs are out of order), DoesNotFit
+// (the context is full, or the KV cache has no free page), Unsupported (logits
+// that are NaN or infinite; the message names the step that first computed such
+// numbers), Internal (a second computation of such logits gives finite numbers,
+// or a GPU chooses a token outside the vocabulary), and those of the store, the
+// device and the sink.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_EXECUTOR_H
@@ -162,7 +164,8 @@ public:
   /// After this call, each run adds the nanoseconds that dispatch i of its
   /// program takes to nanoseconds[i]. This slows runs down, because the compute
   /// threads are then woken up once for each dispatch. An empty span turns the
-  /// timing off. run() returns Usage if the span is too short for its program.
+  /// timing off. run() and choose() return Usage if the span is too short for
+  /// their program. The dispatch that chooses tokens is not timed.
   void timeDispatches(std::span<uint64_t> nanoseconds) {
     dispatchTimes = nanoseconds;
   }

@@ -12,8 +12,8 @@
 // memory only if a text does not fit in the generator's buffers, or if the
 // KeptSequence, the sampler or the filter allocates. Thread-safety: a generator
 // is used by one thread, the one that uses its session. Errors: those of
-// Session::run, Sampler and TokenFilter. Text that was returned before a failed
-// call stays valid.
+// Session, KeptSequence, Sampler and TokenFilter, and those that the functions
+// below state. Text that was returned before a failed call stays valid.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_GENERATOR_H
@@ -42,7 +42,7 @@ struct GenerateOptions {
   /// a string is the text of a special token, that token also ends the answer,
   /// even if it is a control token whose text is not shown.
   std::vector<std::string> stops;
-  /// Tokens that end the answer, besides the plan's end-of-text tokens.
+  /// Further end-of-text tokens, besides those of the plan.
   std::vector<int32_t> endTokens;
   /// Control tokens whose text is shown, in ascending order.
   std::vector<int32_t> shownTokens;
@@ -76,9 +76,11 @@ struct GeneratedToken {
 class Generator {
 public:
   /// If `tokenizer` is null, no text is produced, and stop strings are refused
-  /// (Usage). The end-of-text tokens are those of the session's plan. If `kept`
-  /// is not null, prompt() computes only the tokens that this sequence does not
-  /// hold yet, and the sequence holds all tokens that the Generator computes.
+  /// (Usage). The end-of-text tokens are those of the session's plan and
+  /// GenerateOptions::endTokens. If `kept` is not null, prompt() computes only
+  /// the tokens that this sequence does not hold yet, and the sequence holds
+  /// all tokens that the Generator computes. Errors: also Usage if a stop
+  /// string is empty.
   static Result<std::unique_ptr<Generator>>
   create(Session &session, const Tokenizer *tokenizer, GenerateOptions options,
          KeptSequence *kept = nullptr);
@@ -86,8 +88,9 @@ public:
   Generator(const Generator &) = delete;
   Generator &operator=(const Generator &) = delete;
 
-  /// Runs the prompt and samples the first token. Errors: Usage if the prompt
-  /// is empty, DoesNotFit if it is longer than the context.
+  /// Runs the prompt and, unless GenerateOptions::maxTokens is 0, samples the
+  /// first token. An interruption ends it between passes. Errors: Usage if the
+  /// prompt is empty, DoesNotFit if it is longer than the context.
   Status prompt(std::span<const int32_t> tokens);
 
   /// Returns the next token, or nothing if the generation has finished;
@@ -127,7 +130,7 @@ private:
   GenerateOptions options;
   Sampler sampler;
   std::optional<Detokenizer> detokenizer;
-  std::vector<int32_t> endOfTextTokens; ///< from the plan
+  std::vector<int32_t> endOfTextTokens; ///< from the plan and the options
   std::vector<int32_t> stopTokens;
   KeptSequence *kept = nullptr;
   SequenceId sequence = 0;

@@ -16,7 +16,8 @@
 // Ownership: borrows the PlanFile and the device, which must outlive it. The
 // device owns the memory, and frees it only when it is destroyed itself.
 // Thread-safety: one caller at a time. Errors: those of Device, BlockReader and
-// WeightStream.
+// WeightStream; start() also fails with VerificationFailed if the memory would
+// have 2^64 bytes or more.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_HOSTRING_H

@@ -1,7 +1,7 @@
 //===- PlacementChoice.h - a session's first placement ----------*- C++ -*-===//
 //
-// A plan has several placements, each with less RAM than the one before it, or
-// with less of a GPU's memory. A session starts with the first one that fits.
+// A plan has one or more placements. Each takes less RAM than the one before
+// it, or less of a GPU's memory. A session starts with the first one that fits.
 //
 // Thread-safety: pure functions, except checkFreeRam(), which reads files.
 //
@@ -22,8 +22,8 @@ namespace air::rt {
 struct RamBounds {
   /// The smallest limit, in bytes; 0 if it is not known.
   uint64_t most = 0;
-  /// What is left before a limit is reached. Its own memory is that of the
-  /// session, which is 0 before a placement has been chosen. If this is
+  /// What is left before a limit is reached. MemoryRoom::own is the memory of
+  /// the session, which is 0 before a placement has been chosen. If `room` is
   /// nullopt, it does not matter how much memory others use.
   std::optional<MemoryRoom> room = std::nullopt;
 };

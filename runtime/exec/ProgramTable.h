@@ -48,7 +48,7 @@ struct PlanAddresses {
   DeviceAddress arena = 0;                ///< of the CPU
   DeviceAddress gpuArena = 0;             ///< of the GPU
   std::vector<DeviceAddress> cacheGroups; ///< page 0 of each cache group
-  BatchAddresses batch;                   ///< only if a GPU runs the kernels
+  BatchAddresses batch;                   ///< only if a GPU runs kernels
   /// The index that loadExecutable() returned for each executable of the plan.
   std::vector<uint32_t> executables;
 };

@@ -18,10 +18,11 @@ namespace {
 
 constexpr std::align_val_t kAlignment{kPlanPageBytes};
 
-/// The size of the random pattern that fills all matrices, in bytes.
+/// The size in bytes of the random pattern with which all segments of weights
+/// are filled.
 constexpr size_t kPatternBytes = size_t{1} << 20;
 
-/// Returns the random pattern that fills all matrices. It consists of pairs of
+/// Returns the pattern of kPatternBytes random bytes. It consists of pairs of
 /// bytes. As a float16, a pair is between 2^-4 and 2^-3 in magnitude, and as a
 /// bfloat16 or the upper half of a float32 it is below 2^-32. As a scale in a
 /// byte, such as an exponent of MXFP4, neither byte of a pair stands for

@@ -1,11 +1,13 @@
 //===- RandomStore.h - made-up weights for a weightless plan ----*- C++ -*-===//
 //
 // Stands in for the weights of a weightless plan when only times matter. Every
-// matrix gets random bits that are finite numbers in all dtypes, and every
-// vector, such as the weights of a norm, gets equal small numbers. The sums of
-// a model then stay finite. The same plan always gets the same bytes.
+// vector of float32 or float64, such as the weights of a norm, gets equal small
+// numbers, and every other tensor gets random bits that are finite numbers in
+// all dtypes. The sums of a model then stay finite. The same plan always gets
+// the same bytes.
 //
-// Ownership: borrows the PlanFile. Thread-safety: one caller at a time.
+// Ownership: borrows the PlanFile, which must outlive it. Thread-safety: one
+// caller at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_RANDOMSTORE_H

@@ -8,8 +8,8 @@ using namespace air::rt;
 
 namespace {
 
-/// Returns a key that is equal for two records if an opener would choose the
-/// same GPU for both. It consists of the fields by which openers choose a GPU.
+/// Returns a key that consists of the fields by which openers choose a GPU. An
+/// opener would therefore choose the same GPU for two records with equal keys.
 std::string keyOf(const plan::Device &record) {
   const std::string ptx =
       record.ptx_arch() == nullptr ? "" : record.ptx_arch()->str();

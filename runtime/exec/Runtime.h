@@ -1,9 +1,11 @@
 //===- Runtime.h - the devices that sessions share --------------*- C++ -*-===//
 //
 // A Runtime gives sessions the devices of a process: the compute threads of the
-// CPU, and GPUs. Sessions that exist at the same time share them: a GPU is open
-// only once, and sessions with the same number of threads have the same ones.
-// The threads end, and the GPU is closed, with the last session that uses them.
+// CPU, and GPUs. Sessions that exist at the same time share them: a GPU that a
+// session has opened is also used by every other session whose plan describes
+// its GPU in the same way (see newDevice()), and sessions with the same number
+// of threads have the same ones. The threads end, and the GPU is closed, with
+// the last session that uses them.
 //
 // What a session allocates stays its own: pages of weights, KV caches and
 // activations, and the memory, queues and kernels on a GPU. Each session also

@@ -117,7 +117,8 @@ Status checkSupported(const plan::Plan &plan, bool randomWeights) {
 
 /// Returns the plan's only output buffer, to which the head writes the logits.
 /// Checks its size: it needs max_outputs rows, or, if its rows_from is Tokens,
-/// one row per token of the largest batch.
+/// one row per token of the largest batch. On the CPU, the number of rows is
+/// rounded up to a multiple of AIR_TOKEN_PADDING.
 Result<const plan::Buffer *> logitsBuffer(const plan::Plan &plan) {
   const plan::Buffer *found = nullptr;
   for (const plan::Buffer *buffer : *plan.buffers()) {
@@ -592,8 +593,8 @@ Status Session::Parts::createExecutor(const SessionOptions &options,
   return Status::ok();
 }
 
-/// Sets `placement` and `allowedPlacement`, and what both depend on. Returns
-/// within which bounds `placement` is.
+/// Sets `limit`, `firstRoom`, `placement` and `allowedPlacement`. Returns the
+/// bounds within which `placement` was chosen.
 Result<RamBounds>
 Session::Parts::choosePlacements(const SessionOptions &options) {
   limit = std::make_shared<MemoryLimit>(MemoryLimit::open(options.memoryRoot));

@@ -14,14 +14,17 @@
 //   SequenceId sequence = *session.newSequence();
 //   session.run({tokens, sequences, outputs}, sink);
 //
-// Ownership: a Session borrows the compute threads and the GPU of a Runtime,
-// which it keeps alive. It owns everything else that it uses, and can be moved.
+// Ownership: a Session shares the compute threads and the GPU of a Runtime, and
+// keeps them alive. It owns everything else that it uses, and can be moved.
 // Thread-safety: one caller at a time; the compute threads only work during
-// run(). Different threads may use different sessions. Errors of open(): those
-// of PlanFile::open, Mismatch (this machine cannot run the plan; the message
-// says why), DoesNotFit (memory), Unsupported (a plan whose structure this
-// version does not know), Usage (options that do not suit the plan), and those
-// of SessionOptions::gpu.
+// run() and choose(). Different threads may use different sessions. Errors of
+// open(): those of PlanFile::open and SourceFiles::open, Mismatch (this machine
+// cannot run the plan; the message says why), DoesNotFit (memory), Unsupported
+// (a plan whose structure this version does not know, or a plan for a GPU if no
+// GPU can be opened), Usage (options that do not suit the plan),
+// VerificationFailed (kernels with a wrong digest, or a plan that breaks a
+// rule), Io (the system refuses threads or reads), and those of the Device, of
+// the Runtime, and of the functions in SessionOptions.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_EXEC_SESSION_H
@@ -55,8 +58,8 @@ using TargetChooser = std::function<Result<uint32_t>(const PlanFile &file)>;
 struct SessionOptions {
   /// The number of compute threads. 0 means one per core of the machine that
   /// the plan was made for, but at most one per core that this process can keep
-  /// busy (busyCores() in CpuTopology.h).
-  /// Must be 0 if a GPU runs all kernels; otherwise open() fails with Usage.
+  /// busy (busyCores() in CpuTopology.h). If a GPU runs all kernels and this is
+  /// not 0, open() fails with Usage.
   uint32_t threads = 0;
   /// The largest number of sequences that are live at a time. 0 means one per
   /// page of the KV cache, up to a limit of 256, or less if the context is very
@@ -69,8 +72,8 @@ struct SessionOptions {
   /// (PlacementMemory.h, and for a GPU checkFreeRam() in PlacementChoice.h).
   uint64_t ram = 0;
   /// For a reference plan: the folder of the model's files, or the file if
-  /// there is only one; "" means the folder of the plan. For any other plan it
-  /// must be empty; otherwise open() fails with Usage.
+  /// there is only one; "" means the folder of the plan. If this is not empty
+  /// for any other plan, open() fails with Usage.
   std::string source;
   /// How the weights that do not stay in RAM are read: the method, the size of
   /// a block, and the number of blocks in flight. The bandwidth is not used.

@@ -27,8 +27,8 @@ std::string targetList(const PlanFile &file);
 
 /// Of the CPU targets that `host` can run, returns the index of the one that
 /// needs the most ISA features. If several need equally many, the first is
-/// chosen. If `host` can run none, returns Mismatch with a message that says
-/// what the machine lacks, and lists the targets.
+/// chosen. If `host` can run none, returns Mismatch with a message that lists
+/// the targets, and says what the machine lacks for the first CPU target.
 Result<uint32_t> chooseCpuTarget(const PlanFile &file,
                                  const MachineProfile &host);
 

@@ -16,8 +16,9 @@
 //
 // Ownership: the device frees everything that it allocated. Thread-safety: one
 // caller at a time. Errors: DoesNotFit (memory), Corrupt, Mismatch or
-// Unsupported (executables), Io (the system or the driver refused). An error of
-// run() ends only that run.
+// Unsupported (executables), Io (the system or the driver refused), Internal (a
+// wrong call). An error of run() ends only that run, unless it makes a GPU
+// unusable (CudaDevice.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_HAL_DEVICE_H

@@ -73,7 +73,8 @@ public:
 
   /// The bytes of the image in memory.
   std::span<const uint8_t> bytes() const { return {base, size}; }
-  /// The global functions, sorted by name, with their offsets into bytes().
+  /// The global functions with default visibility, sorted by name, with their
+  /// offsets into bytes().
   std::span<const std::pair<std::string, uint64_t>> functions() const {
     return entries;
   }

@@ -26,8 +26,9 @@ Result<uint64_t> relocationWidth(ElfMachine machine, uint32_t type);
 
 /// Writes the relocated value to `place`, which has relocationWidth() bytes and
 /// will be at address `P` when the code runs. `S` is the address of the symbol,
-/// and `A` the addend. Errors: Corrupt if the value does not fit into its
-/// field; the message states the value and the width of the field.
+/// and `A` the addend. relocationWidth() must support `type`. Errors: Corrupt
+/// if the value does not fit into its field or is not as aligned as the field
+/// requires; the message states the value.
 Status applyRelocation(ElfMachine machine, uint32_t type, uint8_t *place,
                        uint64_t P, uint64_t S, int64_t A);
 

@@ -85,8 +85,9 @@ Status BlockReader::tryReading(uint64_t fileBytes) {
   if (memory == nullptr) {
     return ioError("cannot allocate memory for a trial read of one block");
   }
-  // The offset and the address are aligned to kBlockAlignment, but to no larger
-  // power of two, so that the trial fails if the device requires more.
+  // The address and, unless the file has only one block, the offset are aligned
+  // to kBlockAlignment, but to no larger power of two, so that the trial fails
+  // if the device requires more.
   BlockRequest request;
   request.offset = fileBytes > kBlockAlignment ? kBlockAlignment : 0;
   request.bytes = std::min(kBlockAlignment, fileBytes - request.offset);

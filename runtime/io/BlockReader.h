@@ -64,10 +64,10 @@ class BlockReader;
 
 /// Opens a reader of the file that `descriptor` refers to. `path` is only used
 /// in messages. `descriptor` is no longer needed once the function has
-/// returned. Reads one block, to find out whether the system and the file
-/// system support the method. Errors: Unsupported if they do not, Corrupt if
-/// the file is not a regular file, Usage unless 1 <= depth <= kMaxReaderDepth,
-/// Io.
+/// returned. Unless the method is Buffered or the file is empty, reads one
+/// block, to find out whether the system and the file system support the
+/// method. Errors: Unsupported if they do not, Corrupt if the file is not a
+/// regular file, Usage unless 1 <= depth <= kMaxReaderDepth, Io.
 Result<std::unique_ptr<BlockReader>> openBlockReader(int descriptor,
                                                      const std::string &path,
                                                      IoMethod method,
@@ -79,9 +79,9 @@ public:
   BlockReader(const BlockReader &) = delete;
   BlockReader &operator=(const BlockReader &) = delete;
 
-  /// Starts to read a block. Errors: Internal if the request is not aligned or
-  /// if depth() requests are in flight already, Io if the system refuses. In
-  /// both cases wait() will not return the request.
+  /// Starts to read a block. Errors: Internal if the request is not valid, for
+  /// example not aligned, or if depth() requests are in flight already, Io if
+  /// the system refuses. After an error, wait() will not return the request.
   Status submit(const BlockRequest &request);
 
   /// Waits until a request has completed, and returns which one. Errors:

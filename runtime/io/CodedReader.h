@@ -45,9 +45,9 @@ private:
 
   const PlanFile &plan;
   BlockFile file;
-  /// The largest number of raw bytes that a block or a chunk has.
+  /// The largest number of raw bytes in a block, at least that in a chunk.
   uint64_t largestBlock = 0;
-  uint64_t largestChunk = 0;
+  uint64_t largestChunk = 0; ///< the largest number of raw bytes in a chunk
   std::vector<ChunkScratch> scratch; ///< one for each thread
 };
 

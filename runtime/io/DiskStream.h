@@ -23,7 +23,7 @@ namespace air::rt {
 /// Totals since the stream was created.
 struct StreamCounters {
   uint64_t diskBytes = 0;         ///< bytes that the reader has read
-  uint64_t tableBytes = 0;        ///< TableRows::bytesNeeded()
+  uint64_t tableBytes = 0;        ///< bytesNeeded() of the embedding tables
   uint64_t waitedNanoseconds = 0; ///< time that steps have waited for weights
   // The members from here on describe the current placement.
   uint32_t placement = 0;
@@ -42,10 +42,10 @@ public:
   virtual void waitUntilIdle() = 0;
   /// Stops reading, and returns the ring. The caller may overwrite the ring
   /// until takeRingBack() is called, for example to measure the rate of the
-  /// disk with the same memory. The result is empty if the disk does not write
-  /// directly to the ring, because weights are decoded or rearranged first. May
-  /// only be called between passes. takeRingBack() must be called before the
-  /// next pass, even if lendRing() fails.
+  /// disk with the same memory. The result is empty if there is no ring, or if
+  /// the disk does not write directly to the ring, because weights are decoded
+  /// or rearranged first. May only be called between passes. takeRingBack()
+  /// must be called before the next pass, even if lendRing() fails.
   virtual Result<std::span<uint8_t>> lendRing() = 0;
   /// Ends lendRing(): reading continues. What had been read ahead into the ring
   /// before lendRing() is read again. Errors: those of WeightStream::resume().

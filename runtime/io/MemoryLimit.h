@@ -31,8 +31,8 @@
 namespace air::rt {
 
 /// What is left before the process reaches a limit. If there are several
-/// limits, all members except `smallest` describe the limit that the process
-/// would reach first.
+/// limits, `free`, `limit` and `file` describe the one that the process would
+/// reach first.
 struct MemoryRoom {
   /// The bytes that can be allocated before the limit is reached. Negative if
   /// more is in use already, because the limit has been lowered. A process that

@@ -29,9 +29,9 @@ namespace air::rt {
 
 class PagePopulator {
 public:
-  /// Begins to populate `ranges`, from the first to the last, on `threads`
-  /// threads, and returns at once. Each range must begin at a page boundary and
-  /// stay mapped until the populator is destroyed.
+  /// Begins to populate `ranges`, from the first to the last, on at most
+  /// `threads` threads, and returns at once. Each range must begin at a page
+  /// boundary and stay mapped until the populator is destroyed.
   PagePopulator(std::vector<std::span<uint8_t>> ranges, unsigned threads);
 
   /// Stops the threads after their current pieces, even if not all ranges are
@@ -41,6 +41,7 @@ public:
   PagePopulator &operator=(const PagePopulator &) = delete;
 
   /// Waits until all ranges are populated, or the system has refused one.
+  /// Returns at once if the system has started no thread.
   void wait();
 
 private:

@@ -28,18 +28,18 @@ namespace air::rt {
 /// The bytes of RAM that a placement takes for weights and everything else.
 uint64_t ramOf(const plan::Placement &placement);
 
-/// Returns `now`, with the memory that this process has come to use after
-/// `before` was read as its own memory. If `before` is the reading from which a
-/// session has chosen its placement, this is the memory of the session.
+/// Returns `now`, except that `own` is only the memory that this process has
+/// begun to use since `before` was read. If `before` is the reading from which
+/// a session has chosen its placement, this is the memory of the session.
 MemoryRoom changeSince(const MemoryRoom &before, MemoryRoom now);
 
 /// The bytes of RAM that a session can use in all. `current` is its placement,
-/// and `room` states as own memory how much private memory the session already
-/// uses, not counting the item "process". `ringBytes` is the size of its ring,
-/// or 0 if it has none yet. The limits count a ring in full as soon as it has
-/// been allocated, before its pages are touched (SegmentArena), so all of it is
-/// in use by the session. If the own memory is not known, the session counts as
-/// using everything that `current` needs; it never counts as using more.
+/// and room.own is the private memory that the session already uses, not
+/// counting the item "process". `ringBytes` is the size of its ring, or 0 if it
+/// has none yet. The limits count a ring in full as soon as it has been
+/// allocated, before its pages are touched (SegmentArena), so all of it is in
+/// use by the session. If room.own is not known, the session counts as using
+/// everything that `current` needs; it never counts as using more.
 uint64_t usableBytes(const plan::Placement &current, const MemoryRoom &room,
                      uint64_t ringBytes);
 

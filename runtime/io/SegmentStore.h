@@ -61,8 +61,10 @@ public:
   virtual std::span<const uint8_t> table(uint32_t index) const = 0;
 
   /// Begins a pass that runs the steps [0, steps). The store may skip reads
-  /// that only the steps from `steps` on need. Errors: those of reading memory
-  /// limits, and DoesNotFit if the memory of the store must shrink but cannot.
+  /// that only the steps from `steps` on need. Errors: Io if a file that passes
+  /// read has been overwritten, DoesNotFit if the memory of the store must
+  /// shrink but cannot, those of the device to which the store copies weights,
+  /// and an earlier error after which the store cannot run further passes.
   virtual Status beginPass(uint32_t steps) = 0;
 
   /// Returns when `segments` have been read and their digests verified. This
@@ -71,13 +73,17 @@ public:
   virtual Status requireNow(std::span<const uint32_t> segments) = 0;
 
   /// Returns when the bytes that `step` reads of `segments` are in memory and
-  /// their digests have been verified. These bytes stay readable until
-  /// release(step). Errors: VerificationFailed or Io, with the segment's name.
+  /// their digests have been verified. If ordersWork() is true, require() may
+  /// return earlier, and later work of the device waits instead. These bytes
+  /// stay readable until release(step). Errors: VerificationFailed (the message
+  /// has the segment's name), Io, Corrupt if a coded chunk cannot be decoded,
+  /// DoesNotFit if the system refuses memory, and those of the device.
   virtual Status require(uint32_t step, std::span<const uint32_t> segments) = 0;
 
   /// Returns the number of consecutive steps, from `step` on and before `end`,
   /// that read only weights that stay in memory and are there already. These
-  /// steps need no require(), and may run together.
+  /// steps need no require(), and may run together. A store may return fewer:
+  /// PlanSource always returns 0.
   virtual uint32_t residentSteps(uint32_t step, uint32_t end) const = 0;
 
   /// Whether the store itself puts the work of the device in order: each step
@@ -88,8 +94,9 @@ public:
 
   /// If the store keeps all weights, completes their loading: returns when all
   /// segments of the plan's list of reads are in memory, even those that no
-  /// step has required. A store that streams weights returns at once. Errors:
-  /// those of require().
+  /// step has required. A store that streams weights may do so only for
+  /// segments that stay in memory as a whole, or for none. Errors: those of
+  /// require().
   virtual Status requireRest() = 0;
 
   /// Returns when the bytes of the ranges are in memory, at the addresses that

@@ -22,8 +22,9 @@ Status tryOneBlock(const BlockFile &file) {
   if (memory == nullptr) {
     return ioError("cannot allocate memory for a trial read of one block");
   }
-  // The address and the offset are aligned to kBlockAlignment, but to no larger
-  // power of two, so that the trial fails if the device requires more.
+  // The address and, unless the file has only one block, the offset are aligned
+  // to kBlockAlignment, but to no larger power of two, so that the trial fails
+  // if the device requires more.
   BlockRequest request;
   const uint64_t size = file.size();
   request.offset = size > kBlockAlignment ? kBlockAlignment : 0;

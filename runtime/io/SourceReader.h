@@ -3,7 +3,7 @@
 // Reads a reference plan as if it contained all bytes of its weights. A request
 // is divided into runs (ReferencedBytes.h). Each of kReferenceReads threads
 // reads the range of a run from the plan or a source file, bypassing the page
-// cache, and arranges it in the memory of the request.
+// cache if possible, and arranges it in the memory of the request.
 //
 // A range may begin and end anywhere in a file, but only whole blocks of
 // kBlockAlignment bytes are read, so the rest of the blocks in which the range

@@ -1,11 +1,10 @@
 //===- StreamSchedule.h - which bytes a pass reads from disk ----*- C++ -*-===//
 //
-// The part of a plan's placement that the streaming store follows: a list of
-// reads, in the order in which a pass needs their bytes. A resident read
-// happens once, in the first pass, and its bytes stay in memory. Every other
-// read happens in each pass and goes to a window onto the ring
-// (SegmentArena.h). Together, the reads of a segment cover each of its bytes
-// once.
+// The part of a plan's placement that a WeightStream follows: a list of reads,
+// in the order in which a pass needs their bytes. A resident read happens once,
+// in the first pass, and its bytes stay in memory. Every other read happens in
+// each pass and goes to a window onto the ring (SegmentArena.h). If a segment
+// has reads, they cover each of its bytes once.
 //
 // Steps are numbered as in the plan's programs. Every program has the same
 // steps.

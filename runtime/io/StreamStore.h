@@ -1,22 +1,23 @@
 //===- StreamStore.h - segments of a plan larger than memory ----*- C++ -*-===//
 //
-// A store for placements that do not keep all weights in memory. Weights are
-// read without the page cache, some of them once and the others in every pass
-// (WeightStream, SegmentArena). Rows of embedding tables are gathered from the
-// mapping of the plan (TableRows). Kernels are read from the mapping too, when
-// the plan is opened. Weights that are stored with a codec are decoded when
-// they are read (CodedReader). The weights and tables of a reference plan are
-// converted from the model's files instead (SourceReader, SourceTables). On a
-// machine with several NUMA nodes, the bytes of a segment that stay resident
-// lie on the nodes of the threads that compute with them (NodePlacement.h).
+// A store for placements that do not keep all weights in memory, for reference
+// plans, and for plans with coded weights. Weights are read without the page
+// cache, some of them once and the others in every pass (WeightStream,
+// SegmentArena). Rows of embedding tables are gathered from the mapping of the
+// plan (TableRows). Kernels are read from the mapping too, when the plan is
+// opened. Weights that are stored with a codec are decoded when they are read
+// (CodedReader). The weights and tables of a reference plan are converted from
+// the model's files instead (SourceReader, SourceTables). On a machine with
+// several NUMA nodes, the bytes of a segment that stay resident lie on the
+// nodes of the threads that compute with them (NodePlacement.h).
 //
 // Before each pass, the store checks that nobody has written to the files, and
 // finds out how much memory the process can use: the limits may have changed,
 // and other processes may use more or less (PlacementMemory.h). If this has
 // become too little for the current placement, the store changes to the first
 // placement of the plan that fits. If the next larger placement has fitted in
-// some passes in a row, the store changes to that one. Bytes that are in memory
-// already are not read again.
+// some passes in a row, the store changes to that one. Bytes that both
+// placements keep in memory, and that are there already, are not read again.
 //
 // Several processes may see at the same moment that memory has become free. If
 // all of them took it, there would not be enough. Each therefore waits a
@@ -27,10 +28,10 @@
 // processes with different delays and equally long passes never grow in the
 // same pass, nor in the one after it, in which the new memory is filled.
 //
-// Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as
-// for SegmentStore; counters() may be called by the same thread only. Errors:
-// those of BlockReader, SegmentArena and StreamSchedule, and DoesNotFit if no
-// placement fits.
+// Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as for
+// SegmentStore; counters() may be called by the same thread only. Errors: those
+// of BlockReader, SegmentArena, WeightStream, TableRows and SourceTables, Io if
+// a file has been overwritten, and DoesNotFit if no placement fits.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_STREAMSTORE_H
@@ -85,9 +86,9 @@ struct StreamOptions {
   /// The number of passes by which the store delays its first growth, which
   /// should be different in each process (StreamStore::growthDelay()).
   uint32_t growthDelay = 0;
-  /// Returns how much memory is left, or nullopt if no limit is known. Its own
-  /// memory is that of the session (changeSince() in PlacementMemory.h). Called
-  /// before every pass. May be empty.
+  /// Returns how much memory is left, or nullopt if no limit is known.
+  /// MemoryRoom::own is the memory of the session (changeSince() in
+  /// PlacementMemory.h). Called before every pass. May be empty.
   std::function<std::optional<MemoryRoom>()> memoryRoom;
   /// The approximate limit on the number of windows that show the same byte of
   /// the ring; at least SegmentArena::kLeastMappings. Only tests choose another

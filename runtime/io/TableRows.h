@@ -10,7 +10,7 @@
 // MiB of them have been read.
 //
 // Ownership: borrows the plan. Thread-safety: one caller at a time. Errors:
-// VerificationFailed.
+// those of PlanFile::verifyChunk().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_TABLEROWS_H

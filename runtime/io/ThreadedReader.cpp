@@ -8,7 +8,8 @@ using namespace air::rt;
 
 namespace {
 
-/// The stack of a thread that does nothing but read.
+/// The stack of a thread that reads blocks, and that in some readers also
+/// decodes or converts them.
 constexpr size_t kReaderStackBytes = size_t{256} << 10;
 
 } // namespace

@@ -43,8 +43,9 @@ private:
   std::unique_ptr<Ring> ring;
   std::vector<BlockProgress> slots; ///< one for each request in flight
   std::vector<uint32_t> freeSlots;
-  uint32_t held = 0; ///< reads that the kernel has not completed
-  /// The first failure of the ring, after which it accepts no request.
+  /// Reads that push() has submitted and whose results pop() has not returned.
+  uint32_t held = 0;
+  /// A failure of the ring, after which it accepts no request. Otherwise ok.
   Status broken;
 };
 

@@ -15,8 +15,11 @@
 // however, every later pass fails, too.
 //
 // Ownership: borrows the memory and the reader. Thread-safety: all functions
-// are called by one thread at a time. Errors: Io and VerificationFailed, from
-// the thread's reads, as results of require() and resume().
+// are called by one thread at a time. Errors: require() returns those of the
+// thread's reads (BlockReader, SegmentMemory::show() and VerifyChunk). start()
+// and resume() fail with Io if the system starts no thread, and with Internal
+// if no executor can follow the schedule. If the reader itself has failed,
+// resume() returns its error.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_IO_WEIGHTSTREAM_H
@@ -164,7 +167,7 @@ private:
   std::optional<uint32_t> suspect;
 
   /// For each read: whether it is resident and in memory. The executor's thread
-  /// reads these values, too.
+  /// uses these values, too.
   std::vector<std::atomic<bool>> loaded;
   /// For each step: the number of reads of a pass that it and the steps before
   /// it need.
@@ -178,7 +181,7 @@ private:
   std::condition_variable forReader;
   std::condition_variable forExecutor;
 
-  // The mutex guards the members from stepsDone to failedPass.
+  // The mutex guards the members from stepsDone to suspects, except isBroken.
 
   /// The number of steps that have run or were left out, counted over all
   /// passes.

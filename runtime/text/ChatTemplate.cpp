@@ -43,8 +43,10 @@ bool isKnownRole(const jinja::Text &text) {
   return false;
 }
 
-/// Returns the message with its reasoning under each of the keys that templates
-/// look for. The keys have the same order as in transformers 5.24.
+/// Returns the message with its reasoning also under reasoning_content and,
+/// unless the message already has the key thinking, under thinking. Templates
+/// look for these two keys. The keys have the same order as in transformers
+/// 5.24.
 DictObject withReasoningNames(const DictObject &message) {
   const Value *reasoning = nullptr;
   for (const char *name : {"reasoning_content", "thinking", "reasoning"}) {

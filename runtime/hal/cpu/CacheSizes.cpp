@@ -22,7 +22,7 @@ std::string lineOf(const std::string &path) {
 }
 
 /// Returns the number of bytes that a text such as "48K", "2M" or "1024"
-/// states, or 0 if it does not begin with a number.
+/// states, or 0 if it does not begin with a number or states 2^64 or more.
 uint64_t sizeOf(const std::string &text) {
   char *end = nullptr;
   const uint64_t number = std::strtoull(text.c_str(), &end, 10);

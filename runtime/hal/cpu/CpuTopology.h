@@ -12,7 +12,7 @@ namespace air::rt {
 struct CpuTopology {
   /// The CPUs that the affinity mask allows: first one CPU of each physical
   /// core, then their SMT siblings. Each of the two parts is sorted by NUMA
-  /// node, then by CPU number. The list is never empty.
+  /// node, then by CPU number. If the mask cannot be read, this is CPU 0.
   std::vector<uint32_t> cpus;
   /// The NUMA node of each element of `cpus`; 0 if the system does not report
   /// it.
@@ -49,8 +49,9 @@ struct NodeRun {
   uint32_t end = 0;
 };
 
-/// Groups the threads of a pool by NUMA node, in the order of the threads;
-/// thread t computes on topology.cpus[t]. The result is empty if all threads
+/// Divides the threads of a pool into runs of successive threads that are on
+/// the same NUMA node; thread t computes on topology.cpus[t]. A node may have
+/// two runs, because SMT siblings come last. The result is empty if all threads
 /// are on one node, or if there are more threads than CPUs.
 std::vector<NodeRun> nodeRuns(const CpuTopology &topology, uint32_t threads);
 

@@ -27,8 +27,8 @@
 
 namespace air::rt {
 
-/// The size in bytes of the largest cache of CPU 0; 0 if the system does not
-/// report it.
+/// The size in bytes of the L3 cache of CPU 0, or of its L2 or L1 data cache if
+/// the system reports no higher level; 0 if the system reports no cache.
 uint64_t lastLevelCacheBytes();
 
 class ReadBandwidth {
@@ -60,9 +60,9 @@ public:
   /// One stream and two are read in turns, so that nothing has to be compared
   /// beforehand. Returns 0 if there is nothing to read.
   double bestWithin(double seconds);
-  /// Makes the next sample compare one stream with two again. For a caller
-  /// that doubts the samples: if others used the memory during the comparison,
-  /// it may have chosen the slower way.
+  /// Makes the next sample compare one stream with two again. For a caller that
+  /// doubts the samples: if others used the memory during the comparison, the
+  /// comparison may have chosen the slower way.
   void compareAgain() { readsTwoStreams.reset(); }
 
   /// The part of the buffer that thread `thread` of the pool reads. The parts

@@ -176,7 +176,8 @@ private:
   /// has prefetched kAheadBytes bytes or when `opened` differs from `seen`.
   void prefetchAhead(uint32_t thread, uint32_t seen);
   /// Lends this thread's CPU to a thread that has work but no CPU. Returns
-  /// false if there is no such thread, or if `opened` no longer equals `seen`.
+  /// false if there is no such thread, if it cannot be moved, or if `opened` no
+  /// longer equals `seen`.
   bool lendCpu(uint32_t seen);
   /// Opens the next phase or ends the walk.
   void advance();

@@ -1,9 +1,9 @@
 //===- CudaDevice.h - an NVIDIA GPU as a Device -----------------*- C++ -*-===//
 //
 // Memory is allocated on the GPU, addresses are device pointers, and
-// executables are cubins. The kernels read the tokens of a batch from device
-// memory: the caller writes them before each run, and the AirBatch given to
-// run() is not used.
+// executables are cubins or PTX. The kernels read the tokens of a batch from
+// device memory: the caller writes them before each run, and the AirBatch given
+// to run() is not used.
 //
 // Each queue is a CUDA stream. The stream for uploads is created when it is
 // first used. The first run of a range of dispatches records the range as a
@@ -55,13 +55,15 @@ public:
                                  std::string_view what) override;
   /// Always fails with Unsupported.
   Result<DeviceAddress> importHost(std::span<const uint8_t> bytes) override;
-  /// Errors: Corrupt (not a complete ELF file, or an entry is missing),
-  /// Mismatch (code for another architecture).
+  /// Errors: Corrupt (neither a complete ELF file nor PTX, or refused by the
+  /// driver, or an entry is missing), Mismatch (code for another architecture),
+  /// Unsupported (the driver is too old for the PTX).
   Result<uint32_t>
   loadExecutable(std::span<const uint8_t> object,
                  std::span<const std::string_view> entries) override;
-  /// Every dispatch must have a launch shape; `grid`, `barrier` and `streams`
-  /// are not used, and `scratchBytes` must be 0.
+  /// Every dispatch must have a launch shape; `grid`, `barrier`, `streams` and
+  /// `copies` are not used, and `scratchBytes` must be 0. Errors: also Corrupt
+  /// if a dispatch does not have one binding for each parameter of its kernel.
   Result<uint32_t>
   addProgram(std::span<const DispatchDesc> dispatches) override;
   /// Returns without waiting for the kernels.
@@ -79,7 +81,7 @@ public:
   Result<bool> isComplete(uint32_t event) override;
   Status finish(uint32_t event) override;
   Status synchronise() override;
-  /// Waits until all earlier work is complete.
+  /// Waits until all earlier work of the Compute queue is complete.
   Result<const void *> read(DeviceAddress from, uint64_t bytes) override;
 
 private:

@@ -91,9 +91,10 @@ bool isPartOfGpuName(std::string_view part, std::string_view name);
 
 class CudaDriver {
 public:
-  /// Opens the first GPU that matches the choice. Errors: Unsupported (no
-  /// driver, a driver for a CUDA version before 12.0, no GPU), Usage (no GPU is
-  /// called `device`), Mismatch (a GPU that cannot run code for `arch`).
+  /// Opens the GPU that matches the choice best. Errors: Unsupported (no
+  /// driver, a driver for a CUDA version before 12.0, no GPU, or `arch` names
+  /// no architecture), Usage (no GPU is called `device`), Mismatch (none of the
+  /// GPUs that `device` allows can run the code).
   static Result<std::unique_ptr<CudaDriver>> open(const CudaChoice &choice);
   /// Returns another object for the same GPU, with a stream of its own. Any
   /// thread may call it, even while another one uses this object.
@@ -101,10 +102,10 @@ public:
   /// Returns how many GPUs the machine has, at least 1. The errors are those of
   /// open() with an empty choice.
   static Result<uint32_t> countGpus();
-  /// Returns the GPUs that `device` (see CudaChoice) allows, in the order in
-  /// which open() tries them. Because no GPU is opened, only the name, the
-  /// compute capability, the number of multiprocessors and the ordinal are set.
-  /// The errors are those of open().
+  /// Returns the GPUs that `device` (see CudaChoice) allows, in ascending order
+  /// of their ordinals. Because no GPU is opened, only the name, the compute
+  /// capability, the number of multiprocessors and the ordinal are set. The
+  /// errors are those of open().
   static Result<std::vector<CudaFacts>> listGpus(const std::string &device);
   ~CudaDriver();
   CudaDriver(const CudaDriver &) = delete;

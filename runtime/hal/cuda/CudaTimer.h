@@ -48,7 +48,7 @@ public:
                                       uint64_t bytes, uint64_t piece);
   /// Copies `bytes` bytes from pinned host memory to the device, in pieces of
   /// `piece` bytes, several times. Returns the milliseconds of the fastest
-  /// repetition.
+  /// repetition; the first is only a warm-up.
   Result<double> uploadMilliseconds(uint64_t to, uint64_t bytes,
                                     uint64_t piece);
 

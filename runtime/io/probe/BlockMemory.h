@@ -18,7 +18,7 @@ public:
 
   /// `bytes` is a multiple of kHugePageBytes, and so is the address of the
   /// memory. Errors: DoesNotFit if the system has no memory, Unsupported if it
-  /// has no huge pages.
+  /// has too few huge pages.
   static Result<BlockMemory> create(uint64_t bytes, bool hugePages);
   ~BlockMemory();
   BlockMemory(BlockMemory &&other) noexcept;

@@ -48,7 +48,7 @@ constexpr uint64_t kRings[] = {kUsualRingBytes, 64 * kMiB, 8 * kMiB,
 /// The fraction of the probe's time that is spent on comparing ring sizes.
 constexpr double kRingShare = 1.0 / 6;
 /// The fraction of the probe's time that is spent on measuring how memory and
-/// disk slow down each other.
+/// disk slow each other down.
 constexpr double kTogetherShare = 0.2;
 /// The least duration of a sample of memory alone or of the disk alone. A
 /// sample of both at the same time takes at least twice as long. All three
@@ -126,8 +126,8 @@ Result<uint64_t> checkedSize(int descriptor, const std::string &path) {
   return bytes;
 }
 
-/// Drops the file from the page cache. Returns whether any of it is left, for
-/// example because another process has mapped it.
+/// Drops the file from the page cache. Returns whether more than 1 % of its
+/// pages are left, for example because another process has mapped it.
 bool staysCached(int descriptor, uint64_t bytes) {
   (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
   void *mapping = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor, 0);

@@ -21,12 +21,13 @@
 // and then of 64, 8 and 128 MiB. Each sample fills its ring at least once.
 //
 // In a pass, the cores read memory while the disk writes to it, and each slows
-// down the other. The last fifth of the time is used to measure how much is
-// left of each rate, with the chosen combination and the usual ring. The rates
-// of some machines change from second to second, so three samples are taken
-// directly one after the other, again and again: memory alone, memory and disk
-// together, and the disk alone. Each series of three shows what fraction is
-// left of each rate, and the results are the medians of these fractions.
+// down the other. If the caller provides MemoryTraffic, the last fifth of the
+// time is used to measure how much is left of each rate, with the chosen
+// combination and the usual ring. The rates of some machines change from second
+// to second, so three samples are taken directly one after the other, again and
+// again: memory alone, memory and disk together, and the disk alone. Each
+// series of three shows what fraction is left of each rate, and the results are
+// the medians of these fractions.
 //
 // The file should be on the disk that will hold plans. Reads that bypass the
 // page cache may still come from a cache of the drive, of its controller or of
@@ -81,8 +82,10 @@ struct DiskProbeResult {
 /// slow. `path` is only used in messages. If `traffic` is null, or if the
 /// system has no memory for the usual ring, DiskProbeResult::kept is not
 /// measured. Errors: Unsupported if the file is not on a disk (tmpfs, ramfs) or
-/// has holes, Usage if it is smaller than kFewestProbeBytes, and those of
-/// `traffic` and of the reader with the Buffered method.
+/// has holes, or if no method can be measured, Corrupt if it is not a regular
+/// file, Usage if it is smaller than kFewestProbeBytes, DoesNotFit if the
+/// system has no memory for the blocks, and those of `traffic`, of opening a
+/// reader with the Buffered method, and of reading with any method.
 Result<DiskProbeResult> probeDisk(int descriptor, const std::string &path,
                                   double seconds,
                                   MemoryTraffic *traffic = nullptr);

@@ -20,11 +20,11 @@ public:
   /// The least size of the file in bytes.
   static constexpr uint64_t kFewestBytes = uint64_t{32} << 20;
 
-  /// Writes a file of `bytes` bytes, at least kFewestBytes, to the folder
-  /// `folder`. After `seconds` seconds, it stops as soon as the file has at
-  /// least kFewestBytes bytes. Errors: DoesNotFit if the disk has less than
-  /// twice `bytes` free, Unsupported if the folder is on tmpfs or ramfs, and Io
-  /// if the file cannot be written.
+  /// Writes a file of `bytes` bytes to the folder `folder`; `bytes` must be at
+  /// least kFewestBytes. After `seconds` seconds, it stops as soon as the file
+  /// has at least kFewestBytes bytes. Errors: DoesNotFit if the disk has less
+  /// than twice `bytes` free, Unsupported if the folder is on tmpfs or ramfs,
+  /// and Io if the file cannot be written.
   static Result<ScratchFile> create(const std::string &folder, uint64_t bytes,
                                     double seconds);
   ~ScratchFile();

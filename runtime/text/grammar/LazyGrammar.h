@@ -51,9 +51,9 @@ struct GrammarTriggers {
   /// If not empty, the grammar applies only after one of the `preludeEnds` that
   /// comes after this text.
   std::string preludeMark = {};
-  /// If not empty, one of `branches`, as a whole word, must follow each
-  /// `branchMark` that appears outside the quiet spans before the grammar
-  /// applies.
+  /// This rule is for the text before the grammar applies, outside the quiet
+  /// spans: if `branchMark` is not empty, each occurrence of it must be followed
+  /// by one of `branches`, as a whole word.
   std::string branchMark = {};
   std::vector<std::string> branches = {};
   /// The control tokens that delimiters may contain, each with its text, in

@@ -31,7 +31,7 @@ std::string date() {
                std::string(kLeapYear) + "-02-29");
 }
 
-/// The last days of months.
+/// A pattern for the dates that are the last day of their month.
 std::string lastDay() {
   return group("[0-9]{4}-(?:(?:0[13578]|1[02])-31|(?:0[469]|11)-30)|" +
                std::string(kLeapYear) + "-02-29|" + kCommonYear + "-02-28");

@@ -120,7 +120,8 @@ TEST_P(TinyModel, ItsLogitsAreThoseOfTheFormulas) {
     EXPECT_EQ(device->ids()[0], best - logits.begin());
   }
   EXPECT_LT(worst, kBound);
-  // The logits differ from the published ones because the weights are rounded.
+  // The logits differ from the published ones because the weights, keys and
+  // values are rounded.
   EXPECT_LT(fromPublished, 2e-2);
 }
 

@@ -2,7 +2,8 @@
 //
 // Reads the weights of a GGUF file of architecture llama, qwen2 or qwen3, and
 // computes the model's logits with codegen/reference. Tests compare these
-// logits with those of the kernels of a whole decode step.
+// logits with published ones, and with those of whole decode steps and prefills
+// on the emulated GPU.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_TEST_CODEGEN_CUDA_DENSEMODEL_H

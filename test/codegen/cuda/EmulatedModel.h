@@ -13,7 +13,7 @@ struct BatchShape {
   uint32_t sequences = 1;
   uint32_t tokensPerSequence = 1;
   uint32_t contextPages = 2; ///< KV pages of a sequence
-  uint32_t maxPrefill = 0;   ///< tokens of a prefill; 0 if there is none
+  uint32_t maxPrefill = 0;   ///< most tokens of a prefill; 0: no prefill
   bool wgmma = false;        ///< as in PrefillMatMul
   uint32_t tokens() const { return sequences * tokensPerSequence; }
 };
@@ -23,7 +23,8 @@ struct PrefillToken {
 };
 
 /// The kernels of a decode step and of a prefill, generated for the emulator,
-/// and the memory that they use. Matrices have dtype F16.
+/// and the memory that they use. Matrices have dtype F16, except for the
+/// embeddings, which are in float32.
 class EmulatedModel {
 public:
   static Result<EmulatedModel> create(const DenseModel &model,

@@ -389,7 +389,7 @@ const Racy kRacy[] = {
      "ap_wgmma_f16(c, 0, 0, 0, 0, ap_shared(), 256); ap_wgmma_end(c); "
      "if (t == 3) { y[9] = 1; }",
      "of shared memory"},
-    // The last block adds what the others have written.
+    // The last block to reach the counter adds what both have written.
     {"FenceBeforeTheCounter", 64, 2,
      "y[32 * block + t % 32] = t % 32; ap_barrier(); "
      "if (t == 0 && ap_atomic_add(counter, 1) == 1) { ap_fence(); "

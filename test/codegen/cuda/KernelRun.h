@@ -40,16 +40,17 @@ using Views = std::map<std::string, std::span<uint8_t>>;
 
 /// Runs a kernel on `views`, which it changes, and looks for data races if
 /// `findRaces` is true. If `dependent` names a buffer, its bytes are NaN until
-/// the kernel waits for the previous kernel. If `reversed` is true, the threads
-/// run in the opposite order. Fails if a buffer is missing or a counter is not
-/// 0 at the end.
+/// the kernel waits for the previous kernel. If `reversed` is true, threads and
+/// blocks run in the opposite order. Fails if the kernel or a buffer is
+/// missing, if the emulator finds an error, or if a counter is not 0 at the
+/// end.
 Status launch(const Library &library, const codegen::cuda::CudaKernel &kernel,
               const Views &views, const std::string &dependent = "",
               bool reversed = false, bool findRaces = false);
 
-/// Runs a kernel twice on equal buffers, with the threads in opposite orders.
-/// Fails if the results differ. Some of the launches are searched for races
-/// (shouldFindRaces).
+/// Runs a kernel twice on equal buffers, with threads and blocks in opposite
+/// orders. Fails if the results differ. Some of the launches are searched for
+/// races (shouldFindRaces).
 Status launchBothWays(const Library &library,
                       const codegen::cuda::CudaKernel &kernel, Buffers &buffers,
                       const std::string &dependent = "");

@@ -1,9 +1,9 @@
 //===- PrefillCompileTest.cpp - compiles prefill kernels for every target -===//
 //
-// If the environment variable AIR_TEST_ALL is set, the matmuls of all dtypes
-// and layouts, and attention with all head sizes, are compiled for every
-// target. Otherwise, the matmul of each dtype and layout is compiled for only
-// one target, and attention only for a third of the combinations of head size,
+// If the environment variable AIR_TEST_ALL is set, the matmuls without wgmma of
+// all dtypes and layouts, and attention with all head sizes, are compiled for
+// every target. Otherwise, each of these matmuls is compiled for only one
+// target, and attention only for a third of the combinations of head size,
 // operands (split or not) and target. These still include every head size and
 // every target.
 //

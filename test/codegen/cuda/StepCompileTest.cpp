@@ -123,8 +123,8 @@ protected:
   std::optional<Nvrtc> nvrtc;
 };
 
-// Every kernel is compiled for a third of the targets, or for all of them if
-// the environment variable AIR_TEST_ALL is set.
+// Every kernel is compiled for about a third of the targets, or for all of them
+// if the environment variable AIR_TEST_ALL is set.
 TEST_F(DecodeStep, EveryKernelFitsEveryTargetWithoutSpills) {
   const bool all = std::getenv("AIR_TEST_ALL") != nullptr;
   size_t firstTurn = 0;

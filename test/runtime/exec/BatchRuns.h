@@ -111,8 +111,8 @@ inline void checkMixedSequences(rt::Session &session, const FakeModel &model) {
     Result<Rows> rows = runRows(session, tokens, sequences, outputs);
     ASSERT_TRUE(rows) << rows.status().message();
     ASSERT_EQ(*rows, expected) << round;
-    // After every fifth round, one of the sequences, chosen at random, is
-    // truncated to a random length, possibly to 0.
+    // After the first of every five rounds, one of the sequences, chosen at
+    // random, is truncated to a random length, possibly to 0.
     rt::SequenceId chosen = random() % 3;
     if (round % 5 == 0) {
       size_t keep = random() % (histories[chosen].size() + 1);

@@ -145,7 +145,8 @@ TEST_F(DeviceBatchTest, DrawsFollowTheNumberOfTokens) {
   EXPECT_EQ(recordsOn(), std::vector<TokenDraw>(5));
 }
 
-// Only the words that differ from those in the GPU's memory are copied there.
+// Only the words from the first to the last that differ from those in the GPU's
+// memory are copied there.
 TEST_F(DeviceBatchTest, WritesOnlyWhatAChoiceHasNotWritten) {
   BatchSizes sizes = sizesOf(8);
   sizes.hasChoice = true;

@@ -138,7 +138,8 @@ protected:
     }
   }
 
-  /// Checks the words that the steps [begin, end) have found in the ring.
+  /// Checks the words that the steps [begin, end) have found in the ring, and
+  /// sets all results to 0.
   void expectResults(uint32_t begin = 0, uint32_t end = kSteps) {
     ASSERT_TRUE(gpu.synchronise().isOk());
     uint32_t dispatch = 0;

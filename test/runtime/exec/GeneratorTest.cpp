@@ -362,8 +362,8 @@ public:
 
 // If the sampler always takes the most likely token, the GPU chooses the tokens
 // itself, and only their ids are copied to the host. Otherwise the logits are
-// copied. The first pass has a prompt of two tokens, whose logits are always
-// copied.
+// copied. The first pass computes a prompt of two tokens, after which the
+// logits are always copied.
 TEST_F(GeneratorTest, AGpuChoosesTheTokensOfGreedyAnswers) {
   constexpr uint64_t kRow = FAKE_VOCABULARY * sizeof(float);
   GenerateOptions topOne;
@@ -507,8 +507,8 @@ TEST_F(GeneratorTest, KeptSequenceKeepsTheCommonPrefix) {
   EXPECT_EQ(kept->tokens().size(), 1U);
 }
 
-// When a stop string ends an answer, a pass has run ahead. It has written keys
-// and values at a position that the next prompt uses.
+// When a stop string ends an answer, a pass has run ahead. It writes keys and
+// values at a position that the next prompt uses.
 TEST_F(GeneratorTest, AKeptSequenceDropsThePassThatRanAhead) {
   open("Once upatim", /*onGpu=*/true);
   FakeModel model;

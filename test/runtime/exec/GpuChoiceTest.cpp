@@ -191,9 +191,10 @@ TEST_F(GpuChoiceTest, TimedPassesDoNotRunAhead) {
   }
 }
 
-// A pass has run ahead and written to the last page of a sequence. A fork then
+// A pass runs ahead and writes to the last page of a sequence. A fork then
 // shares this page, so the original sequence gets a copy of the page before it
-// grows. The pass has written to the old page, so its results are dropped.
+// grows. The pass that ran ahead writes to the old page, so its results are
+// dropped.
 TEST_F(GpuChoiceTest, APassThatRanAheadOfAForkIsDropped) {
   Session session = opened();
   const SequenceId sequence = beginSequence(session);

@@ -156,7 +156,7 @@ TEST_F(GpuSessionTest, AFailedPassChangesNothing) {
   const SequenceId sequence = beginSequence(session);
   std::vector<int32_t> tokens;
   for (int32_t token = 5; token < 8; ++token) {
-    // First the copy of the weights fails, and the second time the kernels
+    // First the copy of the weights fails, and in later rounds the kernels
     // fail.
     Status &failure = tokens.empty() ? gpu->writeFailure : gpu->workFailure;
     failure = ioError("the fake GPU has failed");

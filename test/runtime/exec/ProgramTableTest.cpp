@@ -10,7 +10,7 @@ using namespace air::rt;
 
 namespace {
 
-/// A device that records the TileStreams and the grid of each dispatch.
+/// A device that records the TileStreams, bindings and grid of each dispatch.
 class Recorder final : public Device {
 public:
   std::vector<std::vector<TileStream>> streams;

@@ -90,7 +90,7 @@ protected:
             "active_file " + std::to_string(active) + "\n");
   }
   /// Sets how much private memory the session has, which must be whole KiB, and
-  /// how many pages of shared memory the process has mapped and touched. The
+  /// how many bytes of shared memory the process has mapped and touched. The
   /// latter makes no difference. Before the session began, the process had
   /// 3000 KiB.
   void setOwn(uint64_t bytes, uint64_t shared) const {

@@ -31,8 +31,8 @@ public:
   FakeBlockReader(std::vector<uint8_t> contents, uint32_t depth,
                   IoMethod method = IoMethod::Uring);
 
-  /// The file. A test may change or shorten it at any time. A request that
-  /// reaches past its end fails with Io, as it does with a real reader.
+  /// The file, which a test may change or shorten. A request that reaches past
+  /// its end fails with Io, as it does with a real reader.
   std::vector<uint8_t> file;
   /// Given the number of requests in flight, returns which of them completes
   /// next. 0 is the one that was submitted first, which is also the default.

@@ -47,7 +47,8 @@ void fake_append(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
   }
 }
 
-/* Reads the KV cache, and reads and writes x. A tile is two tokens. */
+/* Reads the KV cache and writes one element of each row of x. A tile is two
+ * tokens. */
 void fake_attend(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
                  void *scratch) {
   const AirBatch *batch = dispatch->batch;

@@ -282,7 +282,8 @@ Result<const void *> LateGpu::read(DeviceAddress from, uint64_t bytes) {
 }
 
 //===----------------------------------------------------------------------===//
-// The kernels compute what FakePlan.h describes, always for `tokens` tokens.
+// The kernels compute what FakePlan.h describes. All but next(), which reads
+// the number of tokens from a binding, do so for `tokens` tokens.
 
 namespace {
 

@@ -4,9 +4,9 @@
 // writes and downloads take effect only when the host waits for them. read()
 // does not wait: it returns a copy of what the memory contains when it is
 // called. Uploads take effect as late as the events allow or, with
-// `uploadsEarly`, as early as they allow.
-// Kernels are C++ functions that are found by name, and an executable consists
-// of the text kFakeCubin (FakePlan.h).
+// `uploadsEarly`, as early as they allow. Kernels are C++ functions that are
+// found by name, and an executable consists of the text kFakeCubin
+// (FakePlan.h).
 //
 // Thread-safety: the same as for Device.
 //
@@ -50,17 +50,18 @@ public:
   Status loadFailure;
   /// Unless this is ok, only `launchesBeforeFailure` more kernels are enqueued.
   /// The call of run() that enqueues the last of them, and all later calls,
-  /// return this error.
+  /// return this error. If the number is 0 from the start, all calls do.
   Status runFailure;
   uint64_t launchesBeforeFailure = 0;
   /// Unless this is ok, synchronise() and finish() return it and drop all
   /// pending work but the first `workBeforeFailure` pieces. The arrays of the
   /// batch then contain garbage.
   Status workFailure;
-  /// How many more kernels, copies and writes are done while `workFailure` is
-  /// not ok.
+  /// How many more pieces of work are done while `workFailure` is not ok:
+  /// kernels, copies, writes, uploads, downloads, and waits for events.
   uint64_t workBeforeFailure = 0;
-  /// The name and the size of each allocation, in order.
+  /// The name and the size of each allocation, in order. Names of host memory
+  /// begin with "host ".
   std::vector<std::pair<std::string, uint64_t>> allocations;
   uint64_t writtenBytes = 0; ///< bytes that write() has written so far
   /// The sizes of the uploads so far, in order.

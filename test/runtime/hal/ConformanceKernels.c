@@ -1,5 +1,5 @@
-/* The kernels of DeviceConformance.cpp for the CPU. A tile is one element of
- * 64; binding 0 is the input, and binding 1 the output. */
+/* The kernels of DeviceConformance.cpp for the CPU. A tile is one of the
+ * 64 elements; binding 0 is the input, and binding 1 the output. */
 #include "formats/abi/KernelAbi.h"
 
 /* out[i] = in[i] + 1 */

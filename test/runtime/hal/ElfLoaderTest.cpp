@@ -159,8 +159,8 @@ TEST(ElfLoader, LoadsForeignMachinesOnlyWhenAsked) {
   }
 }
 
-// Each call in the aarch64 fixture's fixtureRun must reach the start of a
-// function.
+// Each call in fixtureRun of the aarch64 fixture must lead to code before
+// fixtureNothing, which is the last function.
 TEST(ElfLoader, Aarch64CallsReachTheirFunctions) {
   const Bytes object = readObject(AIR_FIXTURE_AARCH64);
   Result<ElfImage> image =
@@ -516,8 +516,8 @@ TEST(ElfLoader, SurvivesRandomDamage) {
       Bytes bad = good;
       const uint64_t changes = 1 + random() % 4;
       for (uint64_t i = 0; i < changes; ++i) {
-        // Half of the changes are in the section table, where they do the most
-        // harm.
+        // At least half of the changes are in the section table, where they do
+        // the most harm.
         const uint64_t from = random() % 2 == 0 ? table : 16;
         const uint64_t at = from + random() % (bad.size() - from);
         switch (random() % 3) {
@@ -542,8 +542,8 @@ TEST(ElfLoader, SurvivesRandomDamage) {
       }
     }
   }
-  // Objects with damaged code or constants load, and those with damaged tables
-  // do not, so both outcomes must occur.
+  // Objects with damaged code or constants load, and most of those with damaged
+  // tables do not, so both outcomes must occur.
   EXPECT_GT(loaded, 1000U);
   EXPECT_GT(refused, 1000U);
 }

@@ -83,8 +83,8 @@ void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
       }
     }
     uint64_t resident = random() % 4 == 0 ? most : random() % (most + 1);
-    // The chunks that are not resident are divided into one or two reads. Each
-    // read is needed by a different step.
+    // The chunks that are not resident, if any, are divided into one or two
+    // reads. Each read is first needed by a different step.
     uint64_t middle =
         std::min(chunks, resident + random() % (chunks - resident + 1));
     uint64_t ends[] = {resident, middle, chunks};
@@ -112,7 +112,8 @@ void placeRandomly(std::mt19937 &random, Shape &shape, bool less) {
   placeWindows(schedule, shape.lastSteps);
 }
 
-/// Segments of random sizes. The steps 2 i and 2 i + 1 use segment i.
+/// Segments of random sizes. The steps 2 i and 2 i + 1, and sometimes step 2 i
+/// + 2, use segment i.
 Shape randomShape(std::mt19937 &random) {
   Shape shape;
   StreamSchedule &schedule = shape.schedule;
@@ -212,8 +213,8 @@ struct Executed {
   }
 
   /// Runs the steps [first, steps) of a pass that was announced to have
-  /// `announced` steps. All bytes that a step needs must be right, except those
-  /// whose read belongs to a step before `first`.
+  /// `announced` steps. All bytes that a step needs must be right, except
+  /// streamed ones whose read belongs to a step before `first`.
   Status pass(uint32_t steps, uint32_t announced, uint32_t first = 0) {
     stream->beginPass(announced);
     if (first != 0) {

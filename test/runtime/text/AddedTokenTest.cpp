@@ -29,7 +29,8 @@ struct AddedTokenCase {
   std::vector<std::pair<const char *, Ids>> texts;
 };
 
-/// Each character is a token. Line feeds and tabs are also added tokens.
+/// Each character is a token. The line feed and the tab may also be added
+/// tokens.
 constexpr const char *kCharacters =
     R"({"type": "BPE", "unk_token": "?", "merges": [],
         "vocab": {"?": 0, "a": 1, "b": 2, " ": 3, "\n": 4, "\t": 5}})";

@@ -42,7 +42,7 @@ void append(std::vector<int32_t> &all, const std::vector<int32_t> &more) {
 }
 
 /// Returns words from several scripts. Normalisation must reorder marks in some
-/// of them, and removes characters from others.
+/// of them, and remove characters from others.
 std::string randomWords(std::mt19937 &random, size_t bytes) {
   static const std::vector<std::string> words = {
       "the",    "Once",          "upon",           "a",

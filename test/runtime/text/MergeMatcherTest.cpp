@@ -237,7 +237,7 @@ TEST_F(MergeMatcherTest, LongWordsTakeNoQuadraticTime) {
   }
 }
 
-/// The files in a folder that have a byte-level BPE vocabulary.
+/// The GGUF files in a folder that have a BPE vocabulary.
 std::vector<std::string> bpeFilesOf(const std::string &folder) {
   std::vector<std::string> found;
   for (const auto &each : std::filesystem::directory_iterator(folder)) {

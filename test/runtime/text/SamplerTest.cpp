@@ -190,8 +190,8 @@ TEST(SamplerTest, AllStagesTogether) {
 
 TEST(SamplerTest, KeepsTheRightSetOfLargeVocabularies) {
   // Only the set of candidates is compared, not their probabilities. A high
-  // temperature and many draws ensure that every candidate is drawn at least
-  // once.
+  // temperature and many draws ensure that more than half of the candidates are
+  // drawn.
   std::mt19937 random(3);
   std::vector<float> logits(1500);
   for (float &logit : logits) {

@@ -131,8 +131,9 @@ private:
   size_t all = 0;
   size_t tiles = 0;
   std::vector<std::pair<StreamRate, size_t>> streams;
-  /// For each number of threads: the index of its measurement in `rounds`.
-  /// `alone` is the index for one thread, and `all` the index for all threads.
+  /// For each measured number of threads between one and all: the index of its
+  /// measurement in `rounds`. `alone` is the index for one thread, and `all`
+  /// the index for all threads.
   std::vector<std::pair<uint32_t, size_t>> threadCounts;
 };
 
@@ -201,8 +202,8 @@ void Probe::setUp(StreamJob &job, StreamLoads loads, StreamHint hint,
     job.readers = threads;
     return;
   }
-  // A single reader reads its own part and the parts of all other threads on
-  // the same NUMA node. These parts are adjacent.
+  // A single reader reads its own part and the parts of the threads that follow
+  // it on the same NUMA node. These parts are adjacent.
   const auto nodes = device->threadPool().nodeRuns();
   job.partPages = partPages * (nodes.empty() ? threads : nodes.front().end);
   job.readers = 1;

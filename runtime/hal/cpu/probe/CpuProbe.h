@@ -31,7 +31,7 @@ struct CpuProbeOptions {
   uint64_t memoryBytes = 0; ///< size of the RAM; 0 if it is not known
   /// As in MachineProfile. If the list has "amx-tile", the probe requests the
   /// permission to use tile registers for this process. If the system refuses,
-  /// the rates of tiles in the result are 0.
+  /// CpuRates::bf16Tile and CpuRates::byteTile are 0 in the result.
   std::span<const std::string> features;
   /// After this number of seconds, no further round begins. At least three
   /// rounds are always taken. A round takes about one second.
@@ -48,7 +48,7 @@ struct CpuProbeResult {
 };
 
 /// Errors: DoesNotFit if the machine has too little memory for the buffer
-/// (ReadBandwidth.h), and those of CpuDevice.
+/// (ReadBandwidth.h), and those of CpuDevice and DecodeRate.
 Result<CpuProbeResult> probeCpu(const CpuProbeOptions &options);
 
 } // namespace air::rt

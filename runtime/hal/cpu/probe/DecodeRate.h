@@ -1,10 +1,10 @@
 //===- DecodeRate.h - how fast all cores decode weights ---------*- C++ -*-===//
 //
 // Decodes chunks of weights (ChunkCodec.h) on all threads of a pool. The
-// weights are bfloat16 numbers with a normal distribution, as in most models,
-// and are the same in every run. All threads decode the same 16 chunks of
-// 256 KiB. Each thread has a buffer of its own, into which it decodes one chunk
-// after the other.
+// weights are bfloat16 numbers with a nearly normal distribution, as in most
+// models, and are the same in every run. All threads decode the same 16 chunks
+// of 256 KiB. Each thread has a buffer of its own, into which it decodes one
+// chunk after the other.
 //
 // Ownership: the pool must outlive the object. Thread-safety: one caller at a
 // time.

@@ -65,7 +65,7 @@ private:
   static void read(void *context, uint32_t thread);
 
   std::unique_ptr<CpuDevice> device;
-  ReadBandwidth memory;      ///< owns the memory, if create() has made it
+  ReadBandwidth memory;      ///< divides the buffer that create() allocates
   std::vector<Count> counts; ///< one per thread
   /// What each thread reads, in whole pages.
   std::vector<std::vector<std::span<const uint8_t>>> parts;

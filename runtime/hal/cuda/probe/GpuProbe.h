@@ -20,7 +20,8 @@
 
 namespace air::rt {
 
-/// The size in bytes of the copies with which airrun brings weights to a GPU.
+/// The usual size in bytes of the copies with which passes bring weights to a
+/// GPU.
 inline constexpr uint64_t kWeightCopyBytes = uint64_t{4} << 20;
 
 /// Copies of blocks of `bytes` bytes between the host and the GPU.

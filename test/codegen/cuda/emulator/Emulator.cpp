@@ -346,8 +346,9 @@ bool finishCollective(uint32_t first) {
 }
 
 /// If all threads of the warpgroup wait for their wgmma, multiplies and returns
-/// true. The left operands were copied when the wgmma were issued; the right
-/// operands are read from memory only now.
+/// true. Fails if the threads have issued different wgmma. The left operands
+/// were copied when the wgmma were issued; the right operands are read from
+/// memory only now.
 bool finishWgmma(uint32_t first) {
   for (uint32_t i = 0; i < 128; ++i) {
     if (machine->fibers[first + i].wait != Wait::Wgmma) {

@@ -10,10 +10,10 @@
 //     issued, and its bytes arrive only when a thread waits for them;
 //   - while wgmma are in flight, their accumulator holds NaN, and they read
 //     shared memory when their warpgroup waits for them;
-//   - in a launch that depends on an earlier kernel, the bindings that the
-//     earlier kernel writes hold NaN until a thread has waited for that kernel;
-//   - threads run in one order or its reverse, and the tests require the same
-//     results;
+//   - in a launch that depends on an earlier kernel, the bytes that the earlier
+//     kernel writes hold NaN until a thread has waited for that kernel;
+//   - threads and blocks run in one order or its reverse, and the tests require
+//     the same results;
 //   - a launch with `findRaces` ends with an error at the first data race
 //     (Races.h).
 // The results of an mma or wgmma are computed in double precision and rounded
@@ -42,7 +42,8 @@ compileObject(const std::vector<std::string> &texts);
 
 /// The kernels of one loaded shared object. The sources of different kernels
 /// may define types of the same name, but the kernels' names must differ.
-/// compile() returns an Unsupported error if there is no host compiler.
+/// compile() returns a VerificationFailed error if the host's compiler does not
+/// accept the sources, or if the object cannot be loaded.
 class Library {
 public:
   static Result<Library> compile(const std::vector<std::string> &texts);

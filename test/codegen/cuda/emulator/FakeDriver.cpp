@@ -32,8 +32,8 @@ Gpu gpu;
 bool isInitialised = false;
 thread_local bool isCurrent = false;
 
-/// Every function that needs a context calls this first. Returns kOk if the
-/// context is current and has not failed, unless the test makes the call fail.
+/// Every function that needs a context calls this. Returns kOk if the context
+/// is current and has not failed, unless the test makes the call fail.
 int enter() {
   if (fakeCuda.failingCall != 0 && --fakeCuda.failingCall == 0) {
     constexpr int kHundred = 100;
@@ -59,7 +59,8 @@ template <typename T> T *findIn(std::list<T> &list, const void *handle) {
   return nullptr;
 }
 
-/// The module from which fakePtx() has made `text`; empty for any other text.
+/// The module from which fakePtx() has made `text`. Empty if `text` does not
+/// begin with a comment.
 std::vector<uint8_t> bytesOfPtx(const char *text) {
   std::vector<uint8_t> bytes;
   const char *at = text[0] == '/' ? std::strchr(text, '\n') : nullptr;

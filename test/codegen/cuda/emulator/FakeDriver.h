@@ -10,12 +10,12 @@
 //   - unless FakeCuda::copiesEarly is set, work on a stream is done only in a
 //     call that waits for it. A copy from pinned memory, for example, reads its
 //     source only during that call. If work on one stream needs the results of
-//     another stream, but does not wait for an event of that stream, it is done
-//     before the results exist;
+//     another stream, but does not wait for an event of that stream, it may be
+//     done before the results exist;
 //   - new memory is filled with 0xff;
-//   - the bytes around an allocation must not change, and every address of a
-//     copy, and every argument of a kernel that is not null, must lie in an
-//     allocation;
+//   - the bytes around an allocation must not change, and every device address
+//     of a copy, and every argument of a kernel that is not null, must lie in
+//     an allocation;
 //   - unknown handles, calls without a current context, launches with more
 //     shared memory than was allowed, and launch attributes that the driver's
 //     version does not support in graphs are errors;
@@ -48,7 +48,7 @@ struct FakeCuda {
   /// Whether streams that run no kernels do their work as early as events
   /// allow. Otherwise they do it as late as possible.
   bool copiesEarly = false;
-  int failingAllocation = 0; ///< the n-th allocation from now fails; 0: none
+  int failingAllocation = 0; ///< the n-th cuMemAlloc() from now fails; 0: none
   int failingKernel = 0;     ///< the n-th kernel from now fails; 0: none
   int kernelResult = 719;    ///< the CUresult of the kernel that fails
   int initResult = 0;        ///< if not 0, cuInit() returns it
@@ -58,13 +58,14 @@ struct FakeCuda {
   /// Whether the driver reports how many parameters a kernel has.
   bool tellsParameters = true;
   /// If this is n > 0, the n-th call from now of a function that needs a
-  /// context does nothing and returns `callResult`. Results from 700 to 799
-  /// make the GPU unusable.
+  /// context returns `callResult`, in most cases without doing anything. If
+  /// `callResult` is 1, calls of cuFuncGetParamInfo() are not counted. Results
+  /// from 700 to 799 make the GPU unusable.
   int failingCall = 0;
   int callResult = 1;
   /// Counts the allocations of device memory and of pinned memory.
   uint64_t allocations = 0;
-  /// Count the bytes that were copied to the host, and from it.
+  /// Count the bytes of all copies to the host, and from it.
   uint64_t bytesToHost = 0;
   uint64_t bytesFromHost = 0;
 };
@@ -82,8 +83,8 @@ inline std::vector<uint8_t> fakePtx(const std::vector<uint8_t> &module) {
 
 extern "C" {
 extern FakeCuda fakeCuda;
-/// The number of allocations, modules, streams, graphs, events and contexts
-/// that were not freed.
+/// The number of allocations, modules, streams, graphs and events that were not
+/// freed, plus how often the context is still retained.
 int64_t fakeCudaLiveObjects();
 /// Frees everything, as the end of a process does.
 void fakeCudaReset();

@@ -95,20 +95,23 @@ struct Event {
 
 class Gpu {
 public:
-  /// Allocates device memory, filled with 0xff. Returns null if none is left.
+  /// Allocates device memory, filled with 0xff. Returns null if too little is
+  /// left.
   uint8_t *allocate(uint64_t bytes);
   /// Returns false if `memory` is not what allocate() returned.
   bool free(uint64_t memory);
   bool contains(uint64_t address, uint64_t bytes) const;
 
-  /// Does queued work until `stream.done` is `count` or the queue is empty.
+  /// Does queued work until `stream.done` is at least `count`, the queue is
+  /// empty, or the GPU has failed. Returns `failure`.
   int advance(Stream &stream, uint64_t count = UINT64_MAX);
   int advanceAll();
   /// Does the work of the streams that run no kernels, up to the first piece of
   /// work that must wait for another stream.
   void advanceCopies();
   int runKernel(const KernelCall &call);
-  /// Copies memory. The GPU's clock advances by 1 us for every 10 KB.
+  /// Copies memory. The GPU's clock advances by 1 us for every 10,000 bytes,
+  /// rounded up.
   void copy(void *to, const void *from, uint64_t bytes);
 
   /// The number of allocations of device memory and pinned memory, modules,
@@ -123,7 +126,7 @@ public:
   std::list<Graph> graphs;
   std::list<Graph> graphExecutables;
   std::map<uint64_t, std::vector<uint8_t>> pinned; ///< by address
-  uint32_t users = 0; ///< how often the context has been retained
+  uint32_t users = 0; ///< how often the context is retained
   int failure = kOk;  ///< if it is not kOk, every call returns it
   std::string failureText;
   uint64_t microseconds = 0;
@@ -139,9 +142,9 @@ private:
   bool guardsAreIntact() const;
 
   std::map<uint64_t, Allocation> memory; ///< by address
-  /// The bytes that the latest kernel wrote, if the next kernel of the graph is
-  /// a programmatic dependent launch, which may start before the latest kernel
-  /// has ended. Otherwise empty.
+  /// The words that the latest kernel changed, if the next kernel of the graph
+  /// is a programmatic dependent launch, which may start before the latest
+  /// kernel has ended. Otherwise empty.
   std::vector<std::span<uint8_t>> written;
   bool reversed = false;
 };

@@ -26,10 +26,11 @@ namespace {
 
 /// This text precedes all kernels. air_parameters_NAME is the number of
 /// parameters of kernel NAME. The kernels are compiled as if for
-/// ThreadSanitizer, so they call a function __tsan_* at every access to memory.
-/// This text defines these functions, which report the accesses to the
-/// emulator. They have hidden visibility, so that they do not collide with the
-/// functions of the same names in a program that uses ThreadSanitizer itself.
+/// ThreadSanitizer, so they call a function __tsan_* at every access to memory
+/// that other threads may use. This text defines these functions, which report
+/// the accesses to the emulator. They have hidden visibility, so that they do
+/// not collide with the functions of the same names in a program that uses
+/// ThreadSanitizer itself.
 constexpr const char *kPrelude = R"(
 extern "C" void air_emu_access(const void *at, unsigned long bytes, bool writes);
 extern "C" bool air_emu_notes_accesses;
@@ -63,8 +64,9 @@ constexpr unsigned airParametersOf(void (*)(T...)) { return sizeof...(T); }
 #define AIR_PARAMETERS(name) AIR_PARAMETERS_OF(name)
 )";
 
-/// Options for kernels that run once. Optimising them would take ten times as
-/// long as compiling them without optimisation and running them.
+/// Options for kernels that run only once or a few times. Optimising them would
+/// take ten times as long as compiling them without optimisation and running
+/// them.
 constexpr const char *kForOneRun = "-O0";
 /// Options for the kernels of a model, which run many times. If functions were
 /// inlined and loops were unrolled, compiling the kernels would take four times

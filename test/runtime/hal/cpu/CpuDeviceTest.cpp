@@ -56,8 +56,8 @@ void sumAll(const AirDispatch *dispatch, uint64_t begin, uint64_t end,
             void *scratch) {
   auto *in = static_cast<const uint64_t *>(dispatch->bindings[0]);
   auto *out = static_cast<uint64_t *>(dispatch->bindings[1]);
-  // Each thread fills all of its scratch, so sums are wrong if threads share
-  // it.
+  // Each thread copies its input to its scratch, so ThreadSanitizer reports a
+  // race if threads share it.
   auto *copy = static_cast<uint64_t *>(scratch);
   for (uint64_t tile = begin; tile < end; ++tile) {
     std::memcpy(copy, in, kTiles * sizeof(uint64_t));

@@ -263,8 +263,9 @@ struct Stage {
   uint64_t values[kTiles] = {};
 };
 
-/// Sets values[tile] to 1 + the sum of two values of the previous stage, from
-/// tiles that other threads own. Sometimes the kernel sleeps.
+/// Sets values[tile] to 1 + the sum of two values of the stage `before`, if
+/// there is one. These come from other tiles, which other threads may have run.
+/// Sometimes the kernel sleeps.
 void addUp(const AirDispatch *dispatch, uint64_t begin, uint64_t end, void *) {
   auto &stage = bound<Stage>(dispatch);
   for (uint64_t tile = begin; tile < end; ++tile) {

@@ -566,9 +566,9 @@ Result<uint32_t> uploadAndAddOne() {
   return *static_cast<const uint32_t *>(result);
 }
 
-// Each call of a driver function is made to fail in turn: once with an error
-// that concerns only that call, once because memory is short, and once because
-// the GPU is lost.
+// Each call of a driver function that needs a context is made to fail in turn:
+// once with an error that concerns only that call, once because memory is
+// short, and once because the GPU is lost.
 TEST_F(CudaDeviceTest, EachCallMayFail) {
   for (const auto &[result, code] :
        {std::pair{1, ErrorCode::Io}, std::pair{2, ErrorCode::DoesNotFit},

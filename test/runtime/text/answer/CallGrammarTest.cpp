@@ -33,8 +33,8 @@ CallGrammar grammarOf(const std::string &family, const ToolSchemas &tools,
 int32_t idOf(char c) { return static_cast<uint8_t>(c); }
 
 /// Follows a text byte by byte. Returns the offset of the first byte that is
-/// refused, or the length of the text. `isWhole` says whether the text may end
-/// there.
+/// refused, or the length of the text if none is refused. In that case,
+/// `isWhole` is set to whether the text may end there.
 size_t follow(const CallGrammar &made, std::string_view text, bool &isWhole) {
   // The byte 0 stands for the token that ends a text.
   LazyGrammar filter(GrammarMatcher(made.grammar, byteTrie(), {0}), byteTrie(),
@@ -333,8 +333,8 @@ TEST(CallGrammarTest, MarksCanBeControlTokens) {
   EXPECT_TRUE(filter.allows(258));
 }
 
-// If a schema has a keyword that grammars do not support, the tool can still be
-// called.
+// If a schema uses something that grammars do not support, here the format
+// "hostname", the tool can still be called.
 TEST(CallGrammarTest, SchemasThatAreNotSupported) {
   const ToolSchemas tools = *ToolSchemas::parse(
       R"([{"name": "f", "parameters": {"type": "object", "required": ["a"],

@@ -100,10 +100,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(kJson, "root ::= [abc\xc3\xa9]{0,9} \"x\" .{3,30}",
                     "root ::= ([a-c]{0,4} [x1] | .{2} \"\xe2\x82\xac\"?)*",
                     "root ::= \"a\" <[5]> .* | !<[6]> [^x]*",
-                    // In the next two grammars, no set in brackets contains
-                    // the character that occurs most often in the tokens,
-                    // usually the letter "a". The quoted characters make each
-                    // letter a character class of its own.
+                    // In the next two grammars, no set in brackets contains the
+                    // letter "a", which in some rounds is the character that
+                    // occurs most often in the tokens. The quoted characters
+                    // make each letter a character class of its own.
                     "root ::= [bcx12]{1,4} | [bcx12:]{2,7} [,:]? root? | "
                     "\"a\" \"b\" \"c\" \"x\" \"1\" \"2\"",
                     "root ::= [^a\\\\]{0,5} \"\\\\\" root? | "

@@ -99,8 +99,8 @@ TEST_F(GpuProbeTest, ErrorsSayWhatIsMissing) {
   EXPECT_THAT(full.message(),
               HasSubstr("has 67108863 bytes of free memory, but measuring it "
                         "takes 67108864"));
-  // Allocations 1 and 2 are the two buffers in the memory of the GPU.
-  // Allocation 3, which is pinned memory, does not fail in this test.
+  // Allocations 1 and 2 in the memory of the GPU are the two buffers. Pinned
+  // memory, which is allocated after them, does not fail in this test.
   for (int allocation : {1, 2}) {
     fakeCuda = FakeCuda();
     fakeCuda.failingAllocation = allocation;
