@@ -52,8 +52,8 @@ struct GrammarTriggers {
   /// comes after this text.
   std::string preludeMark = {};
   /// This rule is for the text before the grammar applies, outside the quiet
-  /// spans: if `branchMark` is not empty, each occurrence of it must be followed
-  /// by one of `branches`, as a whole word.
+  /// spans: if `branchMark` is not empty, each occurrence of it must be
+  /// followed by one of `branches`, as a whole word.
   std::string branchMark = {};
   std::vector<std::string> branches = {};
   /// The control tokens that delimiters may contain, each with its text, in
