@@ -213,7 +213,8 @@ private:
                  : std::nullopt;
   }
 
-  /// The largest context, in whole KV pages, for which there is a placement.
+  /// The largest context for which there is a placement, in tokens. It is a
+  /// whole number of KV pages.
   uint64_t largestContext(const GpuLimits &limits) const {
     GpuDemand demand = plan.demand;
     const uint64_t pageTokens = demand.vram.kvPageTokens;

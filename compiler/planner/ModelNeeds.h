@@ -46,8 +46,8 @@ struct ClassNeeds {
   /// kMixedOperandBytes in CpuRates.h); 0 if the machine profile does not state
   /// the rates of the CPU's cores.
   double operandBytes = 0;
-  /// The same for a pass of kVerifyTokens tokens; 0 also if the
-  /// plan runs no such pass.
+  /// The same for a pass of kVerifyTokens tokens; 0 also if the plan runs no
+  /// such pass.
   double verifyOperandBytes = 0;
 };
 

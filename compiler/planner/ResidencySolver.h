@@ -134,8 +134,8 @@ struct ResidencyProblem {
   /// only if this shortens the time by a factor of more than 1 + worthUneven.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
-  /// Capacities in bytes; nullopt means that there is no limit. `disk`
-  /// limits only the weights that are read in every pass.
+  /// Capacities in bytes; nullopt means that there is no limit. `disk` limits
+  /// the weights, including tables, that are in neither VRAM nor RAM.
   std::optional<uint64_t> vram;
   std::optional<uint64_t> ram;
   std::optional<uint64_t> disk;
@@ -181,7 +181,7 @@ struct Residency {
   std::vector<ClassPlacement> classes; ///< in the problem's order
   uint64_t kvVram = 0;
   uint64_t kvRam = 0;
-  uint64_t ringBytes = 0;       ///< in RAM; 0 if only rows are streamed
+  uint64_t ringBytes = 0;       ///< in RAM; 0 if at most rows are streamed
   std::vector<PhaseLoad> loads; ///< one for each phase
   double seconds = 0;           ///< sum over all passes of all phases
 };
@@ -198,7 +198,8 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
                                  const Residency &placement);
 
 /// Returns the smallest RAM for which solveResidency() finds a placement, in
-/// bytes, or nullopt if none is large enough.
+/// bytes, or nullopt if none is large enough. If weights are divided between
+/// memories, some 260 KiB are added for rounding.
 Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem);
 
 } // namespace air::compiler
