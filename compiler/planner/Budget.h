@@ -2,7 +2,7 @@
 //
 // One ledger lists the weights that stay in RAM, the ring buffer for reading
 // the others, the KV cache, activations, scratch of all threads, kernels, what
-// the process itself takes, and memory in which weights are rearranged. Their
+// the process itself takes, and memory for decoding or arranging weights. Their
 // sum must fit in the RAM that the plan may use. The KV cache is counted in
 // full, as pages * page bytes, even if sequences do not fill it. It takes
 // precedence over weights, because a pass can read weights from the disk, but
@@ -41,8 +41,9 @@ struct RamDemand {
   uint64_t threads = 1;
   uint64_t kernels = 0;
   uint64_t process = 0; ///< see processBytes()
-  /// The memory into which airrun reads the matrices of a reference plan before
-  /// it arranges them in the plan's layout: see stagingBytes().
+  /// The memory into which airrun reads coded weights before it decodes them
+  /// (see codedStagingBytes()), or the matrices of a reference plan before it
+  /// arranges them in the plan's layout (see stagingBytes()).
   uint64_t staging = 0;
   uint64_t kvPageBytes = 0;
   uint64_t kvPageTokens = 1;
