@@ -437,8 +437,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     AIR_ASSIGN_OR_RETURN(const auto sizes, sizesOf(hyperparameters));
     const auto [context, sequences] = sizes;
     const DType dtype = kvType == "f32" ? DType::F32 : DType::F16;
-    // The verifier of plan.kv also refuses a KV cache that is too large, but its
-    // message does not name the options that make the cache smaller.
+    // The verifier of plan.kv also refuses a KV cache that is too large, but
+    // its message does not name the options that make the cache smaller.
     uint64_t elementBytes = air::info(dtype).blockBytes;
     std::optional<uint64_t> bytes =
         checkedMul(sequences, context / AIR_KV_PAGE_TOKENS + 1);
