@@ -15,7 +15,8 @@
 // depend on how often each kind of pass counts.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
-// message says how much RAM the model needs. Internal if the LP library fails.
+// message says how much RAM or VRAM is needed, unless no amount of RAM would
+// suffice. Internal if the LP library fails.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_EXPLAIN_H

@@ -14,7 +14,7 @@
 //
 // Offsets are found by best fit, the largest buffer first, with ties broken by
 // index, so the result depends on the problem alone. Sizes are in bytes and are
-// rounded up to kArenaAlignment.
+// rounded up to multiples of kArenaAlignment.
 //
 // Thread-safety: pure functions. Errors: Internal when a step names a buffer
 // that does not exist; DoesNotFit when the sizes overflow 64 bits.

@@ -62,8 +62,8 @@
 namespace air::compiler {
 
 /// A tier contains different fractions of different classes only if this
-/// shortens the time by a factor of more than 1 + kWorthUneven, because equal
-/// fractions are simpler to stream.
+/// shortens the time by a factor of more than 1 + kWorthUneven, or if no
+/// placement with equal fractions fits. Equal fractions are simpler to stream.
 inline constexpr double kWorthUneven = 1e-2;
 
 /// Weights of one kind in all layers, such as all matrices of attention.
@@ -131,7 +131,8 @@ struct ResidencyProblem {
   /// placement, a tier contains the same fraction of every class that has
   /// `touch` 1 and is not pinned, and each table is either in RAM or on the
   /// disk as a whole. If false, these fractions may differ between classes, but
-  /// only if this shortens the time by a factor of more than 1 + worthUneven.
+  /// only for the reasons that the comment at kWorthUneven states, with
+  /// worthUneven in place of kWorthUneven.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
   /// Capacities in bytes; nullopt means that there is no limit. `disk` limits

@@ -47,11 +47,10 @@ Result<TokenizerData> withGgufSpecials(const ModelSource &source,
 /// Converts the tokenizer.ggml.* keys to a TokenizerData, whose kind is None if
 /// the file has no tokenizer. Absent keys have the defaults of llama.cpp, with
 /// the exceptions that GgufTokenizer.cpp names. An id of -1 or 2^32 - 1 means
-/// that there is no such token. Token types that
-/// contradict the text of the token are corrected (KnownPieces.h), surplus
-/// entries of arrays are ignored, and ids outside the vocabulary are dropped if
-/// generation does not need them; each of these changes adds a note. The result
-/// may fail checkTokenizer().
+/// that there is no such token. Token types that contradict the text of the
+/// token are corrected (KnownPieces.h), surplus entries of arrays are ignored,
+/// and ids outside the vocabulary are dropped if generation does not need them;
+/// each of these changes adds a note. The result may fail checkTokenizer().
 ///
 /// Fails with Corrupt if a key is missing without which the vocabulary cannot
 /// be used, a key has the wrong type or an invalid value, an array is shorter
