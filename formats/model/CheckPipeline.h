@@ -12,8 +12,7 @@ namespace air {
 /// valid UTF-8, if decoding turns a mark or a suffix of tokens into spaces but
 /// this mark or suffix is empty, if the Charsmap is malformed, or if a
 /// vocabulary of a kind other than BPE and Unigram has no unknown token. Fails
-/// with
-/// Unsupported if there are too many steps, if several steps apply the
+/// with Unsupported if there are too many steps, if several steps apply the
 /// Charsmap, or if the factor by which the steps could make a text longer is
 /// too large.
 Status checkPipeline(const TokenizerData &data);
