@@ -33,7 +33,7 @@
 //   cpu               an object with the keys that CpuRates.h names, all of
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
-//                     StreamRate. It is only written if a rate is known.
+//                     StreamRate. It is only written if a value is known.
 //                     planes_decode, zstd_decode, bf16_tile and byte_tile are
 //                     left out if they are not known
 //   gpus              as GpuProfile.h describes
