@@ -19,7 +19,8 @@ constexpr uint64_t kMaxContext = UINT32_MAX;
 
 constexpr size_t kDecode = 0;
 constexpr size_t kPrompt = 1;
-constexpr size_t kVerify = 2; ///< there is no such phase if a pass is shorter
+/// There is no such phase if passes have fewer than kVerifyTokens tokens.
+constexpr size_t kVerify = 2;
 
 /// Finds placements for one model on one machine.
 class Explainer {

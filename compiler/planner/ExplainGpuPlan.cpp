@@ -151,7 +151,8 @@ private:
   }
 
   /// Predicts the time to the first token. A pass over a prompt reads or copies
-  /// every weight once, but multiplies by it once for each token of the prompt.
+  /// the weights of a layer once, but multiplies by them once for each token of
+  /// the prompt.
   void addFirstToken(Explanation &result, const GpuPlacement &placement) const {
     result.promptTokens = needs.promptTokens;
     const uint64_t copied = placement.copiedBytes();
