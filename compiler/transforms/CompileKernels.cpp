@@ -1,4 +1,4 @@
-//===- CompileKernels.cpp - compiles all kernels into one object ----------===//
+//===- CompileKernels.cpp - compiles the kernels of all dispatches --------===//
 #include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/transforms/GpuDemand.h"

@@ -344,8 +344,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         }
       }
     }
-    // Decisions are sorted by name, so "prefetch" is inserted before "slots",
-    // which is the next name.
+    // The decisions of decideSizes() are sorted by name, so "prefetch" is
+    // inserted before "slots", which is the next name.
     for (DecisionOp decision : module.getOps<DecisionOp>()) {
       if (decision.getName() == "slots" && !value.empty()) {
         OpBuilder::InsertionGuard guard(builder);
