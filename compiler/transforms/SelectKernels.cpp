@@ -405,8 +405,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return std::pair(context, sequences);
   }
 
-  /// Creates the plan.decision ops in the order of their names, which is their
-  /// order in the plan file.
+  /// Creates the plan.decision ops for sizes and number formats in the order of
+  /// their names, which is their order in the plan file.
   Status decideSizes(OpBuilder &builder, HyperparametersAttr hyperparameters,
                      const std::string &activationFormat) {
     AIR_ASSIGN_OR_RETURN(const auto sizes, sizesOf(hyperparameters));
