@@ -7,7 +7,8 @@
 // Nothing here prints. The same options produce the same plan from any folder
 // and with any number of threads.
 //
-// Errors: those of the stages (Io, Corrupt, Unsupported, DoesNotFit, Usage).
+// Errors: those of the stages (Io, Corrupt, Unsupported, DoesNotFit, Usage, and
+// for a bug of the compiler VerificationFailed or Internal).
 // Thread-safety: one call at a time per Compiler.
 //
 //===----------------------------------------------------------------------===//
@@ -88,9 +89,9 @@ struct CompileOptions {
   bool reference = false;
   /// The path of an existing plan of this model, or "". Segments of the new
   /// plan that are equal to segments of the existing plan are copied from it.
-  /// The existing plan may be a fat plan. load() fails if that plan was made
-  /// from another model, and write() fails if no segment can be copied. Must
-  /// not be combined with `weightless` or `reference`.
+  /// The existing plan may be a fat plan. load() or write() fails if that plan
+  /// was made from another model, and write() fails if no segment can be
+  /// copied. Must not be combined with `weightless` or `reference`.
   std::string from;
   /// The paths of more plans to copy segments from. They must have been written
   /// by compilers that share this one's loaded model (see again()). Unlike with
@@ -105,16 +106,16 @@ struct CompileOptions {
   /// compile the kernels. write() waits for them. The plan does not depend on
   /// this option.
   bool background = false;
-  /// How many bytes of RAM the plan's budgets reserve for each kernel. If the
-  /// kernels together need more than is reserved, write() compiles the model
-  /// again, which takes longer.
+  /// How many bytes of RAM the plan's budgets reserve for each kernel of the
+  /// CPU. If these kernels together need more than is reserved, write()
+  /// compiles the model again, which takes longer.
   uint64_t kernelBytes = KernelBuild::kReservedBytes;
   /// A step that reads more bytes of weights than this is divided into several
   /// steps. For models of more than kMostParts times this size, a larger limit
   /// is used instead, so that the plan does not become too large. The limit
   /// decides the size of the ring through which weights are streamed. The limit
-  /// is small, because a small ring stays in the caches of the CPU, and with
-  /// many disks this makes reads faster.
+  /// is small, because a small ring stays in the caches of the CPU, which makes
+  /// reads faster on many machines.
   uint64_t partBytes = uint64_t{4} << 20;
   static constexpr uint64_t kMostParts = 8192;
   /// Tile sizes of matmul kernels that were measured on the target. The cost

@@ -16,15 +16,16 @@
 
 namespace air::compiler {
 
-/// Sets CompileOptions::joinsMatrices of all `options` if at least one of the
-/// plans that are compiled with them would have gate and up as one matrix. All
-/// `options` name the same model, vocabulary and pre-tokenizer, and have
-/// `machine` set.
+/// Sets CompileOptions::joinsMatrices of all `options` to whether at least one
+/// of the plans that are compiled with them would have gate and up as one
+/// matrix. All `options` name the same model, vocabulary and pre-tokenizer, and
+/// have `machine` set.
 ///
-/// Reads the model, and compiles it for each target up to the pass
-/// select-kernels; compiles no kernels. Does nothing with fewer than two
-/// options. A plan that cannot be made has no influence; its error is reported
-/// when it is compiled.
+/// Reads the model, and compiles it for one target after another up to the pass
+/// select-kernels, until a plan has such a matrix. Compiles no kernels. Leaves
+/// out reference plans and targets with a GPU, on which joinsMatrices has no
+/// effect. Does nothing with fewer than two options. A plan that cannot be made
+/// has no influence; its error is reported when it is compiled.
 void joinTogether(std::span<CompileOptions *const> options);
 
 } // namespace air::compiler

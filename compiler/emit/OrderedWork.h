@@ -1,9 +1,9 @@
 //===- OrderedWork.h - make pieces in parallel, use them in order ---------===//
 //
 // runOrdered() divides work into pieces of output. `make` fills the buffer of
-// one piece and is called on `threads` threads at a time. `use` receives the
-// pieces on the calling thread in order (0, 1, 2, ...), whatever `threads` is.
-// At most 2 * threads pieces exist at a time, so memory is bounded. If the
+// one piece and is called on up to `threads` threads at a time. `use` receives
+// the pieces on the calling thread in order (0, 1, 2, ...), whatever `threads`
+// is. At most 2 * threads pieces exist at a time, so memory is bounded. If the
 // system refuses to start some of the threads, fewer threads make the pieces;
 // if it starts none, the calling thread makes them, too.
 //

@@ -33,8 +33,7 @@ sourceRecords(const ModelSource &source);
 
 /// Opens a plan from which segments are to be copied. Errors: those of
 /// PlanFile::open(), and Usage if the plan does not store its weights or was
-/// not made from the files of `source`. The messages begin with the plan's
-/// name.
+/// not made from the files of `source`. The messages contain the plan's name.
 Result<PlanFile> openPacked(const std::string &path, const ModelSource &source);
 
 /// The segment of another plan from which a segment can be copied.

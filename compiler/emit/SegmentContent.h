@@ -2,7 +2,8 @@
 //
 // Each tensor has a recipe, which says how the bytes that kernels read are
 // produced from the source's tensors. Except for RoPE factors, no tensor of the
-// source is read until produceSegment streams the segment piece by piece.
+// source is read until produceSegment() streams the segment piece by piece, or
+// checkSamples() compares samples of it.
 //
 // Ownership: recipes point to tensors of a ModelSource, which must outlive the
 // SegmentContent.
@@ -101,9 +102,10 @@ struct SegmentContent {
   bool operator==(const SegmentContent &) const = default;
 };
 
-/// Fails with Internal when the sources of a recipe do not match the tensor's
-/// shape and size, and with Corrupt when the model's RoPE has a frequency that
-/// the kernels cannot compute.
+/// Fails with Internal when tensors overlap or end outside the segment, or when
+/// the sources of a recipe do not match the tensor's shape and size, and with
+/// Corrupt when the model's RoPE has a frequency that the kernels cannot
+/// compute.
 Status checkContent(const SegmentContent &content);
 
 /// Compares `packed`, the bytes of the segment in another plan, with samples of

@@ -46,7 +46,10 @@ struct KernelBytes {
 /// model's size, and the written bytes do not depend on `threads`.
 ///
 /// Errors: DoesNotFit when the disk has too little space, which is detected
-/// before anything is written; Io; and those of the plan verifier.
+/// before anything is written; Io, also if a file from which weights or
+/// segments came was overwritten meanwhile; Internal if `contents` or `kernels`
+/// do not match the plan; and those of produceSegment(), of kernels.wait(), of
+/// PlanWriter::copySegment() and shrinkSegment(), and of the plan verifier.
 Result<uint64_t> writePlan(AtomicFile output, plan::PlanT plan,
                            const std::vector<SegmentContent> &contents,
                            const std::vector<PackedPlace> &packed,

@@ -1,7 +1,7 @@
 //===- Families.h - the table of architectures ------------------*- C++ -*-===//
 //
-// A new family needs one file with its build function and one row in
-// Families.cpp.
+// A new family needs one file with its build function, a declaration of this
+// function below, and one row in Families.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_IMPORT_FAMILIES_H

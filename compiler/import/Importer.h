@@ -1,15 +1,17 @@
 //===- Importer.h - ModelSource -> llm dialect ------------------*- C++ -*-===//
 //
 // Reads a model's metadata and tensor index (never a tensor's bytes) and builds
-// its graph: a module with one llm.model. Every tensor of the source must have
-// a place in the graph, and every metadata key of the architecture must be
-// understood. If one of them were ignored, the graph might not compute what the
-// model computes, so whatever is left over is refused by name.
+// its graph: a module with one llm.model. Every tensor of the source and every
+// metadata key of the architecture must have an effect on the graph, or be
+// known to have no effect on what the model computes. Any other tensor or key
+// is refused by name, because without it the graph might not compute what the
+// model computes.
 //
 // Errors: An Unsupported error names the architecture, tensor or key, and what
 // is supported. A Corrupt error names a key or tensor that is missing, a key
-// with an invalid value, or a tensor with the wrong shape. For a tensor, it
-// states both the shape and the required one.
+// with an invalid value, or a tensor with the wrong shape, with both this shape
+// and the required one. An Internal error means that the graph which was built
+// is not valid.
 //
 // Thread-safety: concurrent imports into different contexts are independent.
 //

@@ -39,8 +39,9 @@ struct RopeScaling {
 
 /// Reads and checks the keys for RoPE scaling. `trainedContext` is the original
 /// context unless a key states a different one. An Unsupported error names a
-/// kind of scaling that is not implemented; a Corrupt error names a number that
-/// is out of range.
+/// kind of scaling that is not implemented, or a value that is supported only
+/// with YaRN; a Corrupt error names a key whose value is out of range or has
+/// the wrong type.
 Result<RopeScaling> readRopeScaling(SourceReader &reader,
                                     uint64_t trainedContext);
 

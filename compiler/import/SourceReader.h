@@ -40,7 +40,8 @@ public:
   // names begin with `optional` return nullopt, and numbers() an empty list.
 
   /// Returns a number from 1 to kMaxCount. A list that has the same value for
-  /// every layer counts as that value; any other list is an Unsupported error.
+  /// every layer counts as that value; a list of different values is an
+  /// Unsupported error.
   Result<uint64_t> count(const std::string &key);
   /// Like count(), but 0 is allowed and the key may be absent.
   Result<std::optional<uint64_t>> optionalCount(const std::string &key);
@@ -71,7 +72,8 @@ public:
   const std::vector<std::string> &notes() const { return taken; }
 
   // A shape begins with the outermost extent; shapes in a GGUF file begin with
-  // the innermost one. Leading extents of 1 in a tensor's shape are ignored.
+  // the innermost one. If a tensor has more extents than are asked for, leading
+  // extents of 1 are ignored.
   using Shape = std::initializer_list<uint64_t>;
 
   /// Returns the tensor of that name. Fails with Corrupt when it is missing or
@@ -86,8 +88,9 @@ public:
   Result<const SourceTensor *> matrixOfColumns(const std::string &name,
                                                uint64_t columns);
 
-  /// Fails with Unsupported when a tensor, or a key of the architecture, was
-  /// not used.
+  /// Fails when a tensor, or a key of the architecture, was not used: with
+  /// Corrupt for a tensor of a layer beyond those of setLayers(), otherwise
+  /// with Unsupported.
   Status finish() const;
 
 private:

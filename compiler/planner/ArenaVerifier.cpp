@@ -38,8 +38,9 @@ Status verifyPlacement(const ArenaBuffer &buffer, uint64_t offset,
   return Status::ok();
 }
 
-/// Returns, for each step, the buffers whose values are dead after it. A
-/// backward walk over the steps tracks which buffers are still to be read.
+/// Returns, for each step, the buffers that the step uses and whose values are
+/// dead after it. A backward walk over the steps tracks which buffers are still
+/// to be read.
 Result<std::vector<std::vector<uint32_t>>>
 lastNeeds(const MemoryProblem &problem, const ProgramUses &program) {
   std::vector<std::vector<uint32_t>> over(program.steps.size());

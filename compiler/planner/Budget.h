@@ -1,11 +1,12 @@
 //===- Budget.h - every byte of memory that a plan takes --------*- C++ -*-===//
 //
 // One ledger lists the weights that stay in RAM, the ring buffer for reading
-// the others, the KV cache, activations, scratch of all threads, kernels, and
-// what the process itself takes. Their sum must fit in the RAM that the plan
-// may use. The KV cache is counted in full, as pages * page bytes, even if
-// sequences do not fill it. It takes precedence over weights, because a pass
-// can read weights from the disk, but not the cache.
+// the others, the KV cache, activations, scratch of all threads, kernels, what
+// the process itself takes, and memory for decoding or arranging weights. Their
+// sum must fit in the RAM that the plan may use. The KV cache is counted in
+// full, as pages * page bytes, even if sequences do not fill it. It takes
+// precedence over weights, because a pass can read weights from the disk, but
+// not the cache.
 //
 // A plan that runs on a GPU has a second ledger for the memory of the GPU.
 //
@@ -40,8 +41,9 @@ struct RamDemand {
   uint64_t threads = 1;
   uint64_t kernels = 0;
   uint64_t process = 0; ///< see processBytes()
-  /// The memory into which airrun reads the matrices of a reference plan before
-  /// it arranges them in the plan's layout: see stagingBytes().
+  /// The memory into which airrun reads coded weights before it decodes them
+  /// (see codedStagingBytes()), or the matrices of a reference plan before it
+  /// arranges them in the plan's layout (see stagingBytes()).
   uint64_t staging = 0;
   uint64_t kvPageBytes = 0;
   uint64_t kvPageTokens = 1;
@@ -103,7 +105,7 @@ struct VramDemand {
   /// The size of all weights and tables, each rounded up to a multiple of
   /// kDeviceAlignment.
   uint64_t weights = 0;
-  /// The weight segments and the table segments, whose sizes add up to
+  /// The weight segments and the table segments, whose rounded sizes add up to
   /// `weights`. Empty if no pass may copy any of them from RAM to the GPU.
   WeightProblem segments = {};
   uint64_t kernels = 0;
@@ -154,7 +156,8 @@ struct GpuHostLedger {
 /// page-locked memory for copies (with `logitsBytes` for logits), what the CPU
 /// needs for its layers (`cpuItems`), and the segments that, with the placement
 /// `device`, each pass copies to the GPU. If limit.bytes is not 0 and these
-/// segments do not fit, each pass reads some of them from the disk.
+/// segments do not fit, each pass reads some of them from the disk, unless
+/// limit.streams is false.
 Result<GpuHostLedger> planGpuHost(uint64_t processBytes, uint64_t logitsBytes,
                                   const WeightProblem &segments,
                                   const DevicePlacement &device,

@@ -37,8 +37,8 @@ struct CodecQuestion {
 };
 
 /// Whether the codecs make the pass faster. False if a rate is not known, if no
-/// part would have a codec, or if CodedPart::ratio exceeds kWorthwhileRatio for
-/// any part.
+/// part would have a codec, if a part has no bytes, or if CodedPart::ratio
+/// exceeds kWorthwhileRatio for any part.
 bool codecsPay(const CodecQuestion &question);
 
 } // namespace air::compiler

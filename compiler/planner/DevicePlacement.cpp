@@ -22,10 +22,11 @@ constexpr uint64_t kShares = 1024;
 /// pass must copy these, too. With this limit, the additional copies take at
 /// most about 1 / kLinkRatio of the time of all copies. What running ahead
 /// saves is at most the time in which the kernels read the copied weights. This
-/// time is 1/13 to 1/80 of the time of the copies, because a GPU reads its
-/// memory some 13 to 80 times as fast as copies fill it. kLinkRatio is a
-/// compromise within this range. It is also used for a ring in RAM, where
-/// copies to a GPU are some 5 to 20 times as fast as reads from a disk.
+/// time is 1/10 to 1/135 of the time of the copies, because the GPUs of NVIDIA
+/// in GpuTable.cpp read their memory some 10 to 135 times as fast as copies
+/// fill it. kLinkRatio is a compromise within this range. It is also used for a
+/// ring in RAM, where copies to a GPU are several times as fast as reads from a
+/// disk.
 constexpr uint64_t kLinkRatio = 16;
 
 uint64_t paddedBytes(const WeightSegment &segment) {
@@ -103,9 +104,10 @@ private:
     uint64_t copied = 0;
   };
 
-  /// Returns, for each segment, whether it is copied. Segments of more than
-  /// `limit` bytes stay on the GPU. So does the fraction share / kShares of the
-  /// other segments' bytes, spread evenly over the pass.
+  /// Returns, for each segment, whether it is copied. Segments that may not be
+  /// copied and segments of more than `limit` bytes stay on the GPU. So does
+  /// the fraction share / kShares of the other segments' bytes, spread evenly
+  /// over the pass.
   std::vector<bool> chosen(uint64_t limit, uint64_t share) const {
     std::vector<bool> isCopied(problem.weights.size());
     double seen = 0;

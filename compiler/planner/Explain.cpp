@@ -19,7 +19,8 @@ constexpr uint64_t kMaxContext = UINT32_MAX;
 
 constexpr size_t kDecode = 0;
 constexpr size_t kPrompt = 1;
-constexpr size_t kVerify = 2; ///< there is no such phase if a pass is shorter
+/// There is no such phase if passes have fewer than kVerifyTokens tokens.
+constexpr size_t kVerify = 2;
 
 /// Finds placements for one model on one machine.
 class Explainer {
@@ -50,9 +51,9 @@ public:
     }
     AIR_RETURN_IF_ERROR(addGains(result, problem));
     AIR_ASSIGN_OR_RETURN(result.maxContext, largestContext(problem));
-    // largestContext() relies on leastRam(), which adds some bytes for
-    // rounding. It may therefore return less than the requested context,
-    // although that context fits: a placement for it was found above.
+    // leastRam() adds some bytes for rounding. Therefore, largestContext(),
+    // which relies on it, may return less than the requested context, although
+    // that context fits: a placement for it was found above.
     result.maxContext = std::max(result.maxContext, needs.ram.context);
     AIR_ASSIGN_OR_RETURN(result.maxResidentContext,
                          largestContext(withoutStreams(problem)));
@@ -318,7 +319,8 @@ private:
     return Status::ok();
   }
 
-  /// The largest context, in whole KV pages, with which a placement exists.
+  /// The largest context with which a placement exists, in tokens. It is a
+  /// whole number of KV pages.
   Result<uint64_t> largestContext(ResidencyProblem problem) const {
     const uint64_t pageTokens = needs.ram.kvPageTokens;
     uint64_t fits = 0;
@@ -357,7 +359,7 @@ private:
     if (systemBytes() != 0) {
       others += ", system " + byteText(systemBytes());
     }
-    // A larger limit is none.
+    // A limit of at least the size of all weights has no effect.
     if (options.disk && *options.disk < needs.weightBytes) {
       others += ", weights " + byteText(needs.weightBytes);
       if (*options.disk != 0) {

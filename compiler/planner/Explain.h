@@ -10,12 +10,13 @@
 // come from the functions that make the plan (GpuPlan.h). Otherwise,
 // ResidencySolver.h finds the placement that minimises the time to process one
 // prompt, compute kTokensPerPrompt tokens one at a time, and compute as many
-// tokens in verify passes of kVerifyTokens tokens. Without a
-// GPU, every pass is fastest with as many weights in RAM as possible, so the
-// placement does not depend on how often each kind of pass counts.
+// tokens in verify passes of kVerifyTokens tokens. Without a GPU, every pass is
+// fastest with as many weights in RAM as possible, so the placement does not
+// depend on how often each kind of pass counts.
 //
 // Thread-safety: pure functions. Errors: DoesNotFit when no placement fits; the
-// message says how much RAM the model needs. Internal if the LP library fails.
+// message says how much RAM or VRAM is needed, unless no amount of RAM would
+// suffice. Internal if the LP library fails.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_PLANNER_EXPLAIN_H
@@ -77,9 +78,9 @@ struct LinkUse {
 };
 
 struct Explanation {
-  /// The classes of weights, and then padding, kv, activations, batch, scratch,
-  /// kernels, ring, driver, staging, process and system; rows without bytes are
-  /// left out.
+  /// The classes of weights, and then padding, kv, activations, batch, scratch
+  /// and kernels (in either order), ring, driver, staging, process and system;
+  /// rows without bytes are left out.
   std::vector<TierRow> placement;
   TierRow total;
   std::optional<uint64_t> vramCapacity;
@@ -92,14 +93,13 @@ struct Explanation {
   std::optional<double> decode;
   std::optional<double> decodeAtFullContext;
   /// The speed of decoding if CPU and GPU worked at the same time; nullopt
-  /// without a GPU, and if the GPU computes everything.
+  /// without a GPU, and if a plan can be made for the GPU.
   std::optional<double> decodeFluid;
   /// What limits decoding: see PhaseLoad::limit.
   std::string limitedBy;
 
-  /// The seconds of a verify pass of kVerifyTokens tokens with
-  /// an empty KV cache; nullopt if not known, or if a pass cannot have so many
-  /// tokens.
+  /// The seconds of a verify pass of kVerifyTokens tokens with an empty KV
+  /// cache; nullopt if not known, or if a pass cannot have so many tokens.
   std::optional<double> verifySeconds;
 
   /// The length of the prompt for the next two fields.

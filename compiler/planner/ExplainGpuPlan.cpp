@@ -151,7 +151,8 @@ private:
   }
 
   /// Predicts the time to the first token. A pass over a prompt reads or copies
-  /// every weight once, but multiplies by it once for each token of the prompt.
+  /// the weights of a layer once, but multiplies by them once for each token of
+  /// the prompt.
   void addFirstToken(Explanation &result, const GpuPlacement &placement) const {
     result.promptTokens = needs.promptTokens;
     const uint64_t copied = placement.copiedBytes();
@@ -213,7 +214,8 @@ private:
                  : std::nullopt;
   }
 
-  /// The largest context, in whole KV pages, for which there is a placement.
+  /// The largest context for which there is a placement, in tokens. It is a
+  /// whole number of KV pages.
   uint64_t largestContext(const GpuLimits &limits) const {
     GpuDemand demand = plan.demand;
     const uint64_t pageTokens = demand.vram.kvPageTokens;

@@ -14,7 +14,7 @@
 //
 // Offsets are found by best fit, the largest buffer first, with ties broken by
 // index, so the result depends on the problem alone. Sizes are in bytes and are
-// rounded up to kArenaAlignment.
+// rounded up to multiples of kArenaAlignment.
 //
 // Thread-safety: pure functions. Errors: Internal when a step names a buffer
 // that does not exist; DoesNotFit when the sizes overflow 64 bits.
@@ -73,8 +73,8 @@ Result<ArenaPlan> planArena(const MemoryProblem &problem);
 
 /// Checks `plan` against `problem` independently of planArena:
 /// ArenaVerifier.cpp walks the steps one by one and compares the ranges that
-/// are live at each step. A VerificationFailed error names the two buffers and
-/// the step.
+/// are live at each step. Fails with VerificationFailed; if two ranges overlap,
+/// the message names the two buffers and the step.
 Status verifyArena(const MemoryProblem &problem, const ArenaPlan &plan);
 
 } // namespace air::compiler

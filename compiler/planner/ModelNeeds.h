@@ -43,11 +43,11 @@ struct ClassNeeds {
   uint64_t largestStep = 0;
   TokenOps ops; ///< per token of a prompt
   /// The CPU's arithmetic for one token, in bytes of vector operands (see
-  /// kMixedOperandBytes in CpuRates.h); 0 if the machine profile does not state
-  /// the rates of the CPU's cores.
+  /// kMixedOperandBytes in CpuRates.h); 0 if the plan runs on a GPU, or if the
+  /// machine profile does not state the rates of the CPU's cores.
   double operandBytes = 0;
-  /// The same for a pass of kVerifyTokens tokens; 0 also if the
-  /// plan runs no such pass.
+  /// The same for a pass of kVerifyTokens tokens; 0 also if the plan runs no
+  /// such pass.
   double verifyOperandBytes = 0;
 };
 

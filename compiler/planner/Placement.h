@@ -13,9 +13,10 @@
 // pass continues at its start. Every pass begins at the start of the ring, so
 // each byte has the same offset in the ring in all passes. A read may begin
 // when the last step that needs the bytes that it overwrites has run, even if
-// that is a step of the previous pass. The ring's size is chosen so that a pass
-// fills it a whole number of times; otherwise a part of the ring would be
-// unused when the next pass begins at the start of the ring again.
+// that is a step of the previous pass. If there is enough RAM, the ring's size
+// is chosen so that a pass fills it a whole number of times; otherwise a part
+// of the ring would be unused when the next pass begins at the start of the
+// ring again.
 //
 // All sizes are in bytes. Thread-safety: pure functions.
 //
@@ -110,10 +111,10 @@ inline constexpr uint64_t kReadBytes = uint64_t{4} << 20;
 /// so that a placement takes at most about a megabyte of the plan's metadata.
 inline constexpr uint64_t kMaxReads = 16384;
 /// Let S be the largest number of bytes that a single step needs from the ring.
-/// The ring has S + max(kReadAhead, S / 2) bytes, so that the disk is busy
-/// while that step computes. If RAM is too small for such a ring, or if a pass
-/// streams too little to fill such a ring twice, the ring is smaller, but has
-/// at least S + kLeastReadAhead bytes or holds all that a pass streams.
+/// The ring has at least S + max(kReadAhead, S / 2) bytes, so that the disk is
+/// busy while that step computes. If RAM is too small for such a ring, or if a
+/// pass streams too little to fill such a ring twice, the ring is smaller, but
+/// has at least S + kLeastReadAhead bytes or holds all that a pass streams.
 /// kLeastReadAhead is the size of one read.
 inline constexpr uint64_t kReadAhead = uint64_t{16} << 20;
 inline constexpr uint64_t kLeastReadAhead = kReadBytes;
@@ -149,7 +150,8 @@ Result<WeightPlacement> pinWeights(const WeightProblem &problem,
 /// page is in RAM or read once per pass, in order and in time; no read
 /// overwrites what a step still needs, even if the read and the step are in
 /// different passes; and ramBytes() is at most `room`. Fails with
-/// VerificationFailed.
+/// VerificationFailed, or with Internal if the pieces of a segment do not cover
+/// it.
 Status verifyWeights(const WeightProblem &problem,
                      const WeightPlacement &placement, uint64_t room);
 

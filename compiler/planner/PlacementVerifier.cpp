@@ -1,8 +1,9 @@
 //===- PlacementVerifier.cpp - checks a placement against the steps -------===//
 //
-// This file shares no code with Placement.cpp. It does not know how the ring is
-// laid out: it compares each read with all others that may be made while the
-// bytes of that read are in use.
+// This file shares no code with Placement.cpp, except for the sum in
+// WeightPlacement::ramBytes(). It does not know how the ring is laid out: it
+// compares each read with all others that may be made while the bytes of that
+// read are in use.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/planner/Placement.h"

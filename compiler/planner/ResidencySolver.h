@@ -62,8 +62,8 @@
 namespace air::compiler {
 
 /// A tier contains different fractions of different classes only if this
-/// shortens the time by a factor of more than 1 + kWorthUneven, because equal
-/// fractions are simpler to stream.
+/// shortens the time by a factor of more than 1 + kWorthUneven, or if no
+/// placement with equal fractions fits. Equal fractions are simpler to stream.
 inline constexpr double kWorthUneven = 1e-2;
 
 /// Weights of one kind in all layers, such as all matrices of attention.
@@ -131,11 +131,12 @@ struct ResidencyProblem {
   /// placement, a tier contains the same fraction of every class that has
   /// `touch` 1 and is not pinned, and each table is either in RAM or on the
   /// disk as a whole. If false, these fractions may differ between classes, but
-  /// only if this shortens the time by a factor of more than 1 + worthUneven.
+  /// only for the reasons that the comment at kWorthUneven states, with
+  /// worthUneven in place of kWorthUneven.
   bool isForPlan = false;
   double worthUneven = kWorthUneven;
-  /// Capacities in bytes; nullopt means that there is no limit. `disk`
-  /// limits only the weights that are read in every pass.
+  /// Capacities in bytes; nullopt means that there is no limit. `disk` limits
+  /// the weights, including tables, that are in neither VRAM nor RAM.
   std::optional<uint64_t> vram;
   std::optional<uint64_t> ram;
   std::optional<uint64_t> disk;
@@ -181,7 +182,7 @@ struct Residency {
   std::vector<ClassPlacement> classes; ///< in the problem's order
   uint64_t kvVram = 0;
   uint64_t kvRam = 0;
-  uint64_t ringBytes = 0;       ///< in RAM; 0 if only rows are streamed
+  uint64_t ringBytes = 0;       ///< in RAM; 0 if at most rows are streamed
   std::vector<PhaseLoad> loads; ///< one for each phase
   double seconds = 0;           ///< sum over all passes of all phases
 };
@@ -198,7 +199,8 @@ std::vector<PhaseLoad> passLoads(const ResidencyProblem &problem,
                                  const Residency &placement);
 
 /// Returns the smallest RAM for which solveResidency() finds a placement, in
-/// bytes, or nullopt if none is large enough.
+/// bytes, or nullopt if none is large enough. If weights are divided between
+/// memories, some 260 KiB are added for rounding.
 Result<std::optional<uint64_t>> leastRam(const ResidencyProblem &problem);
 
 } // namespace air::compiler

@@ -35,8 +35,8 @@ scheduleReads(const std::vector<std::vector<uint32_t>> &stepSegments,
 
 /// Checks the result of scheduleReads independently. Fails with
 /// VerificationFailed when a step needs a segment that no read loads before
-/// that step, when a segment is read twice, or when the reads are not sorted by
-/// step.
+/// that step, when a segment is read twice or does not exist, or when the reads
+/// are not sorted by step.
 Status verifyReads(const std::vector<std::vector<uint32_t>> &stepSegments,
                    const std::vector<std::string> &segmentNames,
                    const std::vector<ScheduledRead> &reads);

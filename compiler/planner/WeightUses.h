@@ -32,9 +32,9 @@ struct WeightUse {
 };
 
 /// Returns a segment of `bytes` bytes with chunks of `chunkBytes` bytes. It has
-/// no pieces if only one step needs it, or if steps that do not follow each
-/// other read the same bytes of a matrix. If no step needs it, its first step
-/// is UINT32_MAX.
+/// no pieces if at most one step needs it, or if steps that do not follow each
+/// other read bytes of a matrix in the same page. If no step needs it, its
+/// first step is UINT32_MAX.
 WeightSegment dividedSegment(uint64_t bytes, uint64_t chunkBytes,
                              const std::vector<WeightUse> &uses);
 

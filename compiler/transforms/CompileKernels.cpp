@@ -1,4 +1,4 @@
-//===- CompileKernels.cpp - compiles all kernels into one object ----------===//
+//===- CompileKernels.cpp - compiles the kernels of all dispatches --------===//
 #include "compiler/dialect/plan/CudaSpecAttr.h"
 #include "compiler/dialect/plan/KernelSpecAttr.h"
 #include "compiler/transforms/GpuDemand.h"
@@ -144,8 +144,8 @@ struct CompileKernels : StatusPass<impl::CompileKernelsBase<CompileKernels>> {
     return Status::ok();
   }
 
-  /// Compiles the kernels of a GPU. Each kernel is the only entry of an
-  /// executable.
+  /// Compiles the kernels of a GPU, and those of the CPU if it computes some
+  /// layers. Each kernel of the GPU is the only entry of an executable.
   Status compileForGpu(const MachineProfile &profile) {
     ModuleOp module = getOperation();
     AIR_ASSIGN_OR_RETURN(const codegen::cuda::CudaTarget target,

@@ -22,8 +22,9 @@ namespace air::compiler {
 
 using Operands = llvm::StringMap<Attribute>;
 
-/// Prompts of up to this many tokens have a program of their own. Its kernels
-/// can have smaller tiles, so incomplete tiles waste less time.
+/// Batches of more than kDecodeTokens and up to this many tokens have a program
+/// of their own. Its kernels can have smaller tiles, so incomplete tiles waste
+/// less time.
 constexpr uint32_t kShortPrefill = 64;
 
 /// The largest vocabulary from which a kernel can choose a token.

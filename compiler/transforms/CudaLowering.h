@@ -34,7 +34,8 @@
 // codegen/cuda/WeightForm.h). A tied table is stored twice, because embeddings
 // are read by rows.
 //
-// Errors: An Unsupported error names the step and what cannot be computed.
+// Errors: An Unsupported error says what cannot be computed and, unless it
+// concerns several layers, names the step.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_CUDALOWERING_H

@@ -18,7 +18,8 @@ namespace air::compiler {
 /// Returns the kernels that compute the same as `decode`, the kernel of a
 /// decode step, but for up to `maxRows` rows. These are the rows of the batch's
 /// tokens or, if `outputs` is set, of the requested outputs. The kernels run in
-/// the order of the result. Matmuls use wgmma if the target has it.
+/// the order of the result. There are none for a ChooseToken. Matmuls use wgmma
+/// if the target and the dtype allow it.
 std::vector<codegen::cuda::CudaSpec>
 prefillKernels(const codegen::cuda::CudaSpec &decode, uint32_t maxRows,
                bool outputs, const codegen::cuda::CudaTarget &target,

@@ -270,7 +270,8 @@ private:
   }
 };
 
-/// Rewrites linear(norm(outputs(x))) as a `head` step.
+/// Rewrites linear(norm(outputs(x))), if it computes the logits, as a `head`
+/// step.
 struct ToHead : OpRewritePattern<llm::LinearOp> {
   using OpRewritePattern::OpRewritePattern;
 

@@ -4,15 +4,15 @@
 // reads weights from the disk, its steps are divided into parts, and each part
 // needs rows of both matrices. With one matrix after the other in the file, the
 // reads of a pass would have to go back and forth between the two. If passes
-// may have to read weights with all of the RAM that the plan is made for, it
-// has one matrix in place of the two, in which each row of gate is followed by
-// that row of up (KernelSpec::isJoined of codegen/KernelSpec.h), so that its
-// reads ascend in the file.
+// may have to read weights even with all of the RAM that the plan is made for,
+// the plan has one matrix in place of the two. In this matrix, each row of gate
+// is followed by the same row of up (KernelSpec::isJoined of
+// codegen/KernelSpec.h), so the reads of a pass ascend in the file.
 //
-// If the weights certainly stay in RAM then, the two matrices remain, even if
-// the plan also has placements for less RAM with which weights are read. They
-// remain in a reference plan, too, because its matrices stay in the model's
-// file.
+// If all weights certainly stay in RAM with so much RAM, the two matrices
+// remain, even if the plan also has placements for less RAM with which weights
+// are read. They remain in a reference plan, too, because its matrices stay in
+// the model's file.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_JOINMATRICES_H

@@ -12,7 +12,8 @@
 // budget reserves for them.
 //
 // Ownership: the destructor waits until nothing is being compiled.
-// Thread-safety: one thread. Errors: those of codegen::compileKernels().
+// Thread-safety: only one thread may use a KernelBuild. Errors: those of
+// codegen::compileKernels().
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_TRANSFORMS_KERNELBUILD_H

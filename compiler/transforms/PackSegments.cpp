@@ -130,7 +130,7 @@ struct PackSegments : StatusPass<impl::PackSegmentsBase<PackSegments>> {
           offset ? checkedAdd(*offset, tensor.getBytes()) : std::nullopt;
       if (!end || *end > INT64_MAX) {
         return doesNotFitError("the weights of step '" + step.getName().str() +
-                               "' are larger than 2^63 bytes");
+                               "' take 2^63 bytes or more");
       }
       tensor.setOffsetAttr(
           builder.getI64IntegerAttr(static_cast<int64_t>(*offset)));

@@ -1,4 +1,4 @@
-//===- PlaceWeights.cpp - divides weights between RAM and disk ------------===//
+//===- PlaceWeights.cpp - divides weights among VRAM, RAM and disk --------===//
 #include "compiler/planner/Budget.h"
 #include "compiler/planner/CodecChoice.h"
 #include "compiler/planner/GpuAlternates.h"

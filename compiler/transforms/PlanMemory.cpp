@@ -63,7 +63,7 @@ struct PlanMemory : StatusPass<impl::PlanMemoryBase<PlanMemory>> {
         return doesNotFitError("buffer '" + buffer.getSymName().str() +
                                "' of " + countOf(rows, "row") + " of " +
                                countOf(buffer.getRowElements(), "float") +
-                               " is larger than 2^63 bytes");
+                               " takes 2^63 bytes or more");
       }
       indexOf[buffer.getSymNameAttr()] =
           static_cast<uint32_t>(problem.buffers.size());

@@ -32,9 +32,9 @@ createSelectKernels(SelectKernelsOptions options,
 class KernelBuild;
 
 /// Like the overload without `build`, with two differences: `build` compiles
-/// the kernels, perhaps in the background, and the size of the Kernels segment
-/// is build->reserved(). If `build` is null, the two overloads do the same;
-/// otherwise, `build` must outlive the pass.
+/// the kernels, perhaps in the background, and the segment of the CPU's kernels
+/// has the size build->reserved(). If `build` is null, the two overloads do the
+/// same; otherwise, `build` must outlive the pass.
 std::unique_ptr<mlir::Pass> createCompileKernels(CompileKernelsOptions options,
                                                  KernelBuild *build);
 

@@ -66,12 +66,13 @@ def PackSegments : Pass<"pack-segments", "::mlir::ModuleOp"> {
   let description = [{
     Each step that is the first to use some tensors gets a segment. The tensors
     are in the segment in binding order, but vectors before matrices, and aligned
-    for kernels. If a dispatch binds two matrices, the second one begins with a
-    chunk of its own if it is large. A tensor that several steps use is in the
-    segment of the first. A segment for the kernels follows the weights;
-    compile-kernels sets its size. Steps of kind embed only gather rows, so a
-    tensor that no other step uses is in a table at the end. Each kernel of a GPU
-    is an executable with a segment of its own.
+    for kernels. If a dispatch binds two matrices and the second one is large, it
+    begins at the start of a chunk. A tensor that several steps use is in the
+    segment of the first, where steps of kind embed do not count: they only gather
+    rows, so a tensor that no other step uses is in a table at the end. The
+    executables follow the weights, each with a segment of its own: one with all
+    kernels of the CPU, and one for each kernel of a GPU. compile-kernels sets the
+    sizes of these segments.
   }];
 }
 
@@ -91,11 +92,11 @@ def SplitSteps : Pass<"split-steps", "::mlir::ModuleOp"> {
 }
 
 def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
-  let summary = "Place activation buffers in one arena by their lifetimes";
+  let summary = "Place activation buffers in arenas by their lifetimes";
   let description = [{
-    Sets the size of every `plan.buffer` for the largest batch and its offset,
-    and the arena's size in `plan.limits`. Buffers whose lifetimes do not overlap
-    may share bytes.
+    Sets the size and the offset of every `plan.buffer`, and the size of each
+    device's arena in `plan.limits`. Buffers of a device whose lifetimes do not
+    overlap may share bytes.
   }];
 }
 
@@ -117,15 +118,15 @@ def ScheduleReads : Pass<"schedule-reads", "::mlir::ModuleOp"> {
 }
 
 def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
-  let summary = "Compile the kernels of all dispatches into one object";
+  let summary = "Compile the kernels of all dispatches";
   let description = [{
-    The object itself is handed to the driver; the module records how many bytes
-    are reserved for it (KernelBuild.h). Each kernel of a GPU becomes a cubin,
-    PTX, or both.
+    The kernels of the CPU become one object, and each kernel of a GPU becomes a
+    cubin, PTX, or both. The code itself is handed to the driver; the module
+    records how many bytes are reserved for it (KernelBuild.h).
   }];
   let options = [
     Option<"threads", "threads", "unsigned", "1",
-           "Number of threads that compile; the object does not depend on it">,
+           "Number of threads that compile; the code does not depend on it">,
     Option<"ram", "ram", "uint64_t", "0", "As in place-weights">,
     Option<"disk", "disk", "bool", "true", "As in place-weights">,
     Option<"pin", "pin", "int", "-1", "As in place-weights">,
@@ -137,18 +138,20 @@ def CompileKernels : Pass<"compile-kernels", "::mlir::ModuleOp"> {
 }
 
 def PlaceWeights : Pass<"place-weights", "::mlir::ModuleOp"> {
-  let summary = "Divide the weights between RAM and disk";
+  let summary = "Divide the weights among VRAM, RAM and disk";
   let description = [{
     Adds one `plan.placement` for all of the RAM that the plan may use, and one
     each for 90, 75 and 50 % of this RAM, but leaves out placements that do not
     fit or that are equal to the one before. Each placement accounts for every
     byte of RAM. Weights that do not fit are read from the disk in every pass.
-    Fails if anything else does not fit in all of the RAM. If the share of the
-    weights that stays in RAM is given, there is only one placement.
+    Fails if anything else does not fit in all of the RAM, or if weights do not
+    fit and may not be read from the disk. If the share of the weights that stays
+    in RAM is given, there is only one placement.
 
     For a GPU, the placements are for all of the VRAM and the RAM that the plan
     may use, and for smaller sizes of both (planner/GpuAlternates.h). Weights
-    that do not fit in VRAM stay in RAM and are copied to the GPU in every pass.
+    that do not fit in VRAM are copied to the GPU in every pass. They stay in RAM
+    or, if they do not fit there either, are first read from the disk.
 
     Also chooses the codec of each segment of weights.
   }];

@@ -344,8 +344,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
         }
       }
     }
-    // Decisions are sorted by name, so "prefetch" is inserted before "slots",
-    // which is the next name.
+    // The decisions of decideSizes() are sorted by name, so "prefetch" is
+    // inserted before "slots", which is the next name.
     for (DecisionOp decision : module.getOps<DecisionOp>()) {
       if (decision.getName() == "slots" && !value.empty()) {
         OpBuilder::InsertionGuard guard(builder);
@@ -405,8 +405,8 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     return std::pair(context, sequences);
   }
 
-  /// Creates the plan.decision ops in the order of their names, which is their
-  /// order in the plan file.
+  /// Creates the plan.decision ops for sizes and number formats in the order of
+  /// their names, which is their order in the plan file.
   Status decideSizes(OpBuilder &builder, HyperparametersAttr hyperparameters,
                      const std::string &activationFormat) {
     AIR_ASSIGN_OR_RETURN(const auto sizes, sizesOf(hyperparameters));
@@ -438,7 +438,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     const auto [context, sequences] = sizes;
     const DType dtype = kvType == "f32" ? DType::F32 : DType::F16;
     // The verifier of plan.kv also refuses a KV cache that is too large, but
-    // without advice for the user.
+    // its message does not name the options that make the cache smaller.
     uint64_t elementBytes = air::info(dtype).blockBytes;
     std::optional<uint64_t> bytes =
         checkedMul(sequences, context / AIR_KV_PAGE_TOKENS + 1);
@@ -451,7 +451,7 @@ struct SelectKernels : StatusPass<impl::SelectKernelsBase<SelectKernels>> {
     if (!bytes || *bytes > std::numeric_limits<int64_t>::max()) {
       return doesNotFitError("a KV cache of " + std::to_string(sequences) +
                              " x " + countOf(context, "token") +
-                             " is larger than 2^63 bytes; choose a "
+                             " takes 2^63 bytes or more; choose a "
                              "smaller --ctx or --slots");
     }
     return KvOp::create(

@@ -13,8 +13,8 @@
 // Matrices: q, k and v are concatenated when their dtypes are equal and either
 // all or none have a bias. gate and up are computed by one kernel when their
 // dtypes are equal. A table from which rows are only gathered keeps the
-// source's layout. A table that is also multiplied (tied embeddings) is stored
-// once when both kernels can read one layout.
+// source's layout if a kernel can read it. A table that is also multiplied
+// (tied embeddings) is stored once when both kernels can read one layout.
 //
 // Errors: An Unsupported error names the step and the computation for which
 // there is no kernel.

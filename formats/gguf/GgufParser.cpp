@@ -1,9 +1,9 @@
 //===- GgufParser.cpp - one GGUF file's header ----------------------------===//
 //
-// All input is untrusted. Counts are checked against the remaining bytes of the
-// header before anything is allocated. The size of a header is limited, so that
-// one wrong bit in a huge file cannot make the parser allocate all memory of
-// the machine. Sizes are computed with CheckedMath.
+// All input is untrusted. Counts are checked against the bytes that are left of
+// the file before anything is allocated. The size of a header is limited, so
+// that one wrong bit in a huge file cannot make the parser allocate all memory
+// of the machine. Sizes are computed with CheckedMath.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufParser.h"

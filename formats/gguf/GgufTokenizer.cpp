@@ -3,8 +3,8 @@
 // The keys are described in
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer. An
 // absent key has the default of llama.cpp (src/llama-vocab.cpp), except that a
-// BPE vocabulary without a BOS or EOS id has no such token, and that an SPM
-// vocabulary without scores ranks pieces by their ids.
+// BPE vocabulary without a BOS or EOS id has no such token, and that an SPM or
+// Unigram vocabulary without scores ranks pieces by their ids.
 //
 //===----------------------------------------------------------------------===//
 #include "formats/gguf/GgufReader.h"
@@ -102,7 +102,8 @@ private:
   /// Reads the charsmap of a Unigram vocabulary. The file stores its bytes as
   /// an array of integers.
   Status readCharsmap();
-  /// Reads the keys that only vocabularies of the kind `data.kind` have.
+  /// Reads what the algorithm of the kind `data.kind` needs, such as scores or
+  /// merges.
   Status readAlgorithm();
   Status readSpecials();
   void setDefaultFlags();
@@ -313,8 +314,8 @@ Status Reader::readMerges() {
                        get<std::vector<std::string>>("tokenizer.ggml.merges",
                                                      "an array of strings"));
   if (merges == nullptr) {
-    return corruptError("metadata 'tokenizer.ggml.merges' is missing; the "
-                        "tokenizer model 'gpt2' needs it");
+    return corruptError("metadata 'tokenizer.ggml.merges' is missing; a BPE "
+                        "vocabulary needs it");
   }
   for (size_t rank = 0; rank < merges->size(); ++rank) {
     const std::string &merge = (*merges)[rank];

@@ -14,8 +14,8 @@
 namespace air::gguf {
 
 /// Returns the DType that the type id `id` of a GGUF file stands for. Fails
-/// with Unsupported for an id that ggml has withdrawn, that a fork has added,
-/// or that is unknown; the message says which of these it is.
+/// with Unsupported for an id that ggml has withdrawn, that ik_llama.cpp has
+/// added, or that is unknown; the message says which of these it is.
 Result<DType> typeFromFile(uint32_t id);
 
 } // namespace air::gguf

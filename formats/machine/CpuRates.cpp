@@ -1,4 +1,4 @@
-//===- CpuRates.cpp - names and order of streams --------------------------===//
+//===- CpuRates.cpp - times of passes, names and order of streams ---------===//
 #include "formats/machine/CpuRates.h"
 
 #include <algorithm>

@@ -99,7 +99,7 @@ inline constexpr uint64_t kUsualRingBytes = uint64_t{24} << 20;
 
 /// The bytes per second at which weights can be read in every pass. This is the
 /// rate of the smallest ring of at least kUsualRingBytes or, without such a
-/// ring, the highest rate of the curve; 0 if nothing has been measured. `rings`
+/// ring, the highest rate of the curve; 0 if there is no curve either. `rings`
 /// is sorted by size.
 uint64_t streamingBandwidth(std::span<const DiskRate> curve,
                             std::span<const RingRate> rings);

@@ -5,15 +5,17 @@
 // of its totals); the architecture white papers of Turing (TU102 to TU106),
 // Ampere (GA102), Ada and Blackwell (GeForce RTX 50); and for the models that
 // these leave out, the product pages of GeForce. For GPUs of AMD and Intel: the
-// product pages of the Radeon RX series, and ark.intel.com. The columns
-// "memory", "GB/s" and "PCIe" are copied from there.
+// product pages of the Radeon RX series, and ark.intel.com. The columns "GB/s"
+// and "PCIe" are copied from there, and so is "memory", except for cards with
+// HBM.
 //
 // The column "TFLOPS" is the dense rate (without sparsity) of float16 matrix
 // multiplication with accumulation in float32. GeForce: from the white papers;
 // for models that they leave out, 4 x (Turing) or 2 x (since Ampere) the
 // float32 rate of the shaders. Radeon before RX 7000: the rate of packed
 // float16, because there are no matrix units. RX 7000: the product pages' peak
-// of half precision, which the matrix instructions reach. Arc: half of the int8
+// of half precision, which the matrix instructions reach. RX 9000: the product
+// pages' peak of half precision for matrices. Arc: half of the int8
 // rate that Intel states for its matrix units. "arch" is the compute capability
 // that NVIDIA's page "CUDA GPUs" states. "multiprocessors" is the data sheet's
 // number of CUDA cores divided by the number of CUDA cores of a multiprocessor,
@@ -137,7 +139,7 @@ GpuProfile profileOf(const GpuRow &row) {
 struct HostRow {
   HostClass host;
   std::string_view name;
-  std::string_view cpu; ///< a name of Microarchitecture.h
+  std::string_view cpu; ///< a name in microarchitectures()
   uint32_t cores;
   uint64_t memoryGiB;
   uint64_t memoryBandwidth;

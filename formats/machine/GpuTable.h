@@ -1,8 +1,9 @@
 //===- GpuTable.h - GPUs by name, and the machines around them --*- C++ -*-===//
 //
 // How fast a model runs on a GPU also depends on the CPU, the RAM and the disk.
-// Each GPU in the table therefore comes with a typical computer of one of three
-// classes. All rates are nominal; GpuTable.cpp has their sources.
+// Each GPU in the table therefore comes with a typical desktop computer or a
+// typical server. withCpu() replaces this computer by another one, such as a
+// laptop. All rates are nominal; GpuTable.cpp has their sources.
 //
 // Thread-safety: pure functions.
 //

@@ -51,8 +51,8 @@ std::vector<MemoryGroup> memoryGroups(const std::string &root);
 uint64_t memoryLimit(const std::string &root);
 
 /// Returns the smaller of MemTotal (in ROOT/proc/meminfo) and memoryLimit(), in
-/// bytes; 0 if neither is known. These numbers are constant during the lifetime
-/// of a machine and its container.
+/// bytes; 0 if neither is known. Unlike the free memory, these numbers hardly
+/// ever change while a machine or a container runs.
 uint64_t memoryCapacity(const std::string &root);
 
 /// Returns how many CPUs this process can use without pause: the smallest CPU

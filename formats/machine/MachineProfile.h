@@ -15,7 +15,7 @@
 // itself. Of the object disk, it has only bandwidth_beside (as disk_beside) and
 // memory_beside. Its field `devices` holds the list gpus.
 //   name              1 to 1024 bytes without '/' or control characters; the
-//                     file's name when absent
+//                     file's name without ".json" when absent
 //   arch              "x86_64" or "aarch64" (required)
 //   features          list of names from knownFeatures(). A list that contains
 //                     a feature must also contain all features that it implies
@@ -27,13 +27,13 @@
 //   memory_limit, memlock_limit
 //                     1..2^63-1; only written if known
 //   memory_curve      a list of at most 256 objects with both keys of
-//                     ThreadRate, one for each number of threads; only written
-//                     if it is not empty
+//                     ThreadRate, at most one for each number of threads; only
+//                     written if it is not empty
 //   disk              as DiskRates.h describes; only written if a rate is known
 //   cpu               an object with the keys that CpuRates.h names, all of
 //                     them optional: numbers from 0 to 2^63-1, and "streams", a
 //                     list of at most 256 objects with all four keys of
-//                     StreamRate. It is only written if a rate is known.
+//                     StreamRate. It is only written if a value is known.
 //                     planes_decode, zstd_decode, bf16_tile and byte_tile are
 //                     left out if they are not known
 //   gpus              as GpuProfile.h describes
@@ -114,8 +114,11 @@ MachineProfile hostProfile();
 KeptShares keptShares(const MachineProfile &machine);
 
 /// Returns the machine that `spec` names: "host", a built-in name, the name of
-/// a GPU, or a path that ends in ".json" or contains a '/'. An Unsupported
-/// error lists the built-in names. A Corrupt error names the JSON field.
+/// a GPU, or a path that ends in ".json" or contains a '/'. Fails with
+/// Unsupported if it names none of these; the message lists builtinProfiles().
+/// Fails with Io if the file cannot be opened, and with Corrupt if the file is
+/// not a valid profile; the message names the file and, where possible, the
+/// JSON field.
 Result<MachineProfile> resolveMachine(const std::string &spec);
 
 /// Returns the machine that `spec` names, if a plan can be made for it. Fails
@@ -130,7 +133,8 @@ Result<MachineProfile> resolveProfile(const std::string &spec);
 ///   - "desktop", "laptop" or "server" (GpuTable.h), "host" or a file:
 ///     everything but the name and the GPU changes, including cores, RAM and
 ///     disk.
-/// The errors are those of resolveProfile().
+/// Fails as resolveMachine() does, and with Unsupported if `spec` names a
+/// machine with a GPU.
 Result<MachineProfile> withCpu(const MachineProfile &machine,
                                const std::string &spec);
 

@@ -359,11 +359,11 @@ const Microarchitecture *rowOf(const CpuIdentity &cpu, std::string_view arch,
 
 /// The rates of a core that executes one vector instruction per cycle at 2 GHz
 /// (on x86-64, a bfloat16 dot product takes two cycles, and a multiplication of
-/// tiles 16). Without VNNI, 18
-/// instructions do the work of 8 VNNI instructions. The rate of byte_dot_mixed
-/// stays unknown, so that the cost model never chooses a less exact activation
-/// format for a CPU of which it knows nothing. Decoding the weights of a codec
-/// is assumed to take twice as many cycles as on a known CPU.
+/// tiles 16). Without VNNI, 18 instructions do the work of 8 VNNI instructions.
+/// The rate of byte_dot_mixed stays unknown, so that the cost model never
+/// chooses a less exact activation format for a CPU of which it knows nothing.
+/// Decoding the weights of a codec is assumed to take twice as many cycles as
+/// on a known CPU.
 CpuRates conservativeRates(std::string_view arch,
                            std::span<const std::string> features) {
   PerCycles core = {2000, 0, 0, 0, 0};

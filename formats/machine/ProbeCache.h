@@ -40,7 +40,7 @@ Result<ProbeCache> parseProbeCache(const std::string &json,
 /// a plan records, are those of `cache`. `cpuModel` is the model of the
 /// host's CPU. Fails with Mismatch if the cache was measured on another
 /// machine: if the model of the CPU, the architecture or the features differ.
-/// The message names the first difference.
+/// The message names both models, or says that the features differ.
 ///
 /// If the number of cores differs, because the affinity mask or the CPU quota
 /// has changed, the rates that depend on how many cores work at the same time

@@ -1,8 +1,8 @@
 //===- ProfileFields.h - fields of a profile's JSON -------------*- C++ -*-===//
 //
 // Code that ProfileJson.cpp, CpuRatesJson.cpp, DiskRatesJson.cpp, GpuJson.cpp
-// and ProbeCache.cpp share. Errors are Corrupt and name the file, the field,
-// its value and the values that the field accepts.
+// and ProbeCache.cpp share. Errors are Corrupt and name the file, the field
+// and, in most cases, its value and the values that the field accepts.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MACHINE_PROFILEFIELDS_H

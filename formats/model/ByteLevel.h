@@ -1,8 +1,8 @@
 //===- ByteLevel.h - GPT-2's printable spelling of bytes --------*- C++ -*-===//
 //
 // Byte-level vocabularies spell each byte as one printable character. A byte
-// that is printable in Latin-1 stands for itself; the others are spelled as
-// U+0100 and up, in order
+// that is a visible character in Latin-1 (so not the space) stands for itself;
+// the others are spelled as U+0100 and up, in order
 // (https://github.com/openai/gpt-2/blob/master/src/encoder.py).
 //
 //===----------------------------------------------------------------------===//

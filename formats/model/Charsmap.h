@@ -39,9 +39,10 @@ public:
   /// A Charsmap without rules.
   Charsmap() = default;
 
-  /// If `bytes` is empty, the result has no rules. Errors: Corrupt if the trie
-  /// does not fit into `bytes`, has no units, or refers to something outside of
-  /// it, or if a replacement has no end.
+  /// If `bytes` is empty, the result has no rules. Errors: Corrupt if `bytes`
+  /// end before or right after the trie, if the size of the trie is not a
+  /// positive multiple of 4 bytes, if the end of a rule refers to a unit or a
+  /// replacement that does not exist, or if the last replacement has no end.
   static Result<Charsmap> parse(std::string_view bytes);
 
   /// Returns the rule that applies at the beginning of `text`: of all rules

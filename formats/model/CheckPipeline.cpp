@@ -23,7 +23,7 @@ constexpr size_t kMostSteps = 64;
 constexpr uint64_t kMostGrowth = 1 << 16;
 
 /// The largest factor by which a normal form makes a text in UTF-8 longer
-/// (Unicode Standard Annex #15, section "Stability of Normalized Forms").
+/// (https://www.unicode.org/faq/normalization.html).
 uint64_t growthOf(NormalForm form) {
   return form == NormalForm::C || form == NormalForm::D ? 3 : 11;
 }

@@ -27,8 +27,9 @@ constexpr size_t kMostSpecialBytes = size_t{1} << 23;
 /// the id of BOS, EOS, the unknown token or a token that ends generation lies
 /// outside the vocabulary, if BOS or EOS must be added but does not exist, if a
 /// score is not a number (or, for Unigram, not finite), if a byte token is not
-/// named like <0x0A>, if a token of an RWKV vocabulary has an invalid escape,
-/// or if a Charsmap is malformed.
+/// named like <0x0A> although the vocabulary uses byte tokens, if a token of an
+/// RWKV vocabulary has an invalid escape, if a Charsmap is malformed, or if a
+/// WordLevel vocabulary has no pipeline.
 ///
 /// Also fails with Corrupt if there is no unknown token, but one is needed:
 /// because the vocabulary is WordPiece or WordLevel, or because some byte has
@@ -36,10 +37,10 @@ constexpr size_t kMostSpecialBytes = size_t{1} << 23;
 /// byte-level BPE vocabulary without a pipeline needs tokens only for the bytes
 /// that ordinary text can contain.
 ///
-/// Fails with Unsupported if the pre-tokenizer of a BPE vocabulary is missing
-/// or unknown, in which case the message lists the known ones, or if the
-/// special tokens have more than kMostSpecialBytes. If there is a pipeline,
-/// also fails as checkPipeline() does.
+/// Fails with Unsupported if a BPE vocabulary without TextRules has no
+/// pre-tokenizer or an unknown one, in which case the message lists the known
+/// ones, or if the special tokens have more than kMostSpecialBytes. If there is
+/// a pipeline, also fails as checkPipeline() does.
 Status checkTokenizer(const TokenizerData &data);
 
 /// Says of each byte whether the vocabulary has a token for it alone. `data`

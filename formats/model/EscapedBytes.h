@@ -8,10 +8,10 @@
 
 namespace air {
 
-/// The bytes of a token of RWKV World, whose vocabulary spells them with the
-/// escapes of Python: \xHH with two hexadecimal digits, \t, \n, \r, and a
-/// backslash before any other character, which then stands for itself. Returns
-/// nothing if an escape is incomplete or has other digits.
+/// The bytes of a token of RWKV World, whose vocabulary spells them with
+/// escapes like those of Python: \xHH with two hexadecimal digits, \t, \n, \r,
+/// and a backslash before any other character, which then stands for itself.
+/// Returns nullopt if an escape is incomplete or has other digits.
 std::optional<std::string> bytesOfEscapes(std::string_view spelling);
 
 } // namespace air

@@ -2,8 +2,8 @@
 //
 // Files in circulation give some pieces a wrong type, or give no types at all,
 // although the text of the pieces leaves no doubt: <0x0A> stands for a byte and
-// <|im_end|> ends a turn. These functions correct the types and add notes about
-// what they corrected.
+// <|im_end|> ends a turn. markBytePieces() and markEndPieces() correct the
+// types and add notes about what they corrected.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_FORMATS_MODEL_KNOWNPIECES_H

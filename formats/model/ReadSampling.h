@@ -29,14 +29,15 @@ struct SamplingSetting {
 /// name for typical_p, which is called "typ_p" here.
 using SamplingSettings = std::map<std::string, SamplingSetting>;
 
-/// Checks the settings. Appends a sentence to `notes` for each that is ignored.
+/// Checks the settings. Appends a sentence to `notes` for each known setting
+/// that is ignored. Settings with unknown names are ignored without a note.
 SamplingDefaults readSampling(const SamplingSettings &settings,
                               std::vector<std::string> &notes);
 
 /// Replaces each field of `defaults` that is set in `config`, except the fields
 /// that a generation_config.json cannot set. Appends a sentence to `notes` for
-/// each field whose value changes; `file` is the name of the file from which
-/// `config` was read.
+/// each field that had another value before; `file` is the name of the file
+/// from which `config` was read.
 void overrideSampling(SamplingDefaults &defaults,
                       const SamplingDefaults &config, const std::string &file,
                       std::vector<std::string> &notes);

@@ -17,7 +17,7 @@
 namespace air {
 
 /// The recommended settings. A field is absent if the model's files do not set
-/// it. The fields mean what the options of the same name mean
+/// it to a valid value. The fields mean what the options of the same name mean
 /// (runtime/text/SamplerOptions.h), but some have wider ranges.
 struct SamplingDefaults {
   std::optional<float> temperature;    ///< at least 0

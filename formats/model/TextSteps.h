@@ -24,8 +24,10 @@ enum class TextStepKind : uint8_t {
   Form = 0,         ///< converts to the NormalForm `number`
   Lowercase = 1,    ///< converts to lower case, character by character
   StripAccents = 2, ///< removes the characters of the category M
-  Nmt = 3,          ///< removes control characters; others become spaces
-  Strip = 4,        ///< removes white space at both ends, see step_flags
+  /// Removes some control characters, and replaces some characters, such as
+  /// tabs and line ends, with spaces.
+  Nmt = 3,
+  Strip = 4, ///< removes white space at one end or both, see step_flags
   /// Replaces each match of the expression `pattern` with `content`, or, with
   /// step_flags::kLiteral, each occurrence of the text `pattern`.
   Replace = 5,
@@ -69,7 +71,8 @@ inline constexpr uint8_t kLeft = 1;    ///< Strip: at the beginning
 inline constexpr uint8_t kRight = 2;   ///< Strip: at the end
 /// Bert: removes control characters, and replaces white space with spaces.
 inline constexpr uint8_t kClean = 1;
-inline constexpr uint8_t kSpacesIdeographs = 2; ///< Bert: spaces around each
+/// Bert: puts a space before and after each ideograph.
+inline constexpr uint8_t kSpacesIdeographs = 2;
 inline constexpr uint8_t kAccents = 4; ///< Bert: decomposes, then removes Mn
 inline constexpr uint8_t kLower = 8;   ///< Bert: converts to lower case
 } // namespace step_flags
@@ -113,15 +116,17 @@ inline constexpr char kMergeBorder = '\xff';
 struct TextPipeline {
   bool isSet = false;
   std::vector<TextStep> steps;
-  uint32_t normalizerSteps = 0; ///< the first `normalizerSteps` of `steps`
+  uint32_t normalizerSteps = 0; ///< how many of `steps` are the normalizer's
   /// BPE, WordPiece: in the vocabulary, pieces that continue a word begin with
   /// this prefix.
   std::string wordPrefix;
-  std::string wordSuffix;   ///< BPE: pieces that end a word end with this
-  uint32_t longestWord = 0; ///< WordPiece: longer words become unknown
+  std::string wordSuffix; ///< BPE: pieces that end a word end with this
+  /// WordPiece: words with more characters than this become the unknown token.
+  uint32_t longestWord = 0;
   TokenRendering rendering = TokenRendering::Plain;
-  std::string mark;           ///< for TokenRendering::Marked
-  bool tidiesEnglish = false; ///< removes spaces before punctuation marks
+  std::string mark; ///< for TokenRendering::Marked
+  /// Removes spaces before punctuation marks and before endings such as "n't".
+  bool tidiesEnglish = false;
 
   bool operator==(const TextPipeline &) const = default;
 };

@@ -123,8 +123,9 @@ struct TokenizerData {
   bool removeExtraWhitespaces = false; ///< SPM, Unigram: collapse spaces
   bool lowercase = false;    ///< BPE, WordPiece: convert text to lower case
   bool stripAccents = false; ///< WordPiece: remove accents
-  std::string charsmap;      ///< Unigram: bytes of a Charsmap; "": none
-  TextRules rules;           ///< used by BPE and Unigram
+  /// Unigram, or any kind with a pipeline: the bytes of a Charsmap; "": none.
+  std::string charsmap;
+  TextRules rules; ///< used by BPE, Unigram and every pipeline
   /// The match_flags of each token; empty if no token has any.
   std::vector<uint8_t> matching;
   std::string chatTemplate; ///< tokenizer.chat_template

@@ -1,6 +1,6 @@
 //===- LlmDialect.h - the model as a graph ----------------------*- C++ -*-===//
 //
-// The C++ side of LlmDialect.td, LlmAttrs.td and LlmOps.td.
+// The C++ side of the .td files in this folder.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_LLM_LLMDIALECT_H
@@ -76,8 +76,8 @@ mlir::LogicalResult checkMatrix(mlir::Operation *op, llvm::StringRef role,
 /// in 64 bits.
 inline constexpr int64_t kMaxRowElements = int64_t{1} << 33;
 /// Checks that heads, kv_heads and head_dim are positive, that kv_heads divides
-/// heads, and that q, k and v of one token have at most kMaxRowElements
-/// elements together.
+/// heads, and that q, k and v of one token would have at most kMaxRowElements
+/// elements together even if there were as many kv_heads as heads.
 mlir::LogicalResult checkHeads(mlir::Operation *op, int64_t heads,
                                int64_t kvHeads, int64_t headDim);
 /// Checks that rope.dim does not exceed head_dim.

@@ -36,8 +36,9 @@ struct ScaleIntoEmbed : OpRewritePattern<ScaleOp> {
   }
 };
 
-/// Rewrites outputs(f(x)) to f(outputs(x)) for every op f that works row by row
-/// on one operand, so that f computes only the requested rows.
+/// Rewrites outputs(f(x)) to f(outputs(x)) for an op f that works row by row on
+/// one operand and whose result has no other use, so that f computes only the
+/// requested rows.
 struct OutputsBeforeRowOp : OpRewritePattern<OutputsOp> {
   using OpRewritePattern::OpRewritePattern;
 

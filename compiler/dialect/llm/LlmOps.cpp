@@ -65,7 +65,7 @@ LogicalResult air::ir::llm::checkHeads(Operation *op, int64_t heads,
   if (heads > kMaxRowElements / 3 / headDim) {
     return op->emitOpError()
            << heads << " heads of " << headDim
-           << " elements make a row of q, k and v wider than the limit of "
+           << " elements can make a row of q, k and v wider than the limit of "
            << kMaxRowElements << " elements";
   }
   return success();

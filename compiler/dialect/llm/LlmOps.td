@@ -153,7 +153,8 @@ def Llm_OutputsOp : Llm_Op<"outputs", [Pure, SameOperandsAndResultType]> {
   let description = [{
     In general the result has fewer rows than `x`. Neither number is known at
     compile time. Ops that work row by row commute with this op. Its canonical
-    place is before them, so that they compute fewer rows.
+    place is before those that have one operand and whose result nothing else
+    reads, so that they compute fewer rows.
   }];
   let arguments = (ins Llm_Activation:$x);
   let results = (outs Llm_Activation:$result);

@@ -70,7 +70,7 @@ def Plan_BindingArrayAttr : TypedArrayAttrBase<Plan_BindingAttr, "bindings">;
 def Plan_LinkAttr : Plan_Attr<"Link", "link"> {
   let summary = "The bytes that one pass moves over a link (LinkPrediction)";
   let parameters = (ins
-    StringRefParameter<"\"dram\", \"disk\"">:$name,
+    StringRefParameter<"such as \"dram\" or \"disk\"">:$name,
     "int64_t":$bytes_per_pass,
     DefaultValuedParameter<"int64_t", "0", "bytes/s, 0 = unknown">:$bandwidth);
   let assemblyFormat = "`<` struct(params) `>`";

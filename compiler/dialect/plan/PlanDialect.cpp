@@ -99,7 +99,7 @@ FailureOr<air::Layout> air::ir::plan::parseLayoutName(AsmParser &parser) {
       air::layoutFromName(std::string_view(word.data(), word.size()));
   if (!layout) {
     parser.emitError(where)
-        << "'" << word << "' is not a layout; it must be rows or x16";
+        << "'" << word << "' is not a layout; name one such as rows or x16";
     return failure();
   }
   return *layout;

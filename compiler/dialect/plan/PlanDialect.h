@@ -1,6 +1,6 @@
 //===- PlanDialect.h - the schedule -----------------------------*- C++ -*-===//
 //
-// The C++ side of PlanDialect.td, PlanAttrs.td, PlanStepOps.td and PlanOps.td.
+// The C++ side of the .td files in this folder.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_COMPILER_DIALECT_PLAN_PLANDIALECT_H

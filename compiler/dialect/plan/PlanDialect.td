@@ -19,9 +19,9 @@ def Plan_Dialect : Dialect {
     2. After kernel selection (PlanOps.td) there are `plan.tensor`s as kernels
        read them, `plan.buffer`s, and one `plan.program` per class of batch
        sizes, whose `plan.step`s hold `plan.dispatch`es. No SSA values are left.
-    3. After planning there are also segments, the read order, the arena's
-       offsets, budgets and predictions: the contents of formats/plan/plan.fbs,
-       field by field.
+    3. After planning there are also segments, the read order, the offsets of
+       buffers in their arenas, budgets and predictions, which correspond to the
+       records of formats/plan/plan.fbs.
   }];
   let dependentDialects = ["::air::ir::llm::LlmDialect"];
   let useDefaultAttributePrinterParser = 1;

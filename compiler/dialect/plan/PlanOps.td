@@ -46,7 +46,7 @@ def Plan_SegmentOp : Plan_ModuleOp<"segment", [Symbol]> {
   let summary = "A page-aligned run of bytes of the file";
   let description = [{
     Segments appear in the order of the file. `raw_bytes` covers every tensor (or
-    the object) inside. Stored size, offset and digests become known when the
+    the executable) inside. Stored size, offset and digests become known when the
     file is written.
   }];
   let arguments = (ins
@@ -60,7 +60,7 @@ def Plan_SegmentOp : Plan_ModuleOp<"segment", [Symbol]> {
 
 def Plan_ExecutableOp : Plan_ModuleOp<"executable", [
     Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "A file of machine code and its entry points";
+  let summary = "Machine code or PTX, and the names of its kernels";
   let description = [{
     The executable of the CPU is a relocatable object. An executable with
     `device` is one kernel of a GPU, as a cubin, as PTX, or as both.
@@ -86,8 +86,8 @@ def Plan_BufferOp : Plan_ModuleOp<"buffer", [Symbol]> {
 
     A row has `row_elements` 32-bit words, which are float32 values or packed
     activations. There is one row per token or output of the largest batch,
-    or of the largest batch of at most `most` tokens, rounded up to
-    AIR_TOKEN_PADDING. Programs for larger batches do not bind a buffer with
+    or of the largest batch of at most `most` tokens, rounded up to a multiple
+    of AIR_TOKEN_PADDING. Programs for larger batches do not bind a buffer with
     `most`. plan-memory adds `at offset bytes size`.
 
     A buffer with `device` is in the arena of that device, and has exactly one
@@ -205,13 +205,14 @@ def Plan_DispatchOp : Plan_Op<"dispatch", [
       tiles 1 per 1 weight_bytes 512 flops_per_row 512
     ```
     `spec` is the codegen::KernelSpec without the fields that have their default
-    (KernelSpecAttr.h). The bindings are those that codegen/KernelBindings.h
-    lists for it. With `overlap` the next dispatch may start before all tiles of
-    this one are done. `tile_rows` is Grid.rows_per_tile. With `part 4 to 8`,
-    the dispatch runs only the row tiles 4 to 7.
+    (KernelSpecAttr.h). The bindings are those that kernelBindings() in
+    codegen/KernelBindings.h returns for it. With `overlap` the next dispatch may
+    start before all tiles of this one are done. `tile_rows` is
+    Grid.rows_per_tile. With `part 4 to 8`, the dispatch runs only the row tiles
+    4 to 7.
 
     A kernel of a GPU has a `launch`. Its `spec` is a codegen::cuda::CudaSpec
-    (CudaSpecAttr.h), and it has no tiles, scratch and overlap. `rows` is
+    (CudaSpecAttr.h), and it has no tiles, no scratch and no overlap. `rows` is
     Launch.rows_from.
   }];
   let arguments = (ins

@@ -20,7 +20,7 @@ class Plan_Op<string mnemonic, list<Trait> traits = []>
 def Plan_KvCache : Resource<"::air::ir::llm::KvCacheResource">;
 
 def Plan_ModelOp : Plan_Op<"model", [HasParent<"::mlir::ModuleOp">]> {
-  let summary = "The model's hyperparameters; every module has one at any level";
+  let summary = "The model's hyperparameters; a module has one such op at every level";
   let arguments = (ins Llm_HyperparametersAttr:$hyperparameters);
   let assemblyFormat = "$hyperparameters attr-dict";
 }

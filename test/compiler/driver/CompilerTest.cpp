@@ -219,7 +219,7 @@ TEST(Compiler, CompilingWhileWritingChangesNoByte) {
 }
 
 TEST(Compiler, PlansStateTheRatesOfTheirTarget) {
-  // This target has every rate, including those of tile registers.
+  // This target states more rates than most, and those of tile registers, too.
   CompileOptions options = optionsFor("qwen2");
   options.target = "sapphire-rapids";
   packed(options, "rates");

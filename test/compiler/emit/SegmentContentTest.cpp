@@ -140,8 +140,8 @@ TEST(SegmentContent, GateAndUpShareRows) {
               HasSubstr("its two sources are joined"));
 }
 
-// In the joined matrix, row r of the gate is row r / 8 * 16 + r % 8, and row r
-// of `up` is 8 rows later (gluRow() in codegen/cuda/DecodeMatMul.h).
+// In the interleaved matrix, row r of the gate is row r / 8 * 16 + r % 8, and
+// row r of `up` is 8 rows later (gluRow() in codegen/cuda/DecodeMatMul.h).
 TEST(SegmentContent, GateAndUpTakeTurns) {
   constexpr uint64_t kRows = 5000;
   Source source;

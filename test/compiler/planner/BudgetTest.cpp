@@ -333,7 +333,7 @@ TEST(VramBudget, ItemisesAndSums) {
 }
 
 TEST(VramBudget, TheDriverTakesItsShare) {
-  // Everything takes 1069 MiB and 1216 bytes.
+  // Everything takes 1069 MiB and 1600 bytes.
   const Result<VramLedger> fits =
       planVram(vramDemand(), {kDriverBytes + 1070 * kMiB, "target 'x' has"});
   ASSERT_TRUE(fits.isOk()) << fits.status().message();

@@ -234,8 +234,8 @@ TEST(Explain, AGpuHoldsWhatFits) {
   EXPECT_EQ(row(all, "system").ram, 2 * kGiB);
   EXPECT_NEAR(*all.decode, 900.0 / 9, 0.05);
   EXPECT_EQ(all.limitedBy, "vram");
-  // 512 tokens of 18 Gflop at 80 Tflop/s take 115 ms. After a cold start, 9 GB
-  // are read from the disk at 3 GB/s before that.
+  // 512 tokens of 18 Gflop at 80 Tflop/s take 115 ms. After a cold start,
+  // 9 GB are read from the disk at 3 GB/s, which takes longer.
   EXPECT_NEAR(*all.firstTokenWarm, 0.1152, 0.001);
   EXPECT_NEAR(*all.firstTokenCold, 3.33, 0.34);
 

@@ -79,7 +79,7 @@ TEST(GpuAlternates, EqualOnesAndThoseThatDoNotFitAreLeftOut) {
             ErrorCode::DoesNotFit);
 }
 
-// The placements leave 484, 363 or 242 MiB of RAM for weights. Copied weights
+// The placements leave 484, 359 or 234 MiB of RAM for weights. Copied weights
 // that do not fit there are read from the disk. For each amount of VRAM, there
 // is a placement for each amount of RAM.
 TEST(GpuAlternates, AreAlsoForLessRam) {

@@ -524,7 +524,7 @@ TEST(Placement, ReadsOfALargeModelAreBounded) {
   ++problem.steps;
   const WeightPlacement placement = placed(problem, 20 * 1024 * kMiB);
   EXPECT_LE(placement.reads.size(), 16384 + problem.weights.size());
-  // The weights take 232.5 GiB. A ring and at least 15.5 GiB of them must fit
+  // The weights take 232.3 GiB. A ring and at least 15.3 GiB of them must fit
   // in 20 GiB of RAM.
   EXPECT_LT(placement.streamedBytes(), 217 * 1024 * kMiB);
 }

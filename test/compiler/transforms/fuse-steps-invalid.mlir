@@ -50,7 +50,7 @@ llm.model @cross_attention <name = "", architecture = "llama", vocabulary = 8, w
 // -----
 
 // No step multiplies two values unless one of them is the result of an
-// activation.
+// activation function.
 
 llm.model @product <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):

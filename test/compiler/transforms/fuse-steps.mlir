@@ -99,7 +99,7 @@ llm.model @bare_layers <name = "", architecture = "llama", vocabulary = 16, widt
 // - a projection and its sum with a residual that is read again later,
 // - a gate matrix with a bias, an up matrix with another input, and their gated
 //   product, and
-// - the norm and the output matrix, which have another matrix between them.
+// - the norm and the output matrix, and another matrix between them.
 
 // CHECK-LABEL: plan.graph @plain {
 llm.model @plain <name = "", architecture = "llama", vocabulary = 16, width = 8, layers = 1, heads = 2, kv_heads = 2, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {

@@ -1,9 +1,9 @@
 // RUN: air-opt %s --split-input-file --place-weights="planes-ratio=0.7 zstd-ratio=0.8" | FileCheck %s
 // RUN: air-opt %s --split-input-file --place-weights="planes-ratio=0.7 zstd-ratio=0.98" | FileCheck %s --check-prefix=SMALL
 
-// Each pass reads half of the 128 MiB of weights from the disk, which is so
-// slow that the cores have time to decode. The bfloat16 weights get the codec
-// planes. The others get zstd if it makes them small enough.
+// Each pass reads all 128 MiB of weights from the disk, which is so slow that
+// the cores have time to decode. The bfloat16 weights get the codec planes. The
+// others get zstd if it makes them small enough.
 
 // CHECK: plan.segment @a weights codec planes bytes 67108864
 // CHECK: plan.segment @b weights codec zstd bytes 67108864

@@ -65,7 +65,7 @@ module attributes {plan.target = {arch = "x86_64", cores = 8 : i64, disk_bandwid
 // The four large segments have 64 MiB each, but only 192 MiB of the RAM are
 // left for all of them: the rest is taken by the other items and by the page
 // that holds the small segment @n. Half of each large segment stays in RAM, 128
-// MiB in all. The other halves are read in 8 pieces of 4 MiB each, through a
+// MiB in all. Each of the other halves is read in 8 pieces of 4 MiB, through a
 // ring that has room for two halves, 64 MiB (see
 // test/compiler/planner/PlacementTest.cpp). The rows of the table are gathered
 // from the file. Three more placements take 90, 75 and 50 % of the RAM.

@@ -68,7 +68,7 @@ module {
 // The number of bytes of a KV cache must not overflow. This cache has 2^31 - 1
 // heads, each with as many elements.
 
-// expected-error @+1 {{a KV cache of 1 x 4096 tokens is larger than 2^63 bytes; choose a smaller --ctx or --slots}}
+// expected-error @+1 {{a KV cache of 1 x 4096 tokens takes 2^63 bytes or more; choose a smaller --ctx or --slots}}
 module {
   plan.model <name = "m", architecture = "llama", vocabulary = 64, width = 32, layers = 1, heads = 2147483647, kv_heads = 2147483647, head_dim = 2147483647, ffn_width = 48, trained_context = 4096, parameters = 1>
   plan.graph @m {

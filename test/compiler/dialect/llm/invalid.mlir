@@ -402,7 +402,7 @@ llm.model @m <name = "", architecture = "", vocabulary = 8, width = 8, layers = 
 llm.model @m <name = "", architecture = "llama", vocabulary = 8, width = 8, layers = 1, heads = 2, kv_heads = 1, head_dim = 4, ffn_width = 12, trained_context = 64, parameters = 1> {
 ^bb0(%ids: tensor<?xi32>):
   %x = llm.embed %ids <"t", F32, 8x8> : tensor<?x8xf32>
-  // expected-error @+1 {{4611686018427387904 heads of 2 elements make a row of q, k and v wider than the limit of 8589934592 elements}}
+  // expected-error @+1 {{4611686018427387904 heads of 2 elements can make a row of q, k and v wider than the limit of 8589934592 elements}}
   %h = llm.attention %x, %x, %x layer 0 heads 4611686018427387904 kv_heads 4611686018427387904 head_dim 2 scale 0.5 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x8xf32> -> tensor<?x8xf32>
   llm.return %x : tensor<?x8xf32>
 }

@@ -17,7 +17,7 @@ std::string textOf(mlir::Attribute attr) {
   return text;
 }
 
-// A spec in which every field differs from its default.
+// A spec in which every field except isJoined differs from its default.
 KernelSpec fullSpec() {
   KernelSpec spec;
   spec.op = KernelOp::RopeAppend;

@@ -97,7 +97,7 @@ plan.tensor @t copy [#llm.weight<"a", F32, 9x8>] as F32 x16 9 x 8 bytes 288
 
 // -----
 
-plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{'x17' is not a layout; it must be rows or x16}}
+plan.tensor @t copy [#llm.weight<"a", F32, 8x8>] as F32 // expected-error @+1 {{'x17' is not a layout; name one such as rows or x16}}
   x17 8 x 8 bytes 256
 
 // -----
