@@ -93,7 +93,8 @@ Status checkMatrix(const TensorContent &tensor, const MatrixRecipe &recipe) {
     return shapeError(tensor,
                       "its two sources are interleaved, so each must have half "
                       "of all rows; the number of rows of the first is",
-                      rows / 2, rowsOf(*recipe.sources[0]));
+                      recipe.sources.empty() ? 0 : rowsOf(*recipe.sources[0]),
+                      rows / 2);
   }
   AIR_ASSIGN_OR_RETURN(
       uint64_t bytes,

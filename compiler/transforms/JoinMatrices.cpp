@@ -40,8 +40,8 @@ uint64_t mostWeightBytes(ModuleOp module) {
   for (TensorOp tensor : module.getOps<TensorOp>()) {
     // Besides the tensor, this covers the padding before it. A tensor begins at
     // a multiple of AIR_BINDING_ALIGNMENT bytes in a segment of whole pages. A
-    // matrix of at least 8 MiB may begin at a chunk of 256 KiB, which is a 32nd
-    // of 8 MiB.
+    // matrix of at least 8 MiB may begin at a multiple of 256 KiB, so that its
+    // padding is at most a 32nd of the matrix.
     constexpr uint64_t kPages = 2 * uint64_t{4096};
     sum.add(tensor.getBytes());
     sum.add(tensor.getBytes() / 32 + kPages);

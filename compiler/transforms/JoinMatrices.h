@@ -38,9 +38,9 @@ namespace air::compiler {
 /// model, which are counted here.
 ///
 /// `mClasses` is the bit set of the M classes for which there are programs (see
-/// bitOf), and `vocabularyBytes` is the size of the vocabulary in the plan's
-/// metadata. Errors: those of codegen::describeKernel(), with the name of the
-/// step.
+/// bitOf), and `vocabularyBytes` how many bytes the vocabulary takes in the
+/// plan's metadata. Errors: those of codegen::describeKernel(), with the name
+/// of the step.
 Result<bool> mayStreamWeights(mlir::ModuleOp module,
                               const std::vector<LoweredStep> &steps,
                               unsigned mClasses, const MachineProfile &profile,

@@ -12,7 +12,7 @@ namespace air::compiler {
 
 /// The options of the pass place-weights that measureNeeds() depends on.
 struct NeedsOptions {
-  /// The size of the vocabulary in the plan's metadata.
+  /// How many bytes the vocabulary takes in the plan's metadata.
   uint64_t vocabularyBytes = 0;
   PlacementOptions memory;
   uint64_t vram = 0; ///< bytes; 0 means the memory of the machine's GPU

@@ -209,8 +209,6 @@ uint32_t usableCores() {
   return online > 0 ? static_cast<uint32_t>(online) : 1;
 }
 
-} // namespace
-
 /// Returns the features whose implied features are all present. A hypervisor
 /// may hide a feature but not the features that imply it, and no code can be
 /// compiled for such an inconsistent set.
@@ -227,6 +225,8 @@ std::vector<std::string> usable(const std::vector<std::string> &features) {
   }
   return kept;
 }
+
+} // namespace
 
 std::string hostCpuModel() {
   const CpuIdentity cpu = hostIdentity();

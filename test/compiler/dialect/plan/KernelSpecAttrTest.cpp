@@ -17,7 +17,7 @@ std::string textOf(mlir::Attribute attr) {
   return text;
 }
 
-// A spec in which every field except isJoined differs from its default.
+// A spec in which every field differs from its default.
 KernelSpec fullSpec() {
   KernelSpec spec;
   spec.op = KernelOp::RopeAppend;
@@ -32,6 +32,7 @@ KernelSpec fullSpec() {
   spec.accumulate = true;
   spec.hasRowScales = true;
   spec.hasBias = true;
+  spec.isJoined = true;
   spec.rowsFrom = RowsFrom::Outputs;
   spec.scale = 0.088388346F; // 1 / sqrt(128) in float32
   spec.epsilon = 9.99999997e-07F;
@@ -58,7 +59,7 @@ TEST(KernelSpecAttr, DefaultsAreLeftOut) {
 TEST(KernelSpecAttr, EveryFieldComesBack) {
   mlir::MLIRContext context;
   mlir::DictionaryAttr attr = ir::plan::kernelSpecToAttr(&context, fullSpec());
-  EXPECT_EQ(attr.size(), 30u);
+  EXPECT_EQ(attr.size(), 31u);
   auto back = ir::plan::kernelSpecFromAttr(attr);
   ASSERT_TRUE(back) << back.status().message();
   EXPECT_EQ(*back, fullSpec());
