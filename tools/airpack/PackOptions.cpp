@@ -32,10 +32,10 @@ cli::Command packCommand() {
       "come in blocks of 32 with one scale per block, and need quantised "
       "weights and a target that can multiply bytes. For one token at a time, "
       "i8 means the same as i8x2, unless 15-bit integers are predicted to take "
-      "over a quarter longer than 8-bit integers. For 9 or more tokens at a time, "
-      "i8 also allows bfloat16: for BF16 weights on targets with dot products "
-      "of bfloat16 numbers, and for quantised weights on targets with tile "
-      "registers.",
+      "over a quarter longer than 8-bit integers. For 9 or more tokens at a "
+      "time, i8 also allows bfloat16: for BF16 weights on targets with dot "
+      "products of bfloat16 numbers, and for quantised weights on targets "
+      "with tile registers.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option codec = makeOption(
