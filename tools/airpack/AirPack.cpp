@@ -22,11 +22,11 @@ static cli::Tool describeTool() {
   tool.name = "airpack";
   tool.summary = "compile a model for one machine, ahead of time";
   tool.description =
-      "airpack compiles a GGUF model into a plan for one target: the weights "
-      "in the order and layout in which the target's kernels read them, the "
-      "kernels as machine code, and a schedule. airrun executes the plan and "
-      "makes no decisions of its own. airpack can compile for any target on "
-      "any machine.";
+      "airpack compiles a GGUF model into a plan for a target, or for "
+      "several: the weights in the order and layout in which the target's "
+      "kernels read them, the kernels as machine code, and a schedule. airrun "
+      "executes the plan and compiles nothing. airpack can compile for any "
+      "target on any machine.";
   tool.commands = {packCommand(), inspectCommand(), verifyCommand()};
   tool.notes = {"A plan is written atomically: it appears under its name "
                 "complete or not at all. Except with --tune, the same model, "

@@ -91,9 +91,9 @@ std::vector<cli::Option> explainOptions() {
           "or copied for each token, the speed and what limits it, and the "
           "largest context. If airpack makes plans for the target, the report "
           "shows the placement and the prediction of the plan that it would "
-          "write with the same options. Only the headers of the model are "
-          "read. The target may also be a GPU for which there are no kernels "
-          "yet."),
+          "write with the same options and --codec none. Only the headers of "
+          "the model are read. The target may also be a GPU for which there "
+          "are no kernels yet."),
       makeOption(
           "--vram", "", ValueKind::String, "SIZE",
           "With a target that has a GPU: the size of the GPU's whole memory. "

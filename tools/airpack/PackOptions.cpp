@@ -30,11 +30,12 @@ cli::Command packCommand() {
       "The least exact activation format that matrix multiplications may use: "
       "float32 (f32), 15-bit integers (i8x2) or 8-bit integers (i8). Integers "
       "come in blocks of 32 with one scale per block, and need quantised "
-      "weights and a target with dot products of bytes; 8-bit integers are "
-      "used only for several tokens at a time. For 9 or more tokens at a time, "
-      "i8 also allows bfloat16: for BF16 weights on targets with dot products "
-      "of bfloat16 numbers, and for quantised weights on targets with tile "
-      "registers.",
+      "weights and a target that can multiply bytes. For one token at a time, "
+      "i8 means the same as i8x2, unless 15-bit integers are predicted to take "
+      "over a quarter longer than 8-bit integers. For 9 or more tokens at a "
+      "time, i8 also allows bfloat16: for BF16 weights on targets with dot "
+      "products of bfloat16 numbers, and for quantised weights on targets "
+      "with tile registers.",
       "i8");
   activations.choices = {"f32", "i8x2", "i8"};
   cli::Option codec = makeOption(
@@ -176,7 +177,8 @@ cli::Command packCommand() {
                  "each layer stays in RAM, and the rest is read from the plan "
                  "in every pass. SIZE is in bytes, or has one of the units "
                  "KiB, MiB and GiB, as in 3GiB.",
-                 "the target's memory; with --explain and a GPU, 15/16 of it"),
+                 "the target's memory; with --explain and a GPU for which "
+                 "airpack makes no plan, 15/16 of it"),
       makeOption("--disk", "", ValueKind::String, "SIZE",
                  "The most that may be read from the disk for every token. "
                  "With 0, a model whose weights do not all fit in RAM is "
@@ -205,7 +207,7 @@ cli::Command packCommand() {
       kernelCacheOption(),
       makeOption("--weightless", "", ValueKind::Flag, "",
                  "Write a plan without the bytes of the weights, which are not "
-                 "read. Such a plan takes only kilobytes. It is useful for "
+                 "read. Such a plan takes only megabytes. It is useful for "
                  "testing and measuring the compiler, and can be inspected "
                  "and verified; airrun cannot generate text with it."),
       makeOption(

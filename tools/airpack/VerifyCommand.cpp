@@ -29,7 +29,7 @@ cli::Command verifyCommand() {
   cli::Command command;
   command.name = "verify";
   command.summary = "Check a plan against the rules of the format and against "
-                    "its digests, which cover every byte.";
+                    "its digests.";
   command.positionals = {{"PLAN", "The plan to check.", true}};
   command.options = {cli::sourceOption()};
   command.examples = {"airpack verify model.air"};

@@ -64,7 +64,7 @@ cli::Option deviceOption() {
               "the first that can run its kernels. A plan with several "
               "targets runs on the GPU that suits one of them best; if no GPU "
               "does, on the CPU. A model runs on the GPU that was measured; "
-              "if none was, on the CPU."};
+              "if none was, or if no plan can be made for it, on the CPU."};
 }
 
 cli::Option ramOption() {
@@ -72,7 +72,7 @@ cli::Option ramOption() {
           .kind = cli::ValueKind::String,
           .valueName = "SIZE",
           .help = "The memory that may be used, in bytes or with KiB, MiB or "
-                  "GiB. Each plan supports several amounts of memory; airrun "
+                  "GiB. A plan may support several amounts of memory; airrun "
                   "uses the largest that is at most SIZE and that is free.",
           .defaultText = "what the machine and the memory cgroup allow, less "
                          "what other processes use"};

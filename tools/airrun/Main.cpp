@@ -93,10 +93,10 @@ cli::Tool describe() {
     tool.commands.push_back(describeRow(row));
   }
   tool.notes = {
-      "Sampling: --temp 0 is greedy decoding. Otherwise candidates are "
-      "filtered by --top-k, then --top-p, then --min-p, and one is drawn at "
-      "temperature --temp. The seed is fixed unless --seed changes it, so the "
-      "same command prints the same text.",
+      "Sampling: --temp 0 is greedy decoding. Otherwise, by default, "
+      "candidates are filtered by --top-k, then --top-p, then --min-p, and "
+      "one is drawn at temperature --temp. The seed is fixed unless --seed "
+      "changes it, so the same command prints the same text.",
       "bench: bound_tok_s is the highest measured read bandwidth divided by "
       "the least number of bytes that must be read for a token; eta is the "
       "measured decode speed divided by bound_tok_s; joint_tok_s and joint_eta "

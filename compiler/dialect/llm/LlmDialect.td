@@ -18,7 +18,8 @@ def Llm_Dialect : Dialect {
   let summary = "A transformer model as its file defines it";
   let description = [{
     A module has one `llm.model`. Its body is a graph on activations
-    `tensor<?xKxf32>` with one row per token of a batch. The tokens may belong to
+    `tensor<?xKxf32>` with one row per token of a batch, or after `llm.outputs`
+    with one row per token whose logits are requested. The tokens may belong to
     any sequences at any positions. Weights are never values: an op names the
     source tensor that it reads (`#llm.weight`), so a model of any size is a
     small module.
