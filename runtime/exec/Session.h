@@ -92,8 +92,8 @@ struct SessionOptions {
   /// Whether a weightless plan for a GPU runs with random weights, for
   /// measurements. open() fails with Usage for any other plan.
   bool randomWeights = false;
-  /// The threads and GPUs that this session shares with others. Without it, the
-  /// session has threads of its own, and `gpu` makes the device of a GPU.
+  /// The threads and GPUs that this session shares with others. If this is
+  /// null, the session has threads of its own, and calls `gpu` to open a GPU.
   std::shared_ptr<Runtime> runtime;
   /// Opens the GPU if the plan has kernels for one. Not called if `runtime` can
   /// open GPUs (Runtime::hasGpus()), because `runtime` then opens the GPU. If

@@ -112,8 +112,9 @@ std::optional<MemoryRoom> MemoryLimit::read() {
              static_cast<int64_t>(limit) - static_cast<int64_t>(usage - cached),
              *file);
   }
-  // Without the total, what is available would have no limit to belong to. The
-  // total is a limit even where the system does not say what is available.
+  // The total is a limit even where the system does not say how much of it is
+  // available. The reverse is of no use: if the total is not known, what is
+  // available is ignored.
   if (const uint64_t bytes = total.read().value_or(0); bytes != 0) {
     const uint64_t limit = std::min(bytes, kUnlimitedMemory);
     const uint64_t free = available.read().value_or(limit);

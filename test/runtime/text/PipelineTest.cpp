@@ -237,7 +237,7 @@ TEST(PipelineTest, LimitsOfGrowth) {
   EXPECT_THAT(checkTokenizer(data).message(), HasSubstr("several times"));
 
   // A word may have at most 2^29 bytes. The pre-tokenizer could make a word 4^7
-  // times longer, so a normalised text may have at most 2^29 / 4^7 = 32768
+  // times as long, so a normalised text may have at most 2^29 / 4^7 = 32768
   // bytes.
   pipeline.steps.assign(
       8, {.kind = TextStepKind::MarkSpaces, .content = "\xe2\x96\x81"});

@@ -26,10 +26,11 @@
 // blocks or warps are not ordered, the record holds reads of two of these
 // blocks or warps. At least one of the two is not the block or warp of a thread
 // that then writes, so between two barriers of a block, no race of a write with
-// a read is missed. Races of two kinds can be missed: a race with a read that
-// is not in the record, if atomic operations order the two reads in the record
-// before the write; and a race with a write that follows a fence before the
-// next barrier of its warp, because this write counts as one before the fence.
+// a read is missed. Races of two kinds can be missed. One is a race with a read
+// that is not in the record, if atomic operations order the two reads in the
+// record before the write. The other is a race with a write that a thread makes
+// after a fence and before the next barrier of its warp, because the record
+// does not distinguish this write from those before the fence.
 //
 // The emulator runs blocks one after the other, so one object sees all accesses
 // of a launch, in an order that the GPU might choose.
