@@ -36,8 +36,8 @@ namespace air::rt {
 
 using DeviceAddress = uint64_t;
 
-/// Whether the grid of a dispatch grows with the number of tokens or with the
-/// number of outputs of a batch.
+/// Which number of a batch the grid of a dispatch grows with: the number of its
+/// tokens, or the number of its outputs.
 enum class GridRows : uint8_t { Tokens, Outputs };
 
 /// The tiles of a kernel form a grid of row tiles and token tiles. There are

@@ -90,7 +90,7 @@ SpecialMatcher::SpecialMatcher(std::vector<Token> all) {
 }
 
 /// Returns the state after `state` when `byte` is read: the node of the longest
-/// text in the trie that ends what has been read.
+/// text in the trie that is a suffix of what has been read.
 uint32_t SpecialMatcher::next(uint32_t state, char byte) const {
   while (true) {
     const uint32_t child = backwards.child(state, byte);

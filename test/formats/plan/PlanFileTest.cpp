@@ -436,7 +436,8 @@ TEST(PlanConvert, TokenizersComeBack) {
   EXPECT_TRUE(back.removeExtraWhitespaces);
   EXPECT_EQ(back.chatTemplate, data.chatTemplate);
   EXPECT_EQ(back.namedTemplates, data.namedTemplates);
-  // The main template is incomplete, so it has no program.
+  // The text of the main chat template breaks off in the middle, so the plan
+  // has no program for it.
   const std::map<std::string, jinja::ProgramCode> programs = {
       {"a", {{1, 1, 1, 4, 1, 1, 4, 0}, {"a"}}}, {"b", {{0}, {}}}};
   EXPECT_EQ(back.templatePrograms, programs);
