@@ -41,8 +41,8 @@
 namespace air::codegen {
 namespace {
 
-/// Keeps the first of LLVM's errors. Without it, LLVM would print an error and
-/// exit.
+/// Keeps the first error that LLVM reports. If no handler were attached to the
+/// context, LLVM would print the error and end the process.
 struct DiagnosticLog {
   std::string text;
 

@@ -127,7 +127,8 @@ AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
 // The text of elementsOf for IQ2_XXS, IQ2_XS and IQ2_S.
 constexpr const char *kIQ2Values = R"(
 // The code of an element is the index of its magnitude in the list 8, 25, 43,
-// plus 4 if it is negative. A byte permutation looks up four elements, plus 43.
+// plus 4 if it is negative. A byte permutation looks up four elements at a
+// time. 43 is added to each of them, so that none is negative.
 AP_DEVICE u32 elementsOf(u32 codes) {
   return ap_permute(ap_in_register(0x00564433), 0x00001223, codes);
 }

@@ -268,11 +268,12 @@ struct Piece {
   uint64_t rowCount = 0;
 };
 
-/// The rows of the sources of `recipe` form one matrix, either one after
-/// another or interleaved. Calls `visit(source, first, count)` for each run of
-/// rows of a source among the rows [firstRow, firstRow + rowCount) of that
-/// matrix; `first` is a row of the source. If the sources are joined, the run
-/// of each source is these rows of it.
+/// The sources of `recipe` form one matrix: they are concatenated, interleaved
+/// or joined. Calls `visit(source, first, count)` for each run of rows of a
+/// source that is a part of the rows [firstRow, firstRow + rowCount) of that
+/// matrix; `first` is a row of the source. If the sources are joined, each row
+/// of the matrix contains the row with the same index of every source. `visit`
+/// is then called once for each source, with firstRow and rowCount.
 template <typename Visit>
 void visitRows(const MatrixRecipe &recipe, uint64_t firstRow, uint64_t rowCount,
                Visit visit) {

@@ -55,12 +55,13 @@ struct WeightSegment {
   /// always stay in RAM, because more than one step needs them. A multiple of
   /// the page size, or the size of the whole segment.
   uint64_t keptBytes = 0;
-  /// A multiple of the page size. Reads, and the part that stays in RAM, begin
-  /// and end at multiples of this number of bytes; only the last of them may
-  /// end at the end of the segment instead. If a piece ends at any other byte,
-  /// a single read contains bytes of this piece and of the next one, so these
-  /// two pieces must have the same firstStep. For a segment with a codec, this
-  /// is the size of a chunk, because coded chunks can only be read as a whole.
+  /// The size of a unit in bytes, a multiple of the page size. The segment is
+  /// divided into units from its start, so only the last one may be smaller.
+  /// The part that stays in RAM and every read consist of whole units. If one
+  /// of `pieces` ends in the middle of a unit, a single read contains bytes of
+  /// this piece and of the next one, so these two must have the same firstStep.
+  /// For a segment with a codec, a unit is a chunk, because coded chunks can
+  /// only be read as a whole.
   uint64_t unitBytes = 4096;
 };
 

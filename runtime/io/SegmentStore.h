@@ -94,9 +94,9 @@ public:
 
   /// If the store keeps all weights, completes their loading: returns when all
   /// segments of the plan's list of reads are in memory, even those that no
-  /// step has required. A store that streams weights may do so only for
-  /// segments that stay in memory as a whole, or for none. Errors: those of
-  /// require().
+  /// step has required. A store that streams weights loads only segments that
+  /// stay in memory as a whole, or returns at once without loading any. Errors:
+  /// those of require().
   virtual Status requireRest() = 0;
 
   /// Returns when the bytes of the ranges are in memory, at the addresses that

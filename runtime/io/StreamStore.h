@@ -103,8 +103,9 @@ public:
   /// changes to it. If the store changed at once, a limit that often goes up
   /// and down would cause a change in every second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
-  /// The number of passes in a row in which there must have been memory for a
-  /// still larger placement after the store has changed to a larger one.
+  /// The number of passes after which a store that has changed to a larger
+  /// placement changes to the next larger one, provided that there has been
+  /// memory for that one in all of these passes.
   static constexpr uint32_t kPassesBetweenGrowths = 16;
   /// The delay for the process with this number: an even number of passes below
   /// kPassesBetweenGrowths. It differs for any 8 successive numbers.

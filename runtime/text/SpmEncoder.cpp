@@ -63,8 +63,8 @@ struct SpmEncoder::Lattice {
   std::optional<MergeLattice> made;
 };
 
-/// The tables that are made once kMergedBytes of long texts have been merged
-/// without them.
+/// Tables that make merging long texts faster. They are made only after
+/// kMergedBytes of long texts have been merged without them.
 struct SpmEncoder::Merges {
   /// Making the tables takes about as long as merging this many bytes.
   static constexpr size_t kMergedBytes = size_t{256} << 10;

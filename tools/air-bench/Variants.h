@@ -49,7 +49,8 @@ codegen::KernelSpec cachedSpec(const codegen::KernelSpec &spec,
 /// multiplies.
 double blocksOf(const codegen::KernelSpec &spec);
 
-/// The measurement of a variant whose weights come from cache, or from memory.
+/// One measurement of a variant. Its weights came either from cache or from
+/// memory.
 struct VariantTime {
   double seconds = 0;   ///< seconds per run, the median over the rounds
   double predicted = 0; ///< seconds per run, predicted by the cost model

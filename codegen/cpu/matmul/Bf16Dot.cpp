@@ -94,7 +94,8 @@ void Bf16PanelSink::value(int64_t column, Value q) {
   const Value even = isOdd ? partner->second : weight;
   const Value odd = isOdd ? weight : partner->second;
   single.erase(partner);
-  // The instruction puts the roundings of its second operand first.
+  // The instruction rounds both operands to bfloat16. The lower half of the
+  // result holds the second operand, and the upper half the first.
   Value both =
       b.intrinsic(b.vec(b.bf16(), 2 * kRowLanes),
                   "llvm.x86.avx512bf16.cvtne2ps2bf16.512", {odd, even});

@@ -148,9 +148,9 @@ Int8DotSink::Sums &Int8DotSink::sumsWith(int64_t shift) {
 void Int8DotSink::bytesInPlace(int64_t column, Value word, int64_t shift,
                                int64_t bits, int bias) {
   const bool isUnsigned = targetInt8Bias(b.isa()) != 0;
-  // Int8Sink::bytesInPlace() shifts the weights down. With unsigned weight
-  // bytes, the sums can be shifted down instead. There is a sum per token, so
-  // this is faster only with up to two tokens.
+  // Int8Sink::bytesInPlace() shifts the weights right by `shift` bits. If the
+  // weight bytes are unsigned, the sums can be shifted right instead. There is
+  // a sum for each token, so this is faster only with up to two tokens.
   if (!isUnsigned || tokenCount > 2 || shift == 0) {
     Int8Sink::bytesInPlace(column, word, shift, bits, bias);
     return;

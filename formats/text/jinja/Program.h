@@ -71,9 +71,9 @@ struct Parameter {
 struct Signature {
   std::string name; ///< "caller" for the body of a call block
   std::vector<Parameter> parameters;
-  // Whether the body mentions `varargs`, `kwargs` and `caller`. A macro refuses
-  // surplus positional arguments if it does not mention `varargs`, and surplus
-  // named arguments if it does not mention `kwargs`.
+  // For each of `varargs`, `kwargs` and `caller`: whether the body mentions it.
+  // A macro refuses surplus positional arguments if it does not mention
+  // `varargs`, and surplus named arguments if it does not mention `kwargs`.
   bool usesVarargs = false;
   bool usesKwargs = false;
   bool usesCaller = false;

@@ -39,8 +39,9 @@ bool hasMemo(const RegexInstruction &in) {
   return in.memo != RegexInstruction::kNoMemo;
 }
 
-/// Whether the matcher may try both successors although it does not remember
-/// where the instruction has failed.
+/// Whether the instruction is a Split for which the matcher does not remember
+/// the positions where it has failed. If the matcher came to such a position
+/// again, it might try both successors once more.
 bool isSplitWithoutMemo(const RegexInstruction &in) {
   return in.op == Op::Split && !hasMemo(in);
 }

@@ -24,8 +24,8 @@ constexpr size_t kMostShapes = 1000;
 /// taken more than kMostSteps steps (ProofCount). oneOf is refused if the proof
 /// for two of its schemas fails.
 constexpr int kDeepestProof = 4;
-/// A step takes about as long as comparing two values of enum, so all steps
-/// take some seconds. Reading one combination of schemas counts as
+/// A step takes about as long as comparing two values of enum, so kMostSteps
+/// steps take some seconds. Reading one combination of schemas counts as
 /// kStepsPerPart steps.
 constexpr uint64_t kMostSteps = 1'000'000'000;
 constexpr uint64_t kStepsPerPart = 1000;

@@ -248,8 +248,8 @@ void addPackActivations(std::vector<KernelCase> &cases, Activation format,
     }
     block[row % kBlock * 3 % kBlock] = mark;
   }
-  // Makes all values tiny in every second row after those that contain marked
-  // values. Some of these rows then get one larger value.
+  // From row std::size(marked) on, makes all values of every second row tiny.
+  // Some of these tiny rows then get one larger value.
   for (uint64_t row = std::size(marked); row < rows; row += 2) {
     for (uint64_t j = 0; j < width; ++j) {
       x[row * width + j] *= row % 4 == 0 ? 0x1p-70F : 0x1p-120F;

@@ -113,8 +113,9 @@ TEST(Explain, AllInRam) {
   EXPECT_FALSE(all.gainOfVram);
 }
 
-// 512 tokens of 18 Gflop each, on 8 cores. Each reaches 60 % of its rate, or
-// 33 % of that of tiles.
+// A prompt has 512 tokens of 18 Gflop each, and the CPU has 8 cores. A core is
+// assumed to reach 60 % of its rate without tiles, or 33 % of its rate with
+// tiles if the target has them.
 TEST(Explain, PromptsInBfloat16UseTilesWhereThereAreAny) {
   ModelNeeds needs = model();
   TokenOps &ops = needs.classes[0].ops;

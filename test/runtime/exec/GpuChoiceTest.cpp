@@ -218,7 +218,8 @@ TEST_F(GpuChoiceTest, APassThatRanAheadOfAForkIsDropped) {
   }
 }
 
-// The first choice fails before or after the next pass has been enqueued.
+// The first choice fails. If `continues` is true, the next pass has already
+// been enqueued by then.
 TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
   model.unknownBias = std::numeric_limits<float>::infinity();
   for (const bool continues : {false, true}) {

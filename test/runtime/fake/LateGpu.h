@@ -133,7 +133,8 @@ private:
   /// the address is outside all allocations, or if this memory has fewer than
   /// `bytes` bytes.
   std::span<uint8_t> memoryAt(rt::DeviceAddress address, uint64_t bytes);
-  /// Whether allocateHost() returned memory that contains `bytes`.
+  /// Whether `bytes` lies within one block of memory that allocateHost() has
+  /// returned. Also true if `bytes` is empty.
   bool isHostMemory(std::span<const uint8_t> bytes) const;
 
   std::map<std::string, FakeGpuKernel> known;
