@@ -102,9 +102,9 @@ public:
     std::optional<Choice> choice = evenChoice(room);
     // A pass fills the ring of evenChoice() at least twice, and this ring has
     // at least the preferred size. Each pass therefore reads at least twice
-    // that size, even if almost all weights would fit in RAM. So if there is no
-    // choice, or one with only two laps, a smaller ring may leave more weights
-    // in RAM.
+    // that size, even if almost all weights would fit in RAM. So if
+    // evenChoice() has found no ring, or one that a pass fills only twice, a
+    // smaller ring may leave more weights in RAM.
     if (!choice || choice->laps == 2) {
       const std::optional<Choice> small = choiceFor(2, room, leastRing);
       if (small && (!choice || small->share > choice->share)) {

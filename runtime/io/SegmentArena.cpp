@@ -109,10 +109,10 @@ Status SegmentArena::mapRing(uint64_t bytes) {
     return refused(kRing, bytes);
   }
   AIR_RETURN_IF_ERROR(mapWhole());
-  // Collapsing copies the pages that exist, one by one, and clears the rest of
-  // the huge page. Of each huge page, only the first page is therefore made
-  // before; at least one must exist. A failure is ignored here, because the
-  // call of fallocate() below meets it again.
+  // collapseToHugePages() needs at least one existing page in the range of each
+  // huge page. It copies the existing pages one by one and clears the rest of
+  // the huge page, so only the first page of each range is made here. A failure
+  // is ignored, because the second call of fallocate() below then fails, too.
   for (uint64_t offset = 0; offset < bytes; offset += kHugePageBytes) {
     const uint64_t page = std::min(kPageBytes, bytes - offset);
     (void)fallocate(memory, 0, static_cast<off_t>(offset),

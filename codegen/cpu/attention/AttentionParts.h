@@ -45,9 +45,9 @@ struct AttentionShape {
   // The following sizes and offsets are for AttentionRows.cpp.
   int64_t rowLanes; ///< keys (or elements of V) per step
   struct {
-    /// How many bytes ahead of the loads K and V are prefetched into L1: a
-    /// quarter of the size of a head's K in a page, but at most 4 KiB, so that
-    /// most of L1 is left to other data.
+    /// The distance, in bytes, of prefetches of K and V into L1 from the loads
+    /// that they precede: a quarter of the size of a head's K in a page, but at
+    /// most 4 KiB, so that most of L1 is left to other data.
     int64_t nearBytes;
     /// The offset of f32 [kRowsTogether][64]: the scores, which are then
     /// replaced by the softmax weights.

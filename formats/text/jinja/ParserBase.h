@@ -77,9 +77,10 @@ protected:
   };
 
   Status failure;
-  /// The first filter or test that is not supported. This is an error only at
-  /// the end of the template, because it is none in a conditional expression,
-  /// and the `if` of such an expression stands after its first operand.
+  /// The first filter or test that is not supported. It is not reported at
+  /// once, but at the end of the template: in a conditional expression it is
+  /// not an error, and the `if` that shows that there is such an expression
+  /// comes only after the first operand.
   std::optional<Misfit> unsupported;
   uint32_t nesting = 0;
   uint32_t conditional = 0; ///< how many `if` tags or expressions are open

@@ -435,8 +435,8 @@ Value Reader::readConstant() {
       fail("an integer is not written in decimal digits without leading "
            "zeros");
     }
-    // Such an integer must be a constant of kind Int, with which a template can
-    // compute.
+    // An integer that is not above kLargestInt must be a constant of kind Int,
+    // because templates can compute with that kind, but not with BigInt.
     constexpr std::string_view kLargestInt = "9223372036854775807";
     if (!failed() &&
         (digits.size() < kLargestInt.size() ||

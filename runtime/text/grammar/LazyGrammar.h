@@ -48,12 +48,12 @@ struct GrammarTriggers {
   /// the same token. If this list is not empty, the answer cannot end before
   /// one of the texts.
   std::vector<std::string> preludeEnds = {};
-  /// If not empty, the grammar applies only after one of the `preludeEnds` that
-  /// comes after this text.
+  /// If this text is not empty, only those of the `preludeEnds` count that come
+  /// after its first occurrence.
   std::string preludeMark = {};
-  /// This rule is for the text before the grammar applies, outside the quiet
-  /// spans: if `branchMark` is not empty, each occurrence of it must be
-  /// followed by one of `branches`, as a whole word.
+  /// If `branchMark` is not empty, each occurrence of it must be followed by
+  /// one of `branches`, as a whole word. This rule holds only until the grammar
+  /// begins to apply, and not within quiet spans.
   std::string branchMark = {};
   std::vector<std::string> branches = {};
   /// The control tokens that delimiters may contain, each with its text, in

@@ -540,8 +540,9 @@ Result<std::vector<SchemaShape>> Reader::read(const SchemaList &schemas) {
   while (!parts.empty()) {
     Part part = std::move(parts.back());
     parts.pop_back();
-    // Only the work of proofs counts. The next call of exclude() checks
-    // whether it exceeds the limit.
+    // The limit is one on the work of proofs, so reading is counted only if it
+    // is part of a proof. If this exceeds the limit, exclude() notices it when
+    // it calls count() the next time.
     if (depth != 0) {
       count(kStepsPerPart);
     }

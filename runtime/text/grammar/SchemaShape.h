@@ -62,8 +62,9 @@ struct SchemaShape {
 };
 
 /// How much work it has taken to prove that the schemas of a oneOf exclude each
-/// other. There is a limit for all calls of shapesOf() for a document, which
-/// therefore share one object. Without it, a hostile schema could take hours.
+/// other. This work is limited, because a hostile schema could otherwise take
+/// hours. The limit is for all calls of shapesOf() for a document together, so
+/// these calls share one object.
 struct ProofCount {
   uint64_t steps = 0;
 };

@@ -127,8 +127,9 @@ void applyReplace(const TextStep &step, RegexMatcher *matcher, StepText &text) {
     rewriter.put(step.content, end == 0 ? 0 : end - 1);
   };
   const auto keep = [&](size_t begin, size_t end) {
-    // Before `origin`, each character is put with its own position. Beyond it,
-    // positions make no difference to put(), so the rest is put in one call.
+    // put() must be told the position of each character that begins before
+    // `origin`. From `origin` on, positions make no difference to it, so once
+    // `origin` has been reached, one call appends all the rest.
     while (begin < end) {
       const size_t length = decodeUtf8(before.substr(begin)).length;
       rewriter.put(before.substr(begin, length), begin);

@@ -78,10 +78,10 @@ bool keepsTheBest(SamplerKind kind) {
          kind == SamplerKind::TopP || kind == SamplerKind::MinP;
 }
 
-/// Returns the samplers of `options`, in order, without those that have no
-/// effect because of a temperature of 0, which drops all tokens except the best
-/// one. A sampler that never drops the best token has no effect if it comes
-/// before this temperature and only other such samplers come between them.
+/// Returns the samplers of `options`, in order, without some that have no
+/// effect: if the temperature is 0, the sampler Temperature drops all tokens
+/// except the best one. Samplers directly before it for which keepsTheBest() is
+/// true then change nothing, so they are left out.
 std::vector<SamplerKind> usefulSamplers(const SamplerOptions &options) {
   std::vector<SamplerKind> useful;
   for (SamplerKind kind : options.samplers) {

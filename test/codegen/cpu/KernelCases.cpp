@@ -408,8 +408,9 @@ struct Weights {
 /// Returns the weights that a kernel for `spec` multiplies by if a matrix holds
 /// `exact`. With BF16x32, decoded weights are rounded to bfloat16. A decoded
 /// weight has an error of a few roundings of float32, relative to the largest
-/// weight of its block of `block` columns. Where such an error may change the
-/// bfloat16, the difference counts as doubt.
+/// weight of its block of `block` columns. Such an error may change the
+/// bfloat16 to which the weight is rounded, so `doubt` is the difference
+/// between the largest and the smallest bfloat16 that may result.
 Weights weightsFor(const KernelSpec &spec, const Doubles &exact,
                    uint64_t block) {
   Weights weights = {exact, Doubles(exact.size(), 0.0)};

@@ -171,10 +171,11 @@ TEST_F(WithNvrtc, InstructionsPerWeightAreNoMoreThanCommitted) {
       EXPECT_EQ(work->instructions, figure.one) << info(figure.dtype).name;
     }
   }
-  // There are four combinations of target and number of tokens. Unless
-  // AIR_TEST_ALL is set, each form is tested in only one of them. If it is set,
-  // each form is tested in all four, and a committed figure must not be much
-  // higher than the larger of the counts for the two targets.
+  // There are four combinations of a target and a number of tokens. For each
+  // dtype and layout, the instructions are counted for one combination or, if
+  // AIR_TEST_ALL is set, for all four. No count may exceed its figure in the
+  // list above. If AIR_TEST_ALL is set, the test also fails if a figure is much
+  // higher than both of its counts, one for each target.
   size_t combination = 0;
   std::map<std::pair<const Figure *, uint32_t>, double> largest;
   for (const char *name : {"sm_86", "sm_90a"}) {

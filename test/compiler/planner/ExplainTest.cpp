@@ -149,8 +149,9 @@ TEST(Explain, AVerifyPassHasTheArithmeticOfFourTokens) {
   const Explanation all = *explain(needs, machine(16 * kGB), {});
   EXPECT_NEAR(1 / *all.decode, 0.150 + 0.316228 * 0.060, 1e-5);
   EXPECT_NEAR(*all.verifySeconds, 0.150 + 0.447214 * 0.120, 1e-5);
-  // If weights are read from the disk, a fifth of this time is added to that of
-  // the disk, which is the same for four tokens but for three rows of 20 kB.
+  // If weights are read from the disk, a fifth of this time is added to the
+  // time of the disk. For four tokens, the disk reads three rows of 20 kB more
+  // than for one token; everything else that it reads is the same.
   const Explanation some = *explain(needs, machine(6 * kGB), {});
   const double disk = static_cast<double>(row(some, "ffn").disk) / 3e9;
   EXPECT_NEAR(*some.verifySeconds, disk + 0.2 * 0.203666, 1e-4);
@@ -204,7 +205,8 @@ TEST(Explain, DiskAndCoresKeepAShareOfTheirRates) {
   const Explanation some = explained(profile);
   // The CPU alone reads 9 GB in 150 ms. While the disk is read, too, the CPU
   // has only 3/4 of its rate and takes 200 ms, and the disk has only half of
-  // its rate. So in these 200 ms, the disk does what takes it 100 ms alone.
+  // its rate. In these 200 ms, the disk therefore reads as much as it reads in
+  // 100 ms at its full rate.
   const double disk = (static_cast<double>(row(some, "ffn").disk) + 20e3) / 3e9;
   EXPECT_NEAR(*some.decode, 1 / (0.2 + disk - 0.1), 1e-4);
 }

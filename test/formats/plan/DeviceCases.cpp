@@ -439,9 +439,9 @@ template <typename F> Change inRead(F change) {
 }
 
 /// Gives the plan of streamToGpu() one placement for each pair of budgets: the
-/// bytes of VRAM, and those of RAM. A budget of 0 stands for no budget. Unless
-/// the order of the placements is refused, every other budget must be large
-/// enough for the placement.
+/// bytes of VRAM, and those of RAM. A number of 0 means that there is no such
+/// budget. All budgets must be large enough for the placement, except in cases
+/// that expect the error plan.placement.order.
 Change withBudgets(std::vector<std::pair<uint64_t, uint64_t>> budgets) {
   return [budgets](SmallPlan &small) {
     streamToGpu(small);

@@ -241,9 +241,10 @@ TEST_F(GpuChoiceTest, AFailedChoiceChangesNothing) {
         "step 'head' computes NaN or infinite numbers"))
         << status.message();
     EXPECT_EQ(session.length(sequence), 0U);
-    // The first pass has five kernels, and so has the second one, which runs
-    // ahead if the caller continues. The first pass is then repeated to find
-    // the step that failed, but without the kernel that chooses a token.
+    // A pass has five kernels. If `continues` is true, those of the second pass
+    // are enqueued before the failure of the first pass is noticed. After the
+    // failure, the first pass is repeated to find the step that failed. Its
+    // last kernel, which chooses a token, is left out of the repetition.
     EXPECT_EQ(gpu->enqueuedLaunches, 5U + (continues ? 5 : 0) + 4);
     gpu->workFailure = ioError("the fake GPU has failed");
     EXPECT_EQ(choose().message(), "the fake GPU has failed");

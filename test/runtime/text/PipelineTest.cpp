@@ -171,8 +171,8 @@ TEST(PipelineTest, UnusableSteps) {
     EXPECT_EQ(status.code(), each.code) << each.message;
     EXPECT_THAT(status.message(), HasSubstr(each.message));
   }
-  // The kinds before SpellBytes are those of the normalizer. SpellBytes and the
-  // kinds after it are those of the pre-tokenizer.
+  // The normalizer may have steps of the kinds before SpellBytes, and the
+  // pre-tokenizer steps of the kinds after it. Both may have SpellBytes (9).
   for (uint8_t i = 0; i <= static_cast<uint8_t>(kLastTextStep); ++i) {
     const auto kind = static_cast<TextStepKind>(i);
     data.rules.pipeline.steps = {

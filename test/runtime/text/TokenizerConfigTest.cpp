@@ -191,7 +191,7 @@ TEST_F(TokenizerConfigTest, TextDoesNotSpellAControlTokenOfThePipeline) {
         {"vocab", {{"[UNK]", 0}, {"a", 1}, {"b", 2}, {"<x>", 3}}},
         {"unk_token", "[UNK]"}}}};
   write("tokenizer.json", words.dump());
-  // Hugging Face's library finds an added token that is not special in every
+  // If an added token is not special, Hugging Face's library finds it in every
   // text, even in one that is not searched for control tokens.
   EXPECT_THAT(tokenizerOf(*read()).encode("a <x> b", false, false),
               ElementsAre(1, 3, 2));
