@@ -89,8 +89,8 @@ SpecialMatcher::SpecialMatcher(std::vector<Token> all) {
   }
 }
 
-/// Returns the state after `state` when `byte` is read: the node of the longest
-/// text in the trie that ends what has been read.
+/// Returns the state that follows `state` when `byte` is read. A state is the
+/// node of the longest suffix of the bytes read so far that has a node.
 uint32_t SpecialMatcher::next(uint32_t state, char byte) const {
   while (true) {
     const uint32_t child = backwards.child(state, byte);
