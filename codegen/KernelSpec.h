@@ -379,7 +379,7 @@ enum class Precision : uint8_t { Float, Int15, Int8, Bf16 };
 ///
 /// Precision::Bf16 means BF16x32 for nine and more tokens. For fewer tokens it
 /// means float32, which is as fast because memory bandwidth is the limit. For
-/// BF16 weights, Precision::Int8 means the same.
+/// BF16 weights, Precision::Int8 means the same as Precision::Bf16.
 ///
 /// For other weights, Precision::Int8 means I8Grid if a block of the dtype has
 /// 256 columns, and otherwise I8. I8Grid has larger errors than I8, but for

@@ -11,7 +11,7 @@ namespace {
 constexpr const char *kCommon = R"(
 // Maps finite floats to integers that have the same order, and 0 and -0 to the
 // same integer. NaN and both infinities become 2^32 - 1, which is larger than
-// all of these.
+// the integer of any finite float.
 AP_DEVICE u32 orderOf(float value) {
   const u32 bits = ap_bits_of_float(value);
   const u32 magnitude = bits & 0x7fffffff;

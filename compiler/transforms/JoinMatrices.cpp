@@ -49,7 +49,8 @@ uint64_t mostWeightBytes(ModuleOp module) {
   return sum.bytes();
 }
 
-/// An upper bound of the size of the arena, in which no buffers share memory.
+/// An upper bound of the size of the arena, computed as if no two buffers
+/// shared memory.
 uint64_t mostArenaBytes(ModuleOp module) {
   uint64_t tokens = 0;
   uint64_t outputs = 0;

@@ -26,7 +26,7 @@ inline float loadHalf(const uint8_t *bytes) {
   return halfToFloat(load<uint16_t>(bytes));
 }
 
-// Defined in DequantPlain.cpp: a block is one element.
+// Defined in DequantPlain.cpp. A block is one element.
 void f32(const uint8_t *blocks, float *values, uint64_t count);
 void f16(const uint8_t *blocks, float *values, uint64_t count);
 void bf16(const uint8_t *blocks, float *values, uint64_t count);
@@ -36,7 +36,7 @@ void i16(const uint8_t *blocks, float *values, uint64_t count);
 void i32(const uint8_t *blocks, float *values, uint64_t count);
 void i64(const uint8_t *blocks, float *values, uint64_t count);
 
-// Defined in DequantLegacy.cpp: a block has 32 elements and one scale.
+// Defined in DequantLegacy.cpp. A block has 32 elements and one scale.
 void q4x0(const uint8_t *blocks, float *values, uint64_t count);
 void q4x1(const uint8_t *blocks, float *values, uint64_t count);
 void q5x0(const uint8_t *blocks, float *values, uint64_t count);
@@ -44,7 +44,7 @@ void q5x1(const uint8_t *blocks, float *values, uint64_t count);
 void q8x0(const uint8_t *blocks, float *values, uint64_t count);
 void q8x1(const uint8_t *blocks, float *values, uint64_t count);
 
-// Defined in DequantK.cpp: a block has 256 elements and, except for q8k,
+// Defined in DequantK.cpp. A block has 256 elements and, except for q8k,
 // several quantised scales.
 void q2k(const uint8_t *blocks, float *values, uint64_t count);
 void q3k(const uint8_t *blocks, float *values, uint64_t count);
@@ -53,7 +53,7 @@ void q5k(const uint8_t *blocks, float *values, uint64_t count);
 void q6k(const uint8_t *blocks, float *values, uint64_t count);
 void q8k(const uint8_t *blocks, float *values, uint64_t count);
 
-// Defined in DequantIq.cpp: a block has indices into a codebook or, for iq4nl
+// Defined in DequantIq.cpp. A block has indices into a codebook or, for iq4nl
 // and iq4xs, into a table of 16 values.
 void iq1s(const uint8_t *blocks, float *values, uint64_t count);
 void iq1m(const uint8_t *blocks, float *values, uint64_t count);

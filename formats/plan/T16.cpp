@@ -159,11 +159,12 @@ Place thirdBitPlace(const T16Unit &unit, uint32_t row, uint32_t column) {
   return {unit.upperOffset + at.lane * 16 + word * 4 + bit / 8, bit % 8, 1};
 }
 
-/// The place of bits of a selector, the 3-bit code of an element of IQ2
-/// (T16.h). In blocks 0 to 5 of 32 columns, the result is the place of all
-/// three bits, the lower three bits of a nibble; `plane` is ignored. In blocks
-/// 6 and 7, it is the place of only bit number `plane` of the selector, the
-/// upper bit of a nibble in the plane with this number.
+/// The place of one or all bits of a selector, the 3-bit code of an element of
+/// IQ2 (T16.h). A unit has eight blocks of 32 columns. In blocks 0 to 5, the
+/// three bits of a selector are the lower three bits of a nibble. The result is
+/// then the place of all three, and `plane` is ignored. In blocks 6 and 7, each
+/// bit is in another plane: bit i is the upper bit of a nibble in plane i. The
+/// result is then the place of the bit that is in the plane with index `plane`.
 Place selectorPlace(uint32_t row, uint32_t column, bool halves,
                     uint32_t plane) {
   const Position at = positionOf(row, column % 32, halves);

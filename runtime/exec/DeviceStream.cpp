@@ -226,8 +226,8 @@ Status DeviceStream::require(uint32_t step) {
   return device.wait(Queue::Compute, stepEvents[step].arrived - 1);
 }
 
-/// Enqueues a signal that the step is done for each of the steps
-/// [released, end) for which copies wait.
+/// Of the steps [released, end), some must be done before a copy may begin. For
+/// each of these, enqueues a signal that the step is done.
 Status DeviceStream::signalSteps(uint64_t end) {
   for (; released < end; ++released) {
     if (const uint32_t done = stepEvents[released % stepEvents.size()].done) {

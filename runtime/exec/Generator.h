@@ -104,9 +104,9 @@ public:
 
   FinishReason reason() const { return finishReason; }
 
-  /// The number of prompt tokens that prompt() has computed. If it was neither
-  /// interrupted nor failed, promptTokens() + reusedTokens() is the length of
-  /// the prompt.
+  /// The number of prompt tokens that prompt() has computed. If prompt() was
+  /// not interrupted and returned no error, promptTokens() + reusedTokens() is
+  /// the length of the prompt.
   uint64_t promptTokens() const { return promptDone; }
   /// The number of prompt tokens that the KeptSequence held already; 0 if there
   /// is none.

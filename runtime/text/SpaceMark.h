@@ -33,7 +33,8 @@ bool hasInnerSpace(std::string_view piece);
 /// with a space.
 bool needsSpace(SpacePrefix prefix, Place place, std::string_view text);
 
-/// Returns the end of the first word of `text`, which may begin with spaces.
+/// Skips the spaces at the start of `text`, and returns where the word after
+/// them ends. If there is no such word, returns the size of `text`.
 size_t firstWordEnd(std::string_view text);
 
 } // namespace air::rt

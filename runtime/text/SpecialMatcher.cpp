@@ -89,8 +89,8 @@ SpecialMatcher::SpecialMatcher(std::vector<Token> all) {
   }
 }
 
-/// Returns the state after `state` when `byte` is read: the node of the longest
-/// text in the trie that is a suffix of what has been read.
+/// Returns the state that follows `state` when `byte` is read. A state is the
+/// node of the longest suffix of the bytes read so far that has a node.
 uint32_t SpecialMatcher::next(uint32_t state, char byte) const {
   while (true) {
     const uint32_t child = backwards.child(state, byte);
@@ -131,12 +131,12 @@ SpecialMatcher::Match SpecialMatcher::Search::find(size_t from) {
   }
 }
 
-/// Finds the matches that start in the block of the text from `begin` on. Reads
-/// the text backwards. A match may end after the block, so the first byte that
-/// is read is the last one that such a match of the longest token can contain.
-/// The block is at least as long as the longest token, so no byte is read more
-/// than twice. But it has at most 1 MiB, which limits the size of `found`. If a
-/// token is longer, bytes may be read more often.
+/// Reads the block of the text that begins at `begin`, and finds the matches
+/// that begin in it. A match may end after the block, so reading starts as far
+/// after the block as the longest token can reach. The block is at least as
+/// long as the longest token, so no byte is read more than twice. But it has at
+/// most 1 MiB, which limits the size of `found`. If a token is longer, bytes
+/// may be read more often.
 void SpecialMatcher::Search::read(size_t begin) {
   constexpr size_t kBlock = size_t{1} << 14;
   const size_t length = std::clamp(matcher->longest, kBlock, 64 * kBlock);

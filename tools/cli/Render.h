@@ -1,4 +1,4 @@
-//===- Render.h - pieces that help, man page and errors share ---*- C++ -*-===//
+//===- Render.h - texts for --help, man pages and errors --------*- C++ -*-===//
 #ifndef AIRPACK_TOOLS_CLI_RENDER_H
 #define AIRPACK_TOOLS_CLI_RENDER_H
 

@@ -26,8 +26,9 @@ public:
   /// this multiplication, their magnitudes must be below 128. -128 < bias <= 0,
   /// and `bits` is at most 7 unless `bias` is 0.
   Four byteFields(Value word, int64_t shift, int64_t bits, int bias);
-  /// Converts the four bytes of each word, as signed integers, to floats, which
-  /// are multiplied by the factor that fieldScale() divides by if `bits` is 8.
+  /// Converts the four bytes of each word, as signed integers, to floats, and
+  /// multiplies these by a constant factor. fieldScale(scale, 8) divides by the
+  /// same factor.
   Four byteFields(Value word);
   /// Returns `scale` divided by the factor by which byteFields() multiplies
   /// fields of `bits` bits. With AVX-512, byteFields() looks up the floats for

@@ -1,4 +1,4 @@
-//===- RegexCheck.cpp - checks what bounds the matcher's time -------------===//
+//===- RegexCheck.cpp - checks that matching takes linear time ------------===//
 //
 // Some instructions have a memo: a set of positions, in which the matcher
 // records where the instruction has failed (RegexInstruction::memo). The time

@@ -1,4 +1,4 @@
-//===- RegexCheck.h - checks what bounds the matcher's time -----*- C++ -*-===//
+//===- RegexCheck.h - checks that matching takes linear time ----*- C++ -*-===//
 #ifndef AIRPACK_FORMATS_TEXT_REGEX_REGEXCHECK_H
 #define AIRPACK_FORMATS_TEXT_REGEX_REGEXCHECK_H
 

@@ -139,8 +139,9 @@ TEST(Explain, PromptsInBfloat16UseTilesWhereThereAreAny) {
 }
 
 // The CPU reads 9 GB in 150 ms. Its arithmetic takes 60 ms with one token, and
-// 120 ms with four. Of these, a half times the square root of their ratio to
-// 150 ms is added: 0.316 and 0.447 of them.
+// 120 ms with four. A share of this time is added to the 150 ms, as the comment
+// at overlappedTime() in CpuRates.h says. The share is 0.5 * sqrt(60 / 150) =
+// 0.316 with one token, and 0.5 * sqrt(120 / 150) = 0.447 with four.
 TEST(Explain, AVerifyPassHasTheArithmeticOfFourTokens) {
   ModelNeeds needs = model();
   needs.operandRate = 1000 * kGB;

@@ -373,7 +373,7 @@ TEST(ResidencySolver, VerifyPassesDecideWhatAGpuHolds) {
   // The linear program is solved within a tolerance, and leaves some room.
   EXPECT_NEAR(static_cast<double>(best.classes[0].vram), 10e9, 1e7);
   EXPECT_NEAR(static_cast<double>(best.classes[1].vram), 0, 1e7);
-  // If the arithmetic is that of the other class, so is the place in VRAM.
+  // If the other class has the arithmetic instead, it gets the place in VRAM.
   std::swap(problem.classes[0].cpuSecondsPerToken,
             problem.classes[1].cpuSecondsPerToken);
   EXPECT_NEAR(static_cast<double>(

@@ -178,7 +178,8 @@ TEST_F(MergeMatcherTest, MergesOfAnyTexts) {
 }
 
 TEST_F(MergeMatcherTest, AMergeWithALowerRankThanItsParts) {
-  // Merging "abc" first makes ab, with rank 1. Then ab merges with c: rank 0.
+  // In "abc", the merge with rank 1 comes first: it joins a and b to ab. Only
+  // then can the merge with rank 0 join ab and c.
   Bpe untimely(smallBpe({"ab c", "a b"}));
   EXPECT_EQ(untimely.pieces(untimely.matched("cabcab")),
             (Pieces{"c", "abc", "ab"}));

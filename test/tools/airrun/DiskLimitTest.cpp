@@ -1,4 +1,4 @@
-//===- DiskLimitTest.cpp - the disk fills the memory that it is given -----===//
+//===- DiskLimitTest.cpp - reads fill the memory of the caller ------------===//
 #include "tools/airrun/DiskLimit.h"
 
 #include <cstdio>

@@ -328,8 +328,9 @@ template <typename T> uint64_t finishTiles() {
   return all;
 }
 
-/// A multiplication adds 32 products to each unit of a sum. All products are
-/// 1/16, so that a unit grows by 2, as in the loops for vectors.
+/// Each unit of 32 bits in a tile of sums is a float32, to which a
+/// multiplication adds 32 products. Each product is 1/16, so a multiplication
+/// adds 2 to each float32, as in bf16Dot512().
 uint64_t bf16Tile(uint64_t turns) {
   startTiles(kSixteenthBf16InEachHalf, kOneBf16InEachHalf);
   for (; turns != 0; --turns) {

@@ -114,8 +114,9 @@ public:
   /// rounded up.
   void copy(void *to, const void *from, uint64_t bytes);
 
-  /// The number of allocations of device memory and pinned memory, modules,
-  /// streams, events, graphs and executable graphs, plus `users`.
+  /// `users` plus the number of objects that exist. These are modules, streams,
+  /// events, graphs, executable graphs, and allocations of device memory and of
+  /// pinned memory.
   int64_t liveObjects() const;
   /// Frees everything, as destroying a CUDA context does.
   void reset();

@@ -40,8 +40,8 @@ Words programOf(const std::vector<Words> &code, uint32_t memos = 0) {
   return words;
 }
 
-/// Adds main sets, the sets of positions that no look-ahead uses, to a program
-/// that has none.
+/// Adds main sets to a program that has none; `sets` are their numbers. A main
+/// set is a set of positions for an instruction that is not in a look-ahead.
 Words withMainSets(Words words, const Words &sets) {
   const auto count = words.end() - 5;
   *count = static_cast<uint32_t>(sets.size());
