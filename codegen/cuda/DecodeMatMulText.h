@@ -13,11 +13,12 @@
 
 namespace air::codegen::cuda {
 
-/// The loop that multiplies units: that of a decode step, in which a warp
-/// multiplies one tile of rows (or DecodeTiling::heldTiles) by one group of
-/// tokens, that of a prefill, or that of a prefill with wgmma.
-/// DecodeFromRegisters is for decode steps whose weights are fetched to
-/// registers, which leaves fewer registers for the loop.
+/// The loop that multiplies units. Decode is the loop of a decode step, in
+/// which a warp multiplies one tile of rows (or DecodeTiling::heldTiles tiles)
+/// by one group of tokens. DecodeFromRegisters is for decode steps whose
+/// weights are fetched to registers, which leaves fewer registers for the loop.
+/// Prefill is the loop of a prefill without wgmma, and Wgmma is the loop of a
+/// prefill with wgmma.
 enum class UnitLoop { Decode, DecodeFromRegisters, Prefill, Wgmma };
 
 /// The form in which the kernels of a dtype need the activations.

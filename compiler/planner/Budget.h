@@ -90,11 +90,12 @@ Result<std::vector<BudgetedPlacement>>
 planPlacements(const WeightProblem &weights, const RamDemand &demand,
                const RamLimit &limit);
 
-/// Whether each pass may read weights from the disk with the placement for the
-/// whole limit, the first one that planPlacements() returns. `weights` and
-/// `others` are the bytes of RAM that the plan needs for all weights and for
-/// everything else, or upper bounds of these numbers. If the result is false,
-/// this placement keeps all weights in RAM; those for smaller budgets may not.
+/// Whether passes may have to read weights from the disk with the first
+/// placement that planPlacements() returns, which is the one for limit.bytes.
+/// `weights` and `others` are the bytes of RAM that the plan needs for all
+/// weights and for everything else, or upper bounds of these numbers. If the
+/// result is false, this placement keeps all weights in RAM, but placements for
+/// smaller budgets may keep fewer.
 bool mayStream(uint64_t weights, uint64_t others, const RamLimit &limit);
 
 /// The VRAM that is assumed to be taken by the GPU's driver and a display.

@@ -41,8 +41,9 @@ inline constexpr double kTokensPerPrompt = 256;
 /// A CPU is assumed to reach this fraction of its rate of arithmetic while it
 /// processes a prompt. docs/performance.md has measurements of 0.55 to 0.78.
 inline constexpr double kPromptShare = 0.6;
-/// The same for the rate of its tile registers. docs/performance-tiles.md has
-/// measurements of 0.31 to 0.35.
+/// A CPU is assumed to reach this fraction of the rate of its tile registers
+/// while it processes a prompt. docs/performance-tiles.md has measurements of
+/// 0.31 to 0.35.
 inline constexpr double kTilesPromptShare = 0.33;
 
 /// The VRAM that explain() assumes for copies if there is no plan for the GPU:

@@ -36,11 +36,13 @@ Result<ModelSource> parseGguf(std::span<const uint8_t> bytes,
 /// model's file says besides the vocabulary: the chat template, the ids of
 /// special tokens, and, unless `data.hasTemplate`, whether BOS and EOS are
 /// added. What the file does not say stays as it is. If `data.hasTemplate` is
-/// true, the ids that affect how texts are encoded stay as they are, too: BOS
-/// and EOS if they are added, and the unknown token, unless there is none and
-/// every text can be encoded without one. Fails with Corrupt if a key has the
-/// wrong type, if an id that generation needs is outside the vocabulary, or if
-/// BOS or EOS must be added but does not exist.
+/// true, the ids that affect how texts are encoded stay as they are, too: those
+/// of BOS and EOS if they are added to texts, and that of the unknown token.
+/// There is one exception: the file may add an unknown token to a BPE
+/// vocabulary that has none and needs none, because each byte has a token.
+/// Fails with Corrupt if a key has the wrong type, if an id that generation
+/// needs is outside the vocabulary, or if BOS or EOS must be added but does not
+/// exist.
 Result<TokenizerData> withGgufSpecials(const ModelSource &source,
                                        TokenizerData data);
 

@@ -37,8 +37,9 @@ struct Uses {
   /// ascending and without gaps. The list is empty for segments of other kinds.
   std::vector<std::vector<Piece>> pieces;
   /// For each segment: whether a part of a dispatch multiplies by rows of
-  /// several of its matrices. One such part after the other then needs rows of
-  /// all of these matrices in turn.
+  /// several matrices of the segment. Each part of the dispatch then needs some
+  /// rows of every one of these matrices, so a pass may have to go back in the
+  /// segment.
   std::vector<bool> alternates;
 };
 

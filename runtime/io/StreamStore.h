@@ -24,9 +24,10 @@
 // different number of passes, takes only one step at a time, and checks before
 // the next step what the others have left: it grows for the first time after
 // kPassesBeforeGrowth passes and a delay, and again after every
-// kPassesBetweenGrowths passes. All delays are shorter than this and even, so
-// processes with different delays and equally long passes never grow in the
-// same pass, nor in the one after it, in which the new memory is filled.
+// kPassesBetweenGrowths passes. Every delay is an even number of passes below
+// kPassesBetweenGrowths. Processes with different delays and equally long
+// passes therefore never grow in the same pass, nor in the one after it, in
+// which the new memory is filled.
 //
 // Ownership: borrows the PlanFile, which must outlive it. Thread-safety: as for
 // SegmentStore; counters() may be called by the same thread only. Errors: those
@@ -98,10 +99,11 @@ struct StreamOptions {
 
 class StreamStore final : public SegmentStore, public DiskStream {
 public:
-  /// The number of passes in a row, apart from StreamOptions::growthDelay, in
-  /// which there must have been memory for a larger placement before the store
-  /// changes to it. If the store changed at once, a limit that often goes up
-  /// and down would cause a change in every second pass.
+  /// The number of passes in a row in which there must have been memory for a
+  /// larger placement before the store changes to it.
+  /// StreamOptions::growthDelay is added to this number. If the store changed
+  /// at once, a limit that often goes up and down would cause a change in every
+  /// second pass.
   static constexpr uint32_t kPassesBeforeGrowth = 8;
   /// The number of passes after which a store that has changed to a larger
   /// placement changes to the next larger one, provided that there has been

@@ -180,9 +180,10 @@ bool UnigramEncoder::encode(std::string_view text, Place place, Scratch *,
     size_t end = 0;
     while (end == 0) {
       if (mapped.size() >= kStretch) {
-        // No word ends in `mapped`, so it must grow, perhaps until the text
-        // ends. Reserve the memory for this at once: each time that a string
-        // outgrows its memory, it is copied, and both copies exist for a while.
+        // `mapped` does not contain the end of any word, so more of the text
+        // must be added to it, perhaps all of the rest. Reserve the memory for
+        // this at once: each time that a string outgrows its memory, it is
+        // copied, and both copies exist for a while.
         mapped.reserve(std::min(mapped.size() + text.size() + text.size() / 8,
                                 longestStretch + 1));
       }

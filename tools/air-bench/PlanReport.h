@@ -148,8 +148,9 @@ struct PlanReport {
 /// The largest ratio of the read bandwidths before and after a steady pass.
 inline constexpr double kSteadyRatio = 1.2;
 
-/// Whether a pass took less time than the limits measured around it allow, by
-/// more than kMostShare allows.
+/// Whether a pass was faster than it can have been: the least time that the
+/// limits measured around it allow is more than kMostShare times the time that
+/// it took.
 bool isTooFast(const PlanMeasurement &measured, const PassSample &pass);
 
 /// Whether the limits measured around a pass also held during the pass. They

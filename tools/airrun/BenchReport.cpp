@@ -98,10 +98,10 @@ double predictedSeconds(const BenchMeasurement &measured,
     copied = link.name == "pcie" ? link.bytesPerPass : copied;
     read = link.name == "disk" ? link.bytesPerPass : read;
   }
-  // While the CPU works, copies can only fill the ring in VRAM, and reads only
-  // the ring in RAM and what copies have taken out of it. The other copies and
-  // reads take place while the GPU works. Reads are assumed to be spread evenly
-  // over the copies.
+  // While the CPU works, copies can only fill the ring in VRAM. Reads from the
+  // disk can then only fill the ring in RAM, and the room that these copies
+  // free in it. The other copies and reads take place while the GPU works.
+  // Reads are assumed to be spread evenly over the copies.
   const double earlyPart =
       copied > 0 ? std::min(1.0, measured.gpuRingBytes / copied) : 0;
   const double lateCopies = copying * (1 - earlyPart);

@@ -37,11 +37,12 @@
 //                    the copies to VRAM, whichever takes longest. If the CPU
 //                    computes some layers, the time of the kernels is that of
 //                    the cores plus that of the GPU. While the CPU works,
-//                    copies can only fill the ring in VRAM, and reads from the
-//                    disk only the ring in RAM and the room in it that these
-//                    copies free. The rest is copied and read while the GPU
-//                    works. The time of the GPU is therefore the time of VRAM
-//                    or, if longer, the time to copy or to read this rest
+//                    copies can only fill the ring in VRAM. Reads from the disk
+//                    can then only fill the ring in RAM, and the room that
+//                    these copies free in it. The rest is copied and read while
+//                    the GPU works. The time of the GPU is therefore the time
+//                    of VRAM or, if longer, the time to copy or to read this
+//                    rest
 //   share            (bytes read / measured time) / limit, for each link
 //
 //===----------------------------------------------------------------------===//

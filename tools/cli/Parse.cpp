@@ -212,8 +212,8 @@ Status Parser::takeOption(const std::vector<std::string> &args, size_t &index) {
   const Option *option = find(name);
   if (!option && value) {
     // runTool has already handled --completion in all its forms, and also
-    // "--help" and "--version". "--help=x" and "--version=x" may be left. Both
-    // options are flags, so the value is refused below.
+    // "--help" and "--version". But "--help=x" and "--version=x" can still get
+    // here. Both options are flags, so the value is refused below.
     for (const Option &common : commonOptions()) {
       option = name == common.name ? &common : option;
     }

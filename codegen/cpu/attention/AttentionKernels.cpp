@@ -33,11 +33,11 @@ private:
 
 // The batch is divided into parts of shape.tokensPerTile tokens; the last part
 // may be smaller. A tile covers one KV head, one range of positions and one
-// part. Tiles are numbered head by head, and within a head range by range. A
-// thread takes consecutive tiles, so most of its tiles read the pages of the
-// same head. Within a range, tiles take parts alternately from the front and
-// the back of the batch, so that every thread gets tokens with short and with
-// long histories.
+// part. Tiles are numbered head by head, and the tiles of one head are numbered
+// range by range. A thread takes consecutive tiles, so most of its tiles read
+// the pages of the same head. Within a range, tiles take parts alternately from
+// the front and the back of the batch, so that every thread gets tokens with
+// short and with long histories.
 void TileWriter::write() {
   b.tileLoop([&](Value tile) {
     const int64_t step = shape.tokensPerTile;

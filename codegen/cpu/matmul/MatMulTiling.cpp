@@ -28,9 +28,10 @@ constexpr uint64_t kManyTileTokens = 256;
 /// If there are at least this many tiles per core, all cores finish at about
 /// the same time.
 constexpr uint64_t kTilesPerCore = 8;
-/// The least number of tiles per core on tile registers, if the matrix has as
-/// many. There, large tiles are faster, because their activations serve more
-/// row blocks, but with fewer tiles, some cores would wait for others.
+/// With tile registers, the cost model makes tiles so small that there are at
+/// least this many per core, if the matrix has enough row blocks. Larger tiles
+/// would be faster, because their activations serve more row blocks. But if
+/// there were fewer tiles, some cores would wait for others.
 constexpr double kLeastTilesPerCore = 4;
 /// The number of tokens that the cost model assumes for large M. A pass over a
 /// long prompt has about this many tokens.

@@ -25,7 +25,8 @@ protected:
   void beginGroup(int64_t first, int64_t count, Value scale,
                   Value offset) override;
   void endGroup() override {}
-  /// Returns the weight: q * scale + offset, with those of the group.
+  /// Returns the weight q * scale + offset, where the scale and the offset are
+  /// those of the current group.
   Value weightOf(Value q);
 
   Value base;

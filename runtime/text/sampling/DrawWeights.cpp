@@ -20,7 +20,7 @@ weightOf(float logit, double largest, double scale) {
   constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
   // Adding this to a number and subtracting it rounds the number to an integer.
   constexpr double kRounder = 0x1.8p52;
-  // Smaller exponents are raised to this number, so that exp() is a normal
+  // Smaller exponents are replaced by this one, so that exp() is a normal
   // number. All exponents below -23 give the weight 0.
   constexpr double kLeast = -700;
   const double exact = (static_cast<double>(logit) - largest) * scale;

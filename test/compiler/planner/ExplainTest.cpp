@@ -160,8 +160,9 @@ TEST(Explain, AVerifyPassHasTheArithmeticOfFourTokens) {
   // The placement is the one without arithmetic.
   EXPECT_EQ(row(some, "ffn").disk,
             row(explained(machine(6 * kGB)), "ffn").disk);
-  // Without the rate of the arithmetic with few tokens, that with a prompt is
-  // used. Four times 18 Gflop take 8 cores 150 ms, as long as reading.
+  // If the rate of the arithmetic with few tokens is not known, the rate with a
+  // prompt is used instead. Four times 18 Gflop take 8 cores 150 ms, as long as
+  // reading.
   EXPECT_NEAR(*explained(machine(16 * kGB)).verifySeconds, 0.150, 1e-4);
   // A GPU reads 9 GB at 900 GB/s.
   EXPECT_NEAR(*explained(withGpu(16 * kGiB, 32 * kGiB)).verifySeconds, 0.010,

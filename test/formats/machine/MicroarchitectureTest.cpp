@@ -145,7 +145,8 @@ TEST(Microarchitecture, TilesNeedNotBeThere) {
   std::vector<std::string> features = row("sapphire-rapids").features;
   CpuRates rates = row("sapphire-rapids").rates;
   EXPECT_EQ(nominalRates(cpu, "x86_64", features), rates);
-  // Without a kind of tiles, a CPU lacks their rate, but keeps all others.
+  // If a CPU lacks the feature for one kind of tiles, only the rate of these
+  // tiles is 0. All other rates stay the same.
   std::erase(features, "amx-int8");
   rates.byteTile = 0;
   EXPECT_EQ(nominalRates(cpu, "x86_64", features), rates);

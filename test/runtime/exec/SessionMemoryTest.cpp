@@ -234,8 +234,8 @@ TEST_P(SessionMemoryTest, LaterPassesDoNotMistakeTheSessionForOthers) {
     setGroup(limit, others + own + kLargeRing);
     EXPECT_EQ(placementOf(), 1U);
   }
-  // Memory is free, but with what others use now, it is less than what the
-  // session has yet to use.
+  // The session has used half of its private memory. The memory that is free
+  // is just enough for the other half, until others use more.
   const uint64_t half = privateBytes / 2048 * 1024;
   setOwn(half, kLargeRing);
   setGroup(limit, others + half + kLargeRing);

@@ -268,8 +268,9 @@ TEST_F(StreamStoreTest, MemoryThatOthersUseIsNotThere) {
   EXPECT_EQ(placements(1), std::vector<uint32_t>({2}));
 }
 
-// The session need not use all of its memory yet. If others use so much that it
-// never can, it changes to a smaller placement at once.
+// The session has yet to use 1000 bytes of the memory that its placement needs.
+// When others leave less than that, the store changes to a smaller placement at
+// once.
 TEST_F(StreamStoreTest, MemoryThatOthersTakeIsGivenUp) {
   start(1);
   const uint64_t used = needed[1] - kLargeRing - 1000;

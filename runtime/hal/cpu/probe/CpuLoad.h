@@ -18,8 +18,8 @@ namespace air::rt {
 
 /// CPU time of all CPUs together since the machine was started, in seconds.
 struct CpuTimes {
-  /// Time in which a CPU executed anything, or would have executed something
-  /// but the hypervisor ran another virtual machine on it.
+  /// Time in which a CPU executed anything, or had something to execute while
+  /// the hypervisor ran another virtual machine on it.
   double busy = 0;
   /// The sum of `busy` and the time in which CPUs had nothing to execute.
   double total = 0;

@@ -36,9 +36,9 @@ bool isGuard(const uint8_t *bytes, uint64_t count) {
 /// Appends to `changes` the words of `now` that differ from `before`.
 void addChanges(const std::vector<uint8_t> &before, uint8_t *now,
                 std::vector<std::span<uint8_t>> &changes) {
-  // Compares words instead of bytes: the emulator fills whatever a kernel
-  // changed with NaN until the dependent kernel has waited for it, and a NaN
-  // needs a whole word.
+  // Compares words instead of bytes. Until the dependent kernel has waited for
+  // the kernel that made the changes, the emulator replaces them with NaN, and
+  // a NaN needs a whole word.
   constexpr size_t kWord = 4;
   constexpr size_t kBlock = 256;
   for (size_t block = 0; block < before.size(); block += kBlock) {

@@ -170,9 +170,9 @@ std::string codesOf(const Text &text) {
   return all;
 }
 
-// Each character by itself, as case_mappings.py prints it. The version of
-// Unicode is that of python3, so characters that the other side does not know
-// are left out.
+// Compares each printable character with what Python returns for it
+// (case_mappings.py). Python may have another version of Unicode, so characters
+// that only one of the two versions contains are left out.
 TEST(JinjaTest, CasesAreThoseOfPython) {
   if (std::getenv("AIR_TEST_ALL") == nullptr) {
     GTEST_SKIP() << "AIR_TEST_ALL is not set; cases.json has some characters";

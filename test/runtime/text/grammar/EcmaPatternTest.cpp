@@ -25,8 +25,8 @@ TEST(EcmaPattern, PossessiveCountsAreRefused) {
 }
 
 // Positions are those of characters in the schema's expression, counted from 1.
-// Before it is parsed, the dot and the escape grow, and the slash loses its
-// backslash.
+// parseEcmaPattern() rewrites the expression before it parses it: a dot and \d
+// become longer, and \/ becomes a slash. The positions must not change.
 TEST(EcmaPattern, MessagesHaveThePositionInTheExpressionOfTheSchema) {
   const struct {
     const char *pattern;
