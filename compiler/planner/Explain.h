@@ -79,9 +79,9 @@ struct LinkUse {
 };
 
 struct Explanation {
-  /// The classes of weights, and then padding, kv, activations, batch, scratch
-  /// and kernels (in either order), ring, driver, staging, process and system;
-  /// rows without bytes are left out.
+  /// The classes of weights, and then padding, kv, activations, batch, scratch,
+  /// kernels, ring, driver, staging, process and system. Kernels may also come
+  /// before scratch. Rows without bytes are left out.
   std::vector<TierRow> placement;
   TierRow total;
   std::optional<uint64_t> vramCapacity;

@@ -66,7 +66,7 @@ uint64_t lockedRam(const plan::Placement &placement) {
   return bytes;
 }
 
-/// The RAM that random weights take, in bytes.
+/// The bytes of RAM that weights with random values take (RandomStore).
 uint64_t randomBytes(const plan::Plan &plan) {
   uint64_t bytes = 0;
   for (const plan::Segment *segment : *plan.segments()) {

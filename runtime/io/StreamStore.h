@@ -110,7 +110,8 @@ public:
   /// memory for that one in all of these passes.
   static constexpr uint32_t kPassesBetweenGrowths = 16;
   /// The delay for the process with this number: an even number of passes below
-  /// kPassesBetweenGrowths. It differs for any 8 successive numbers.
+  /// kPassesBetweenGrowths. Any 8 processes with successive numbers have
+  /// different delays.
   static constexpr uint32_t growthDelay(uint64_t process) {
     return static_cast<uint32_t>(process % (kPassesBetweenGrowths / 2)) * 2;
   }

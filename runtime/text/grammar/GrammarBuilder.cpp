@@ -9,7 +9,8 @@
 namespace air::rt {
 namespace {
 
-/// The largest number of bits that Grammar::setHasClass may have: 8 MB.
+/// The largest number of bits that Grammar::setHasClass may have, which take
+/// 8 MB.
 constexpr uint64_t kMostSetBits = 64'000'000;
 
 bool isSelfRepetition(const GrammarSequence &alternative, uint32_t rule) {

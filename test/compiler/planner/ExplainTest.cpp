@@ -157,7 +157,7 @@ TEST(Explain, AVerifyPassHasTheArithmeticOfFourTokens) {
   const double disk = static_cast<double>(row(some, "ffn").disk) / 3e9;
   EXPECT_NEAR(*some.verifySeconds, disk + 0.2 * 0.203666, 1e-4);
   EXPECT_NEAR(1 / *some.decode, disk + 0.2 * 0.168974, 1e-4);
-  // The placement is the one without arithmetic.
+  // Counting the time of arithmetic does not change the placement.
   EXPECT_EQ(row(some, "ffn").disk,
             row(explained(machine(6 * kGB)), "ffn").disk);
   // If the rate of the arithmetic with few tokens is not known, the rate with a

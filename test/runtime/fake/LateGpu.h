@@ -57,8 +57,9 @@ public:
   /// pending work but the first `workBeforeFailure` pieces. The arrays of the
   /// batch then contain garbage.
   Status workFailure;
-  /// How many more pieces of work are done while `workFailure` is not ok:
-  /// kernels, copies, writes, uploads, downloads, and waits for events.
+  /// How many more pieces of work succeed before `workFailure` takes effect. A
+  /// piece is a kernel, a copy, a write, an upload, a download, or a wait for
+  /// an event.
   uint64_t workBeforeFailure = 0;
   /// The name and the size of each allocation, in order. Names of host memory
   /// begin with "host ".

@@ -297,8 +297,8 @@ TEST(CostModel, TheFastestStreamWins) {
                         stream(StreamLoads::Single, StreamHint::T1, 4096, 31)};
   const KernelSpec few = matMul(DType::Q4_K, MClass::Small);
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
-  // With several tokens, the hint is always t1, even if the stream of another
-  // hint is faster.
+  // With several tokens, the hint is always t1, even if memory is read faster
+  // with another hint.
   target.cpu.streams.push_back(
       stream(StreamLoads::Single, StreamHint::T0, 4096, 40));
   EXPECT_EQ(prefetchOf(few, target), "t1 4096");
