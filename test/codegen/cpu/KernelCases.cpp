@@ -4,6 +4,7 @@
 #include "codegen/cpu/matmul/Bf16Dot.h"
 #include "codegen/cpu/matmul/MatMulTiling.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/X16Order.h"
 #include "formats/support/CheckedMath.h"
 #include "test/codegen/cpu/matmul/ActivationRange.h"
 
@@ -604,6 +605,32 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   cases.push_back(std::move(test));
 }
 
+/// Scales that are NaN make all results NaN, even if all bits are set.
+void addNaNScales(std::vector<KernelCase> &cases, Random &random) {
+  KernelCase test;
+  KernelSpec &spec = test.spec;
+  spec.op = KernelOp::MatMul;
+  spec.dtype = DType::Q6_K;
+  spec.layout = Layout::X16;
+  spec.mClass = MClass::Large;
+  spec.activation = Activation::BF16x32;
+  spec.n = spec.yStride = kRowLanes;
+  spec.k = info(spec.dtype).blockElements;
+  test.batch = makeBatch(random, BatchKind::Mixed, 9, 9);
+  test.label = labelOf(spec, 9) + " with NaN as scales";
+  test.readsActivations(randomFloats(random, 9 * spec.k));
+  Matrix matrix = randomMatrix(random, spec.dtype, spec.layout, spec.n, spec.k);
+  std::memset(matrix.packed.data() +
+                  kRowLanes * x16Place(spec.dtype, "d", 0).offset,
+              0xff, 2 * kRowLanes);
+  test.reads(matrix.packed);
+  test.writesRows(randomFloats(random, 9 * spec.n), spec.n);
+  test.check = [](const std::vector<Bytes> &after) {
+    return expectNaN(floatsOf(after.back()), 0, 9 * kRowLanes);
+  };
+  cases.push_back(std::move(test));
+}
+
 size_t turnOf(DType dtype, Layout layout) {
   return static_cast<size_t>(dtype) + static_cast<size_t>(layout);
 }
@@ -617,6 +644,10 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
     addExtremeMatMul(cases, dtype, layout, mClass, precision,
                      turn % 2 == 0 ? RowsFrom::Tokens : RowsFrom::Outputs,
                      random);
+  }
+  if (dtype == DType::Q6_K && precision == Precision::Bf16 &&
+      mClass == MClass::Large) {
+    addNaNScales(cases, random);
   }
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
     if (isCommon(dtype, precision) || i == turn % std::size(kMatMulShapes)) {
