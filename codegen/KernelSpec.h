@@ -416,8 +416,9 @@ inline Activation activationFor(Precision precision, MClass mClass,
 /// Most large-M kernels decode weights into panels
 /// (codegen/cpu/matmul/WeightPanel.h). While such a kernel multiplies the
 /// current panels, it prefetches the weights of the next ones, so it has no
-/// prefetch distance, and prefetchBytes must be 0. In all other kernels,
-/// prefetchBytes must be 0 for the hint None, and positive for any other hint.
+/// prefetch distance, prefetchBytes must be 0, and prefetchHint must not be
+/// T1T0. In all other kernels, prefetchBytes must be 0 for the hint None, and
+/// positive for any other hint.
 struct MatMulTiles {
   uint64_t rowBlocks = 0;     ///< row blocks (16 rows each) per tile
   uint64_t tokens = 0;        ///< tokens per tile, in large-M kernels

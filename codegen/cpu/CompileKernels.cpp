@@ -20,7 +20,7 @@ namespace {
 /// The version of the kernels' code, which is a part of codegenFingerprint().
 /// It must be raised whenever the code or the grid of a kernel changes although
 /// its spec does not.
-constexpr unsigned kKernelSetVersion = 24;
+constexpr unsigned kKernelSetVersion = 25;
 
 struct Job {
   KernelSpec spec;

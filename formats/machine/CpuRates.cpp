@@ -10,8 +10,8 @@ namespace air {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kHints = {"none", "nta", "t0", "t1",
-                                                    "t2"};
+constexpr std::array<std::string_view, 6> kHints = {"none", "nta", "t0",
+                                                    "t1",   "t2",  "t1t0"};
 constexpr std::array<std::string_view, 3> kLoads = {"single", "burst",
                                                     "two_streams"};
 

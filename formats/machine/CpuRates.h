@@ -29,8 +29,27 @@ namespace air {
 /// The hint of a software prefetch, as defined for PREFETCHh (Intel SDM, volume
 /// 2) and PRFM (Arm ARM). T0, T1 and T2 prefetch into L1, L2 and L3. Nta is for
 /// data that is read only once. None means that there is no prefetch
-/// instruction.
-enum class StreamHint : uint8_t { None = 0, Nta = 1, T0 = 2, T1 = 3, T2 = 4 };
+/// instruction. T1T0 stands for two prefetches of every cache line: T1 at the
+/// distance of the stream, and T0 at nearDistance().
+enum class StreamHint : uint8_t {
+  None = 0,
+  Nta = 1,
+  T0 = 2,
+  T1 = 3,
+  T2 = 4,
+  T1T0 = 5,
+};
+/// The last StreamHint.
+inline constexpr StreamHint kLastStreamHint = StreamHint::T1T0;
+
+/// How far ahead of the loads the second prefetches of StreamHint::T1T0 are, in
+/// bytes. `distance` is the distance of the first ones. 4 KiB are a small part
+/// of L1.
+constexpr uint64_t nearDistance(uint64_t distance) {
+  constexpr uint64_t kMost = 4096;
+  constexpr uint64_t kLine = 64;
+  return distance / 2 < kMost ? distance / 2 / kLine * kLine : kMost;
+}
 
 /// The order of the loads of a stream.
 enum class StreamLoads : uint8_t {
@@ -44,7 +63,8 @@ enum class StreamLoads : uint8_t {
 struct StreamRate {
   StreamLoads loads =
       StreamLoads::Single;            ///< loads: single, burst, two_streams
-  StreamHint hint = StreamHint::None; ///< hint: none, nta, t0, t1, t2
+  StreamHint hint = StreamHint::None; ///< hint: none, nta, t0, t1, t2,
+                                      ///< t1t0
   /// distance_bytes: how far ahead of the loads the prefetches are; 0 if and
   /// only if the hint is None.
   uint32_t distanceBytes = 0;

@@ -198,7 +198,24 @@ Digest headerDigest(std::span<const uint8_t> page) {
   return stream.finish();
 }
 
+bool prefetchesTwice(const plan::Plan &plan) {
+  const plan::Machine *machine = plan.machine();
+  if (machine == nullptr || machine->cpu() == nullptr ||
+      machine->cpu()->streams() == nullptr) {
+    return false;
+  }
+  return std::ranges::any_of(*machine->cpu()->streams(),
+                             [](const plan::StreamRate *stream) {
+                               return stream->hint() == plan::StreamHint::T1T0;
+                             });
+}
+
 uint32_t minorVersion(bool isFat, std::span<const plan::Plan *const> targets) {
+  if (std::ranges::any_of(targets, [](const plan::Plan *target) {
+        return prefetchesTwice(*target);
+      })) {
+    return kPrefetchTwiceMinor;
+  }
   if (std::ranges::any_of(
           targets, [](const plan::Plan *target) { return hasDraw(*target); })) {
     return kDrawMinor;

@@ -88,6 +88,10 @@ Digest targetFingerprint(const plan::Machine &machine);
 /// machine records of all `targets`, concatenated in this order.
 Digest targetFingerprint(std::span<const plan::Plan *const> targets);
 
+/// Whether the plan's machine has a stream with the hint T1T0. The plan need
+/// not have been verified.
+bool prefetchesTwice(const plan::Plan &plan);
+
 /// The lowest minor version whose readers understand a plan for these targets.
 uint32_t minorVersion(bool isFat, std::span<const plan::Plan *const> targets);
 

@@ -14,7 +14,7 @@
 namespace air {
 
 inline constexpr uint32_t kPlanMajor = 4;
-inline constexpr uint32_t kPlanMinor = 4; ///< the newest that is supported
+inline constexpr uint32_t kPlanMinor = 5; ///< the newest that is supported
 
 // A plan has the highest of the following minor versions whose condition it
 // meets. Readers that support only lower versions thus still accept plans that
@@ -31,6 +31,8 @@ inline constexpr uint32_t kFusedUnknownMinor = 3;
 inline constexpr uint32_t kPipelineMinor = 4;
 /// A program of the plan can draw tokens on a GPU.
 inline constexpr uint32_t kDrawMinor = 4;
+/// The plan's machine has a stream with the hint T1T0.
+inline constexpr uint32_t kPrefetchTwiceMinor = 5;
 
 inline constexpr uint32_t kPlanPageLog2 = 12;
 inline constexpr uint64_t kPlanPageBytes = uint64_t{1} << kPlanPageLog2;

@@ -146,6 +146,11 @@ Status checkMinor(uint32_t minor, bool isFat,
     uint32_t wanted;
     const char *where;
   } cases[] = {
+      {std::ranges::any_of(
+           roots,
+           [](const plan::Plan *plan) { return prefetchesTwice(*plan); }),
+       kPrefetchTwiceMinor,
+       " in a plan for a machine with a stream of the hint t1t0"},
       {std::ranges::any_of(roots, hasPipeline), kPipelineMinor,
        " in a plan whose tokenizer has a pipeline, or several tokens before or "
        "after a text"},

@@ -340,7 +340,7 @@ Status verifyStreams(const plan::CpuRates &rates) {
                     "loads is " + str(static_cast<uint32_t>(record.loads())) +
                         " and hint is " +
                         str(static_cast<uint32_t>(record.hint())) +
-                        "; loads must be at most 2 and hint at most 4");
+                        "; loads must be at most 2 and hint at most 5");
     }
     const bool prefetches = stream.hint != StreamHint::None;
     if ((stream.distanceBytes != 0) != prefetches ||

@@ -98,8 +98,7 @@ std::vector<Variant> variantsOf(const KernelSpec &spec,
     return variants;
   }
   const bool hasDistance = !codegen::usesPanel(spec);
-  for (StreamHint hint : {StreamHint::None, StreamHint::Nta, StreamHint::T0,
-                          StreamHint::T1, StreamHint::T2}) {
+  for (StreamHint hint : codegen::prefetchHints(spec)) {
     const std::string name(streamHintName(hint));
     KernelSpec varied = spec;
     varied.tiles.prefetchHint = hint;

@@ -320,6 +320,7 @@ void KernelBuilder::prefetch(Value pointer, StreamHint hint) {
   if (hint == StreamHint::None) {
     return;
   }
+  assert(hint != StreamHint::T1T0 && "T1T0 stands for two prefetches");
   // The operands after the pointer are 0 for a read, the temporal locality from
   // 3 (high) to 0 (none), and 1 for data.
   const uint32_t locality = hint == StreamHint::T0   ? 3

@@ -146,11 +146,12 @@ void decodePlain(KernelBuilder &b, const RowBlockReader &rows, DecodeSink &sink,
       sink.expect(kPart);
       sink.repeat(b.div(columns, b.i64(kStep)), kStep, [&](Value turn) {
         Value column = b.add(b.add(first, done), b.mul(turn, b.i64(kStep)));
-        if (prefetchAhead > 0) {
+        for (const RowBlockReader::Ahead &ahead :
+             rows.prefetches(prefetchAhead)) {
           for (int64_t at = 0; at < kStep * rows.streamBytes();
                at += kLineBytes) {
-            rows.prefetchWeights(
-                rows.streamAddress(column, prefetchAhead + at));
+            b.prefetch(rows.streamAddress(column, ahead.bytes + at),
+                       ahead.hint);
           }
         }
         emitPlain(b, rows, sink, column, kStep);

@@ -18,10 +18,9 @@ constexpr int64_t kLineBytes = 64;
 
 } // namespace
 
-BlockReader::BlockReader(const RowBlockReader &rowBlock, Value start,
-                         Value ahead)
+BlockReader::BlockReader(const RowBlockReader &rowBlock, Value start)
     : rows(rowBlock), b(rowBlock.b), type(rowBlock.type),
-      layout(rowBlock.layout), base(start), prefetchBase(ahead) {}
+      layout(rowBlock.layout), base(start) {}
 
 Value BlockReader::unit(std::string_view name, int64_t index,
                         Value section) const {
@@ -42,12 +41,15 @@ Value BlockReader::unit(std::string_view name, int64_t index,
     // A block column (the blocks of 16 rows at the same columns) is divided
     // into lines of kLineBytes from its start on. The load that reads the first
     // byte of a line also prefetches the line at the prefetch distance, so
-    // every line is prefetched once.
+    // every line is prefetched once with each hint.
     const int64_t line = (offset + kLineBytes - 1) / kLineBytes * kLineBytes;
-    if (prefetchBase && line < offset + kRowLanes * bytes) {
-      assert((!section || sectionBytes % kLineBytes == 0) &&
+    if (line < offset + kRowLanes * bytes) {
+      assert((!section || sectionBytes % kLineBytes == 0 ||
+              prefetchBases.empty()) &&
              "a section must consist of whole cache lines");
-      rows.prefetchWeights(addressFrom(prefetchBase, line));
+      for (const PrefetchBase &ahead : prefetchBases) {
+        b.prefetch(addressFrom(ahead.address, line), ahead.hint);
+      }
     }
     // The load is unaligned, because block columns follow each other without
     // padding.
@@ -108,8 +110,25 @@ RowBlockReader::RowBlockReader(KernelBuilder &builder, DType dtype,
 
 BlockReader RowBlockReader::block(Value index, int64_t prefetchAhead) const {
   const int64_t side = layout == Layout::Rows ? 1 : kRowLanes;
-  return {*this, b.element(base, index, side * type.blockBytes),
-          prefetchAhead > 0 ? streamAddress(index, prefetchAhead) : Value()};
+  BlockReader block(*this, b.element(base, index, side * type.blockBytes));
+  for (const Ahead &ahead : prefetches(prefetchAhead)) {
+    block.prefetchBases.push_back(
+        {streamAddress(index, ahead.bytes), ahead.hint});
+  }
+  return block;
+}
+
+llvm::SmallVector<RowBlockReader::Ahead, 2>
+RowBlockReader::prefetches(int64_t ahead) const {
+  if (ahead <= 0) {
+    return {};
+  }
+  if (streamHint != StreamHint::T1T0) {
+    return {{streamHint, ahead}};
+  }
+  return {{StreamHint::T1, ahead},
+          {StreamHint::T0,
+           static_cast<int64_t>(nearDistance(static_cast<uint64_t>(ahead)))}};
 }
 
 int64_t RowBlockReader::streamBytes() const {

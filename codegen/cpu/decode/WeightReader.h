@@ -62,7 +62,7 @@ public:
 
 private:
   friend class RowBlockReader;
-  BlockReader(const RowBlockReader &rowBlock, Value start, Value ahead);
+  BlockReader(const RowBlockReader &rowBlock, Value start);
 
   const RowBlockReader &rows;
   KernelBuilder &b;
@@ -71,9 +71,13 @@ private:
   /// In Layout::X16, the address of the block column. In Layout::Rows, the
   /// address of the block in the row of lane 0.
   Value base;
-  /// The address to prefetch when the bytes at `base` are loaded, as
-  /// streamAddress() returns it, or null if nothing is prefetched.
-  Value prefetchBase;
+  /// An address to prefetch when the bytes at `base` are loaded, as
+  /// streamAddress() returns it, and the hint.
+  struct PrefetchBase {
+    Value address;
+    StreamHint hint;
+  };
+  llvm::SmallVector<PrefetchBase, 2> prefetchBases;
 };
 
 /// Reads a row block: 16 rows of a matrix.
@@ -107,10 +111,16 @@ public:
   void continuesAt(Value address) { following = address; }
   /// Makes the loads of layout x16 keep their order in the machine code.
   void readsInOrder() { isInOrder = true; }
-  /// Sets the hint of prefetchWeights(), which is T0 by default.
+  /// Sets the hint of the prefetches that accompany loads. By default it is T0.
   void prefetchWith(StreamHint hint) { streamHint = hint; }
-  /// Prefetches the cache line at an address that streamAddress() returned.
-  void prefetchWeights(Value address) const { b.prefetch(address, streamHint); }
+  /// A prefetch of what is read `bytes` later.
+  struct Ahead {
+    StreamHint hint;
+    int64_t bytes;
+  };
+  /// The prefetches of every cache line if the prefetch distance is `ahead`;
+  /// none if it is 0.
+  llvm::SmallVector<Ahead, 2> prefetches(int64_t ahead) const;
   /// The address of the row block's first block. Only for Layout::X16.
   Value start() const { return base; }
   const DTypeInfo &dtype() const { return type; }

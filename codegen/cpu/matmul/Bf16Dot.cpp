@@ -5,6 +5,7 @@
 #include "codegen/cpu/matmul/MatMulTiling.h"
 
 #include <cassert>
+#include <limits>
 
 namespace air::codegen {
 
@@ -78,6 +79,21 @@ void fillBf16Panel(const RowBlockReader &rows, Value panel, Value first,
   }
 }
 
+void Bf16PanelSink::beginGroup(int64_t first, int64_t count, Value scale,
+                               Value offset) {
+  // Rounding can carry out of the bits of a NaN, but not out of those of the
+  // default NaN. With these operands, the NaNs that an FMA returns are default
+  // ones.
+  auto withDefaultNaN = [&](Value value) {
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    return value ? b.select(b.lessEqual(value, value), value,
+                            b.constant(value.getType(), kNaN))
+                 : value;
+  };
+  ScaledPanelSink::beginGroup(first, count, withDefaultNaN(scale),
+                              withDefaultNaN(offset));
+}
+
 void Bf16PanelSink::endGroup() {
   assert(single.empty() && "a scale group consists of whole pairs of columns");
 }
@@ -94,14 +110,17 @@ void Bf16PanelSink::value(int64_t column, Value q) {
   const Value even = isOdd ? partner->second : weight;
   const Value odd = isOdd ? weight : partner->second;
   single.erase(partner);
-  // The instruction rounds both operands to bfloat16. The lower half of the
-  // result holds the second operand, and the upper half the first.
-  Value both =
-      b.intrinsic(b.vec(b.bf16(), 2 * kRowLanes),
-                  "llvm.x86.avx512bf16.cvtne2ps2bf16.512", {odd, even});
+  // The instruction that rounds two vectors to bfloat16 would take as long as
+  // all of these operations, and its results would have to be interleaved.
+  auto rounded = [&](Value value) {
+    Value bits = b.bitcast(value, b.i32());
+    return b.add(bits, b.constant(bits.getType(), int64_t{0x8000}));
+  };
+  Value both = b.orBits(b.andBits(rounded(odd), int64_t{0xffff0000}),
+                        b.shiftRight(rounded(even), 16));
   const int64_t pair = (column & ~int64_t{1}) / 2;
   Value start = b.element(base, b.div(cursor, b.i64(2)), kPairBytes);
-  b.store(interleaved(b, both), b.offset(start, pair * kPairBytes), 64);
+  b.store(both, b.offset(start, pair * kPairBytes), 64);
 }
 
 void multiplyBf16(KernelBuilder &b, llvm::ArrayRef<Value> panels,

@@ -49,9 +49,9 @@ inline constexpr uint64_t kBf16PanelColumns = 128;
 void fillBf16Panel(const RowBlockReader &rows, mlir::Value panel,
                    mlir::Value first, mlir::Value count, int64_t k);
 
-/// Rounds decoded weights to bfloat16, to nearest with ties to even, and stores
-/// them as a panel. Requires isa().hasBf16Dot. Pairs of columns begin at even
-/// columns. Within a scale group, columns may come in any order.
+/// Rounds decoded weights to bfloat16, to nearest with ties away from zero, and
+/// stores them as a panel. Requires isa().hasBf16Dot. Pairs of columns begin at
+/// even columns. Within a scale group, columns may come in any order.
 class Bf16PanelSink final : public ScaledPanelSink {
 public:
   Bf16PanelSink(KernelBuilder &builder, Value panel)
@@ -60,6 +60,8 @@ public:
   void value(int64_t column, Value q) override;
 
 protected:
+  void beginGroup(int64_t first, int64_t count, Value scale,
+                  Value offset) override;
   void endGroup() override;
 
 private:

@@ -110,9 +110,9 @@ Operations operationsOf(DType dtype) {
   return found != std::end(kOperations) ? *found : Operations{dtype, 0, 0, 0};
 }
 
-/// The number of operations that round two columns to bfloat16 and store them
-/// as pairs.
-constexpr double kRoundOperations = 3;
+/// The number of operations that round two columns to bfloat16 and join them:
+/// two additions, a shift, and an instruction for both of AND and OR.
+constexpr double kRoundOperations = 4;
 
 /// The number of tokens for which affordsBf16() and prefersBf16() compare
 /// formats.

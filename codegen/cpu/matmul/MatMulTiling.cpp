@@ -175,6 +175,9 @@ Status checkPrefetch(const KernelSpec &spec) {
   if (!hasPrefetches(spec)) {
     return internalError(is + ", but this kernel has no prefetches");
   }
+  if (usesPanel(spec) && *tiles.prefetchHint == StreamHint::T1T0) {
+    return internalError(is + ", but this kernel has no prefetch distance");
+  }
   const bool needsDistance =
       *tiles.prefetchHint != StreamHint::None && !usesPanel(spec);
   if (needsDistance != (tiles.prefetchBytes != 0)) {
@@ -199,6 +202,17 @@ bool usesPanel(const KernelSpec &spec) {
   return spec.activation == Activation::F32x16 ||
          spec.activation == Activation::BF16x32 ||
          (isInt8Tiled(spec.activation) && spec.mClass == MClass::Large);
+}
+
+std::vector<StreamHint> prefetchHints(const KernelSpec &spec) {
+  std::vector<StreamHint> hints;
+  for (uint8_t i = 0; i <= static_cast<uint8_t>(kLastStreamHint); ++i) {
+    const auto hint = static_cast<StreamHint>(i);
+    if (hint != StreamHint::T1T0 || !usesPanel(spec)) {
+      hints.push_back(hint);
+    }
+  }
+  return hints;
 }
 
 uint64_t gemvRows(const KernelSpec &spec, const IsaTraits &isa) {
@@ -381,8 +395,7 @@ std::vector<std::vector<MatMulTiles>> matMulTileVariants(const KernelSpec &spec,
   };
   auto addHints = [&] {
     std::vector<MatMulTiles> variants;
-    for (StreamHint hint : {StreamHint::None, StreamHint::Nta, StreamHint::T0,
-                            StreamHint::T1, StreamHint::T2}) {
+    for (StreamHint hint : prefetchHints(spec)) {
       MatMulTiles tiles = spec.tiles;
       tiles.prefetchHint = hint;
       tiles.prefetchBytes = hint == StreamHint::None || usesPanel(spec) ? 0

@@ -39,6 +39,11 @@ inline constexpr int64_t kSumBytes = kRowLanes * 4;
 /// M), rather than straight into dot products.
 bool usesPanel(const KernelSpec &spec);
 
+/// The hints with which the kernel of `spec` may prefetch weights, if it has
+/// prefetches. A kernel with panels has no prefetch distance, so it does not
+/// have StreamHint::T1T0.
+std::vector<StreamHint> prefetchHints(const KernelSpec &spec);
+
 /// A large-M kernel multiplies up to this number of rows of x with the GEMV
 /// code, which decodes weights once for eight rows; 0 if it has no such code.
 ///

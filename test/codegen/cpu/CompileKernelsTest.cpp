@@ -233,7 +233,7 @@ TEST(KernelName, EveryFieldTellsSpecsApart) {
   change(&KernelSpec::tiles, MatMulTiles{.panelColumns = 3});
   change(&KernelSpec::tiles, MatMulTiles{.prefetchBytes = 3});
   for (StreamHint hint : {StreamHint::None, StreamHint::Nta, StreamHint::T0,
-                          StreamHint::T1, StreamHint::T2}) {
+                          StreamHint::T1, StreamHint::T2, StreamHint::T1T0}) {
     change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 0, hint});
     change(&KernelSpec::tiles, MatMulTiles{0, 0, 0, 3, hint});
   }
@@ -350,6 +350,24 @@ TEST(CompileKernels, HintsBecomeInstructions) {
         EXPECT_EQ(found[j] > none[j], i == j) << i << " " << j;
       }
     }
+  }
+}
+
+// T1T0 prefetches every cache line that T1 does, both into L2 and into L1.
+TEST(CompileKernels, LinesArePrefetchedTwice) {
+  for (DType dtype : {DType::Q4_K, DType::Q6_K, DType::Q4_0, DType::BF16}) {
+    KernelSpec spec = matMul(dtype, MClass::One);
+    if (dtype != DType::BF16) {
+      spec.activation = Activation::I8x2;
+    }
+    spec.tiles.prefetchBytes = 4096;
+    spec.tiles.prefetchHint = StreamHint::T1;
+    const Prefetches once = prefetchesOf(spec);
+    spec.tiles.prefetchHint = StreamHint::T1T0;
+    const Prefetches twice = prefetchesOf(spec);
+    EXPECT_EQ(twice, (Prefetches{0, once[1] + once[2], once[2], 0}))
+        << info(dtype).name;
+    EXPECT_GT(once[2], 0U) << info(dtype).name;
   }
 }
 

@@ -4,6 +4,7 @@
 #include "codegen/cpu/matmul/Bf16Dot.h"
 #include "codegen/cpu/matmul/MatMulTiling.h"
 #include "formats/dtype/Half.h"
+#include "formats/plan/X16Order.h"
 #include "formats/support/CheckedMath.h"
 #include "test/codegen/cpu/matmul/ActivationRange.h"
 
@@ -408,9 +409,8 @@ struct Weights {
 /// Returns the weights that a kernel for `spec` multiplies by if a matrix holds
 /// `exact`. With BF16x32, decoded weights are rounded to bfloat16. A decoded
 /// weight has an error of a few roundings of float32, relative to the largest
-/// weight of its block of `block` columns. Such an error may change the
-/// bfloat16 to which the weight is rounded, so `doubt` is the difference
-/// between the largest and the smallest bfloat16 that may result.
+/// weight of its block of `block` columns. Such an error may change the rounded
+/// weight, so `doubt` is the range of the bfloat16 values that may result.
 Weights weightsFor(const KernelSpec &spec, const Doubles &exact,
                    uint64_t block) {
   Weights weights = {exact, Doubles(exact.size(), 0.0)};
@@ -605,6 +605,32 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
   cases.push_back(std::move(test));
 }
 
+/// Scales that are NaN make all results NaN, even if all bits are set.
+void addNaNScales(std::vector<KernelCase> &cases, Random &random) {
+  KernelCase test;
+  KernelSpec &spec = test.spec;
+  spec.op = KernelOp::MatMul;
+  spec.dtype = DType::Q6_K;
+  spec.layout = Layout::X16;
+  spec.mClass = MClass::Large;
+  spec.activation = Activation::BF16x32;
+  spec.n = spec.yStride = kRowLanes;
+  spec.k = info(spec.dtype).blockElements;
+  test.batch = makeBatch(random, BatchKind::Mixed, 9, 9);
+  test.label = labelOf(spec, 9) + " with NaN as scales";
+  test.readsActivations(randomFloats(random, 9 * spec.k));
+  Matrix matrix = randomMatrix(random, spec.dtype, spec.layout, spec.n, spec.k);
+  std::memset(matrix.packed.data() +
+                  kRowLanes * x16Place(spec.dtype, "d", 0).offset,
+              0xff, 2 * kRowLanes);
+  test.reads(matrix.packed);
+  test.writesRows(randomFloats(random, 9 * spec.n), spec.n);
+  test.check = [](const std::vector<Bytes> &after) {
+    return expectNaN(floatsOf(after.back()), 0, 9 * kRowLanes);
+  };
+  cases.push_back(std::move(test));
+}
+
 size_t turnOf(DType dtype, Layout layout) {
   return static_cast<size_t>(dtype) + static_cast<size_t>(layout);
 }
@@ -618,6 +644,10 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
     addExtremeMatMul(cases, dtype, layout, mClass, precision,
                      turn % 2 == 0 ? RowsFrom::Tokens : RowsFrom::Outputs,
                      random);
+  }
+  if (dtype == DType::Q6_K && precision == Precision::Bf16 &&
+      mClass == MClass::Large) {
+    addNaNScales(cases, random);
   }
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
     if (isCommon(dtype, precision) || i == turn % std::size(kMatMulShapes)) {

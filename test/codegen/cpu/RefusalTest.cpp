@@ -221,6 +221,11 @@ TEST(Refusal, ImpossibleAndUnsupportedShapesNameTheirNumbers) {
             }),
        ErrorCode::Internal,
        "tiles.prefetchBytes is 1024, but this kernel does not use it"},
+      {"panels ahead",
+       with(wideMatMul(),
+            [](KernelSpec &s) { s.tiles.prefetchHint = StreamHint::T1T0; }),
+       ErrorCode::Internal,
+       "tiles.prefetchHint is t1t0, but this kernel has no prefetch distance"},
       {"gathers ahead",
        with(byteMatMul(DType::Q4_K),
             [](KernelSpec &s) {

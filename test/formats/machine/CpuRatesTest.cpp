@@ -166,6 +166,16 @@ TEST(CpuRates, NothingKnownIsNotWritten) {
   EXPECT_EQ(empty->cpu, CpuRates{});
 }
 
+TEST(CpuRates, TheSecondPrefetchesAreNearer) {
+  EXPECT_EQ(nearDistance(64), 0U);
+  EXPECT_EQ(nearDistance(1024), 512U);
+  EXPECT_EQ(nearDistance(4160), 2048U);
+  EXPECT_EQ(nearDistance(9216), 4096U);
+  EXPECT_EQ(streamHintOf("t1t0"), StreamHint::T1T0);
+  EXPECT_EQ(streamHintName(kLastStreamHint), "t1t0");
+  EXPECT_EQ(streamHintName(static_cast<StreamHint>(6)), "");
+}
+
 TEST(CpuRates, StreamsAreSorted) {
   const auto profile =
       parseProfile(withStreams(R"({"loads": "two_streams", "hint": "none",

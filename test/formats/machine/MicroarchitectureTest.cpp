@@ -134,6 +134,21 @@ TEST(Microarchitecture, KnowsTheNumbersOfProducts) {
   }
 }
 
+// Model 173 is Granite Rapids. Model 167 has no tile registers, but hypervisors
+// report it for CPUs that have them.
+TEST(Microarchitecture, TileRegistersTellTheCore) {
+  std::vector<std::string> features = row("sapphire-rapids").features;
+  for (const uint32_t model : {173U, 167U}) {
+    EXPECT_EQ(nominalRates({"GenuineIntel", 6, model}, "x86_64", features),
+              row("sapphire-rapids").rates);
+  }
+  std::erase_if(features, [](const std::string &feature) {
+    return feature.starts_with("amx-");
+  });
+  EXPECT_EQ(nominalRates({"GenuineIntel", 6, 167}, "x86_64", features),
+            nominalRates({}, "x86_64", features));
+}
+
 TEST(Microarchitecture, CascadeLakeHasTheUnitsOfIceLake) {
   std::vector<std::string> features = row("icelake").features;
   EXPECT_EQ(nominalRates({"GenuineIntel", 6, 85}, "x86_64", features),

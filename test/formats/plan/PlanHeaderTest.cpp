@@ -145,6 +145,23 @@ TEST(PlanHeader, EachDocumentedRuleHasACase) {
   EXPECT_EQ(tested, documented);
 }
 
+// Readers of format 4.4 do not know the hint T1T0.
+TEST(PlanHeader, StreamsThatArePrefetchedTwiceNeedANewerReader) {
+  SmallPlan small = makeSmallPlan();
+  small.plan.machine->cpu->streams[1]->hint = plan::StreamHint::T1T0;
+  Bytes file = fileOf(small);
+  PlanHeader head;
+  std::memcpy(&head, file.data(), sizeof(head));
+  EXPECT_EQ(head.minor, 5U);
+  const Result<PlanFile> opened = PlanFile::parse(file, "twice");
+  EXPECT_TRUE(opened) << opened.status().message();
+  set(file, offsetof(PlanHeader, minor), 4U);
+  signHeader(file);
+  EXPECT_THAT(PlanFile::parse(file, "twice").status().message(),
+              HasSubstr("the minor version is 4; it must be 5 in a plan for a "
+                        "machine with a stream of the hint t1t0"));
+}
+
 // Readers of format 4.2 do not know the match flag 16. The minor version 3
 // makes them say that the plan is too new.
 TEST(PlanHeader, TheFlagOfJoinedUnknownPartsNeedsANewerReader) {

@@ -275,7 +275,7 @@ std::vector<Case> factCases() {
          p.machine->cpu->streams[1]->distance_bytes = (1 << 20) + 1;
        })},
       {"plan.machine.streams", in([](P &p) {
-         p.machine->cpu->streams[1]->hint = static_cast<plan::StreamHint>(5);
+         p.machine->cpu->streams[1]->hint = static_cast<plan::StreamHint>(6);
        })},
       {"plan.machine.streams", in([](P &p) {
          p.machine->cpu->streams[1]->loads = static_cast<plan::StreamLoads>(3);

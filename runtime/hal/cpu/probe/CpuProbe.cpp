@@ -254,8 +254,8 @@ void Probe::addStreams() {
   for (StreamLoads loads :
        {StreamLoads::Single, StreamLoads::Burst, StreamLoads::TwoStreams}) {
     add(loads, StreamHint::None, 0);
-    for (StreamHint hint :
-         {StreamHint::Nta, StreamHint::T0, StreamHint::T1, StreamHint::T2}) {
+    for (StreamHint hint : {StreamHint::Nta, StreamHint::T0, StreamHint::T1,
+                            StreamHint::T2, StreamHint::T1T0}) {
       for (uint32_t distance : kDistances) {
         add(loads, hint, distance);
       }

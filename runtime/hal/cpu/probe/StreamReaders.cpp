@@ -18,8 +18,12 @@ using Vector64 = uint64_t __attribute__((vector_size(64)));
 // The functions below are always inlined, so that each of them is compiled for
 // the vector width of its caller.
 
+/// Prefetches the line that is `distance` bytes after `line`. T1T0 also
+/// prefetches the one that is nearDistance(distance) bytes after it.
 template <StreamHint H>
-[[gnu::always_inline]] inline void prefetch(const uint8_t *address) {
+[[gnu::always_inline]] inline void prefetch(const uint8_t *line,
+                                            uint32_t distance) {
+  const uint8_t *address = line + distance;
   // The last operand of the builtin is the temporal locality; on x86, 3 is
   // PREFETCHT0 and 0 is PREFETCHNTA.
   if constexpr (H == StreamHint::Nta) {
@@ -30,6 +34,9 @@ template <StreamHint H>
     __builtin_prefetch(address, 0, 2);
   } else if constexpr (H == StreamHint::T2) {
     __builtin_prefetch(address, 0, 1);
+  } else if constexpr (H == StreamHint::T1T0) {
+    __builtin_prefetch(address, 0, 2);
+    __builtin_prefetch(line + nearDistance(distance), 0, 3);
   }
 }
 
@@ -45,17 +52,18 @@ template <typename V>
 /// Imitates the work of a kernel on a burst of eight lines, with about as many
 /// instructions as a kernel needs to decode and multiply 512 bytes of weights.
 /// Every operation on `sums` is invertible, so `sums` still depends on every
-/// bit that was read. Also prefetches the eight lines from `ahead` on.
+/// bit that was read. Also prefetches what follows each line of the burst at
+/// `lines` at the distance.
 template <StreamHint H, typename V>
-[[gnu::always_inline]] inline void workOn(V (&sums)[kChains],
-                                          const uint8_t *ahead) {
+[[gnu::always_inline]] inline void
+workOn(V (&sums)[kChains], const uint8_t *lines, uint32_t distance) {
   for (uint64_t step = 0; step < 4; ++step) {
     for (V &sum : sums) {
       sum ^= (sum >> 3) & 0x0f0f0f0f0f0f0f0fU;
     }
     // As in kernels, the prefetches are interleaved with the arithmetic.
-    prefetch<H>(ahead + (2 * step) * kLineBytes);
-    prefetch<H>(ahead + (2 * step + 1) * kLineBytes);
+    prefetch<H>(lines + (2 * step) * kLineBytes, distance);
+    prefetch<H>(lines + (2 * step + 1) * kLineBytes, distance);
     asm volatile("" ::: "memory");
   }
 }
@@ -68,7 +76,7 @@ readPages(const uint8_t *data, uint64_t pages, uint32_t distance) {
   if constexpr (L == StreamLoads::Single) {
     for (; data != end; data += kChains * kLineBytes) {
       for (uint64_t i = 0; i < kChains; ++i) {
-        prefetch<H>(data + i * kLineBytes + distance);
+        prefetch<H>(data + i * kLineBytes, distance);
         readLine(data + i * kLineBytes, sums[i]);
       }
     }
@@ -77,7 +85,7 @@ readPages(const uint8_t *data, uint64_t pages, uint32_t distance) {
       for (uint64_t i = 0; i < kBurstLines; ++i) {
         readLine(data + i * kLineBytes, sums[i % kChains]);
       }
-      workOn<H>(sums, data + distance);
+      workOn<H>(sums, data, distance);
     }
   } else {
     constexpr uint64_t kHalf = kStreamPageBytes / 2;
@@ -85,9 +93,9 @@ readPages(const uint8_t *data, uint64_t pages, uint32_t distance) {
       for (uint64_t line = 0; line < kPageLines / 2; line += kChains / 2) {
         for (uint64_t i = 0; i < kChains / 2; ++i) {
           const uint8_t *first = data + (line + i) * kLineBytes;
-          prefetch<H>(first + distance);
+          prefetch<H>(first, distance);
           readLine(first, sums[2 * i]);
-          prefetch<H>(first + kHalf + distance);
+          prefetch<H>(first + kHalf, distance);
           readLine(first + kHalf, sums[2 * i + 1]);
         }
       }
@@ -144,6 +152,8 @@ template <StreamLoads L> StreamReader withHint(StreamHint hint) {
     return widest<L, StreamHint::T1>();
   case StreamHint::T2:
     return widest<L, StreamHint::T2>();
+  case StreamHint::T1T0:
+    return widest<L, StreamHint::T1T0>();
   }
   return nullptr;
 }

@@ -272,6 +272,22 @@ TEST(CostModel, PrefetchesThatHelpStay) {
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_0), zen5()), "t0 4608");
 }
 
+// Xeons with tile registers read bursts faster if every line is prefetched
+// twice. Kernels for several tokens, which gain nothing from this, are
+// prefetched once.
+TEST(CostModel, BurstsOnSapphireRapidsArePrefetchedTwice) {
+  const MachineProfile target = *resolveProfile("sapphire-rapids");
+  for (DType dtype : {DType::Q4_K, DType::Q6_K, DType::BF16}) {
+    EXPECT_EQ(prefetchOf(matMul(dtype), target), "t1t0 4096");
+  }
+  EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), target), "t1 9216");
+  for (const char *other : {"zen4", "zen5", "icelake", "x86-64-v4-vnni"}) {
+    const MachineProfile profile = *resolveProfile(other);
+    EXPECT_FALSE(prefetchOf(matMul(DType::Q4_K), profile).starts_with("t1t0"))
+        << other;
+  }
+}
+
 // Prefetches are chosen only if reading without them is more than 2 % slower.
 // The chosen distance is rounded up to a multiple of a cache line.
 TEST(CostModel, TheFastestStreamWins) {

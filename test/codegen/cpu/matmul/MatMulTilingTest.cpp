@@ -153,12 +153,13 @@ TEST(TileVariants, PrefetchesCanBeLeftOut) {
     hints.insert(*tiles.prefetchHint);
     EXPECT_EQ(tiles.prefetchBytes != 0, tiles.prefetchHint != StreamHint::None);
   }
-  EXPECT_EQ(hints, (std::set{StreamHint::None, StreamHint::Nta, StreamHint::T0,
-                             StreamHint::T1, StreamHint::T2}));
+  EXPECT_EQ(hints,
+            (std::set{StreamHint::None, StreamHint::Nta, StreamHint::T0,
+                      StreamHint::T1, StreamHint::T2, StreamHint::T1T0}));
   spec.tiles.prefetchHint = StreamHint::None;
   const auto without = tileVariants(spec, machine(2));
   ASSERT_EQ(without.size(), variants.size());
-  EXPECT_EQ(without[1].size(), 4U);
+  EXPECT_EQ(without[1].size(), 5U);
   EXPECT_TRUE(without[2].empty());
   // Kernels for Layout::Rows have no prefetches.
   spec = matMul(MClass::One, Precision::Float);

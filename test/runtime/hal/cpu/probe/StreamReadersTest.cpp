@@ -15,8 +15,8 @@ namespace {
 constexpr StreamLoads kLoads[] = {StreamLoads::Single, StreamLoads::Burst,
                                   StreamLoads::TwoStreams};
 constexpr StreamHint kHints[] = {StreamHint::None, StreamHint::Nta,
-                                 StreamHint::T0, StreamHint::T1,
-                                 StreamHint::T2};
+                                 StreamHint::T0,   StreamHint::T1,
+                                 StreamHint::T2,   StreamHint::T1T0};
 constexpr uint64_t kPages = 3;
 constexpr uint64_t kBytes = kPages * kStreamPageBytes;
 
