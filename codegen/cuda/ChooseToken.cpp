@@ -398,7 +398,11 @@ AP_KERNEL(KERNEL_NAME, kThreads, 1)
   const u32 id = drawToken(shared, logits, logits[idOf(best)], copy, thread);
   if (thread == 0) {
     tokenIds[token] = id;
-    draw->draws = copy.draws + (id != 0xffffffff ? 1 : 0);
+    // Without a draw, nothing is stored: drawToken() may then have returned
+    // without a barrier, and other threads may still have to read the record.
+    if (id != 0xffffffff) {
+      draw->draws = copy.draws + 1;
+    }
     AP_ADVANCE
   }
 }

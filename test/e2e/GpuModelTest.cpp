@@ -50,7 +50,8 @@ protected:
   static void pack(CompileOptions options, const std::string &plan) {
     static std::set<std::string> made;
     if (made.empty()) {
-      const Status model = folder().make("--type Q4_K_M --layers 1");
+      // The longest prompt has 513 tokens.
+      const Status model = folder().make("--type Q4_K_M --layers 1", 1024);
       ASSERT_TRUE(model.isOk()) << model.message();
     }
     if (made.insert(plan).second) {

@@ -27,14 +27,16 @@ public:
   GpuModel(const GpuModel &) = delete;
   GpuModel &operator=(const GpuModel &) = delete;
 
-  /// Makes the model; `more` holds further options of air-gen. Each row has 256
-  /// columns, a multiple of the block size of every dtype.
-  Status make(const std::string &more) const {
+  /// Makes the model; `more` holds further options of air-gen, and `context` is
+  /// the number of tokens per sequence. Each row has 256 columns, a multiple of
+  /// the block size of every dtype.
+  Status make(const std::string &more, uint32_t context = 256) const {
     const std::string command =
         std::string(AIR_GEN) +
         " --width 256 --heads 8 --kv-heads 2 --head-dim 32 --ffn 256 "
-        "--vocabulary 300 --context 256 " +
-        more + " -o " + model() + " > /dev/null";
+        "--vocabulary 300 --context " +
+        std::to_string(context) + " " + more + " -o " + model() +
+        " > /dev/null";
     return std::system(command.c_str()) == 0
                ? Status::ok()
                : internalError("this command failed: " + command);
