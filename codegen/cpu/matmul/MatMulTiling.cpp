@@ -348,6 +348,15 @@ Status checkTiles(const KernelSpec &spec, const IsaTraits &isa) {
     }
   }
   AIR_RETURN_IF_ERROR(checkPrefetch(spec));
+  // The GEMV code is used only if one tile has all rows of x. Its results may
+  // differ from those of the GEMM in the last bits, so the number of rows up to
+  // which it is used must not depend on the tiles.
+  if (const uint64_t most = gemvRows(spec, isa); tiling.tileTokens < most) {
+    return internalError("tiles.tokens is " +
+                         std::to_string(tiling.tileTokens) +
+                         "; it must be at least " + std::to_string(most) +
+                         " in a kernel that has GEMV code for so many rows");
+  }
   if (usesPanel(spec) && sumBytes(spec, tiling) > kMostSumBytes) {
     return internalError(
         "tiles of " + std::to_string(tiling.tileRowBlocks) +

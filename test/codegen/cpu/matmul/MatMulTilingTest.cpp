@@ -117,6 +117,32 @@ TEST(Tiles, AreTheSpecsWhereItSaysThem) {
   EXPECT_TRUE(entry->name.ends_with("_tg6_tt64_pc512")) << entry->name;
 }
 
+// The GEMV code takes all rows of x up to a limit, whatever the tiles are.
+TEST(Tiles, HaveAllRowsThatTakeTheGemvCode) {
+  const MachineProfile target = *resolveProfile("zen4");
+  KernelSpec spec = matMul(MClass::Large, Precision::Int8);
+  spec.tiles.tokens = 32;
+  EXPECT_TRUE(describeKernel(spec, target).isOk());
+  spec.tiles.tokens = 16;
+  const Status status = describeKernel(spec, target).status();
+  EXPECT_EQ(status.code(), ErrorCode::Internal);
+  EXPECT_NE(status.message().find("tiles.tokens is 16; it must be at least 32"),
+            std::string::npos)
+      << status.message();
+  EXPECT_TRUE(describeKernel(spec, machine(2)).isOk());
+  spec.tiles.tokens = 32;
+  for (const auto &variants :
+       matMulTileVariants(spec, makeCpuTarget(target)->isa)) {
+    for (const MatMulTiles &tiles : variants) {
+      EXPECT_GE(tiles.tokens, 32U);
+    }
+  }
+  // If the rows are outputs, only 16 of them take this code.
+  spec.rowsFrom = RowsFrom::Outputs;
+  spec.tiles.tokens = 16;
+  EXPECT_TRUE(describeKernel(spec, target).isOk());
+}
+
 // Each list of variants changes one of the tile sizes and holds only values
 // that a kernel supports.
 TEST(TileVariants, ChangeOneSizeAtATime) {
