@@ -310,13 +310,17 @@ Value Interpreter::evaluateSign(const Expression &node, Scope &scope) {
   if (value.is(Kind::Float)) {
     return Value::real(negates ? -value.asDouble() : value.asDouble());
   }
+  // -2**63 fits into 64 bits, but 2**63 does not.
+  constexpr std::string_view kBeyond = "9223372036854775808";
   if (value.isIntegral()) {
-    return negates ? binary(*this, "-", Value::integer(0), value)
-                   : Value::integer(value.asInt());
+    return !negates                     ? Value::integer(value.asInt())
+           : value.asInt() == INT64_MIN ? Value::bigInteger(kBeyond)
+                                        : Value::integer(-value.asInt());
   }
   if (value.is(Kind::BigInt)) {
     std::string digits = toUtf8(value.text());
     return !negates                  ? value
+           : digits == kBeyond       ? Value::integer(INT64_MIN)
            : digits.starts_with('-') ? Value::bigInteger(digits.substr(1))
                                      : Value::bigInteger("-" + digits);
   }
