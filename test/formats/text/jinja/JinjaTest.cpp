@@ -603,6 +603,13 @@ TEST(JinjaTest, MalformedJsonIsRefused) {
     EXPECT_EQ(fromJson(text, true).status().message(),
               std::string("it is not valid JSON: the error is at ") + place);
   }
+  const std::string digits = "1" + std::string(400, '0');
+  for (const std::string &number : {std::string("-1e400"), digits}) {
+    EXPECT_EQ(fromJson("[1,\n 2, " + number + "]", true).status().message(),
+              "the number at line 2, column 5 does not fit in a 64-bit "
+              "floating-point number");
+  }
+  EXPECT_TRUE(fromJson(digits.substr(0, 309), true).isOk());
   std::string deep(100000, '[');
   EXPECT_EQ(fromJson(deep, true).status().exitCode(), 3);
   // A list of 262143 numbers has 262144 values, because it is one itself.
