@@ -275,6 +275,10 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
       {"{{ raise_exception(\"roles\nmust 'alternate'\") }}", 3,
        "template line 1, column 19: the template refuses the conversation and "
        "says 'roles\\x0amust \\x27alternate\\x27'"},
+      {"{{ 'a'.partition('') }}", 3,
+       "template line 1, column 17: str.partition: the separator is empty"},
+      {"{{ 'a'.rpartition('') }}", 3,
+       "template line 1, column 18: str.rpartition: the separator is empty"},
       {huge.c_str(), 3,
        "template line 1, column 4: this integer has more than 4300 decimal "
        "digits, which is Python's limit"},
