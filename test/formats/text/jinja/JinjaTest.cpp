@@ -335,12 +335,17 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       {{1, 1, 1, 1, 19, 1, 1, 0}, "a comparison has no operator"},
       // {{ | a }}, a filter without an operand
       {{1, 1, 1, 1, 9, 1, 1, 0, 0, 0, 0, 0, 0},
-       "a filter outside a filter block has no operand"},
+       "a filter has no operand; only the first filter of a filter block or "
+       "set block may have none"},
       // {% filter %} with the variable `a` where a filter is needed
-      {{1, 8, 1, 1, 1, 1, 1, 0, 0}, "the value of a filter block is not a"},
+      {{1, 8, 1, 1, 1, 1, 1, 0, 0},
+       "the value of a filter block or set block is not a filter"},
+      // the same with {% set a | ... %}
+      {{1, 5, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0},
+       "the value of a filter block or set block is not a filter"},
       // {% filter %} with a filter that has the variable `a` as its operand
       {{1, 8, 1, 1, 9, 1, 1, 0, 1, 1, 1, 1, 0},
-       "the first filter of a filter block has an operand"},
+       "the first filter of a filter block or set block has an operand"},
       // {% call %} with the variable `a` where a call is needed
       {{1, 7, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0}, "the value of a call block is"},
       {{1, 6, 1, 1, 0, 8}, "what a macro uses is 8; it must be below 8"},
