@@ -174,6 +174,9 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
     }
     if (bound.isIntegral()) {
       bounds[i] = bound.asInt();
+    } else if (bound.is(Kind::BigInt)) {
+      // It is beyond the end of everything.
+      bounds[i] = bound.text().starts_with(U'-') ? INT64_MIN : INT64_MAX;
     } else if (!bound.is(Kind::None)) {
       // As in Jinja, a slice with a bound that is not an integer is undefined.
       return Value::undefined("a slice needs integers, not a value of type " +

@@ -294,6 +294,31 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
   }
 }
 
+// Python can do all of this. cases.json has what templates can do, too.
+TEST(JinjaTest, TemplatesDoNotComputeWithIntegersBeyond64Bits) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"n + 1", "'+' cannot compute with an integer that does not fit into 64"},
+      {"n is even", "'%' cannot compute with an integer that does not fit"},
+      {"n | abs", "filter 'abs': the integer does not fit into 64 bits"},
+      {"n | round", "filter 'round': the integer does not fit into 64 bits"},
+      {"'%d' % n", "can only be formatted with %s or {}"},
+      {"'%x' % n", "can only be formatted with %s or {}"},
+      {"'%.1f' % n", "can only be formatted with %s or {}"},
+      {"'{:30}'.format(n)", "can only be formatted with %s or {}"},
+      {"'{:,}'.format(n)", "can only be formatted with %s or {}"},
+      {"'a' | truncate(n)",
+       "filter 'truncate': 'length' is an integer that does not fit into 64"},
+  };
+  for (const auto &[source, why] : cases) {
+    const Status status = render("{{ " + std::string(source) + " }}",
+                                 R"({"n": 1)" + std::string(20, '0') + "}")
+                              .status();
+    EXPECT_EQ(status.exitCode(), 4) << source << ": " << status.message();
+    EXPECT_NE(status.message().find(why), std::string::npos)
+        << source << ": " << status.message();
+  }
+}
+
 // docs/plan-format.md explains the words of this template one by one.
 TEST(JinjaTest, AProgramHasTheDocumentedWords) {
   Result<Template> parsed = Template::parse("Hi {{ name }}");
