@@ -6,14 +6,15 @@
 // each maximal ill-formed subsequence (Unicode 15, section 3.9, "U+FFFD
 // Substitution of Maximal Subparts").
 //
-// Ownership: refers to the Tokenizer, which must outlive it. feed() does not
-// allocate. Thread-safety: use one object per sequence, from one thread at a
-// time.
+// Ownership: refers to the Tokenizer, which must outlive it and its copies.
+// feed() does not allocate. Thread-safety: use one object per sequence, from
+// one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_DETOKENIZER_H
 #define AIRPACK_RUNTIME_TEXT_DETOKENIZER_H
 
+#include "runtime/text/Reserved.h"
 #include "runtime/text/Tokenizer.h"
 
 #include <vector>
@@ -49,8 +50,9 @@ private:
   const Tokenizer &tokenizer;
   DetokenizerOptions options;
   bool dropSpace;
-  std::string pending; ///< between calls: an incomplete character
-  std::string output;
+  /// Between calls: the bytes of an incomplete character.
+  Reserved<std::string> pending;
+  Reserved<std::string> output;
 };
 
 /// Appends `bytes` to `out` as valid UTF-8, with U+FFFD for ill-formed parts.

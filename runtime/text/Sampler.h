@@ -17,8 +17,8 @@
 // vocabulary. Penalties add 4 bytes per entry, and 4 per token of their window.
 // DRY adds 4 bytes per entry, and 16 per token of its window. Apart from error
 // messages, a sampler allocates only in create(), when it is copied, and when a
-// filter first refuses a token; with DRY, a copy may also allocate when it is
-// used. Thread-safety: use one object per sequence, from one thread at a time.
+// filter first refuses a token. Thread-safety: use one object per sequence,
+// from one thread at a time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_RUNTIME_TEXT_SAMPLER_H

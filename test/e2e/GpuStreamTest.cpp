@@ -10,11 +10,10 @@
 #include "runtime/io/DiskStream.h"
 #include "test/codegen/cuda/emulator/FakeDriver.h"
 #include "test/compiler/driver/GpuModel.h"
+#include "test/runtime/fake/FakeRoot.h"
 #include "tools/airrun/PlacementNote.h"
 
 #include <bit>
-#include <filesystem>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -274,10 +273,9 @@ TEST_F(GpuStreamTest, RandomWeightsNeedRamThatIsFree) {
   options.gpu = test::openGpu;
   options.randomWeights = true;
   EXPECT_TRUE(Session::open(folder().path("none.air"), options));
-  options.memoryRoot = folder().path("root");
-  std::filesystem::create_directories(options.memoryRoot + "/proc");
-  std::ofstream(options.memoryRoot + "/proc/meminfo")
-      << "MemTotal: 1000000 kB\nMemAvailable: 4 kB\n";
+  const test::FakeRoot root;
+  root.putMemory(1000000, 4);
+  options.memoryRoot = root.path();
   const Status status =
       Session::open(folder().path("none.air"), options).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);

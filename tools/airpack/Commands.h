@@ -29,8 +29,9 @@ Status runVerify(const cli::Invocation &invocation);
 /// Refuses --vram 0.
 Status checkVram(uint64_t bytes);
 
-/// Reads --cpu-layers into `options`. Returns Usage for anything but `auto` and
-/// a number from 0 to 65535.
+/// Reads --cpu-layers into `options`, whose target is set. Returns Usage for
+/// anything but `auto` and a number from 0 to 65535, and, if the target is
+/// "host", for layers on the CPU together with --vram 0.
 Status readCpuLayers(const cli::Invocation &invocation,
                      compiler::CompileOptions &options);
 

@@ -262,21 +262,27 @@ private:
   double before = monotonicSeconds();
 };
 
-/// Times different tile sizes for the plan that `options` describes, and stores
-/// the choice in `options.tiles`.
-Status measureTiles(compiler::CompileOptions &options, double seconds) {
+/// Refuses --tune if the kernels of the plan that `options` describes cannot be
+/// timed on this machine.
+Status checkTune(const compiler::CompileOptions &options) {
   const MachineProfile &target = *options.machine;
   if (!target.gpus.empty()) {
     return unsupportedError("--tune times CPU kernels, but target '" +
                             options.target +
                             "' is a GPU; leave the option out, or name a CPU");
   }
+  const Status runs = prepareToRun(target, hostProfile());
+  return runs.isOk() ? runs
+                     : usageError("--tune measures on this machine, which "
+                                  "cannot run plans for '" +
+                                  options.target + "': " + runs.message());
+}
+
+/// Times different tile sizes for the plan that `options` describes, and stores
+/// the choice in `options.tiles`. checkTune() must have succeeded.
+Status measureTiles(compiler::CompileOptions &options, double seconds) {
+  const MachineProfile &target = *options.machine;
   const MachineProfile host = hostProfile();
-  if (Status runs = prepareToRun(target, host); !runs.isOk()) {
-    return usageError("--tune measures on this machine, which cannot run plans "
-                      "for '" +
-                      options.target + "': " + runs.message());
-  }
   AIR_ASSIGN_OR_RETURN(compiler::Compiler compiler,
                        compiler::Compiler::load(options));
   AIR_RETURN_IF_ERROR(compiler.run("select-kernels"));
@@ -314,8 +320,8 @@ struct Output {
   AtomicFile file;
 };
 
-/// Refuses options that concern a plan's file if no plan is written. `emit` and
-/// `stopAfter` are the values of --emit and --stop-after, or "".
+/// Refuses options that have no effect on what --emit and --stop-after print.
+/// `emit` and `stopAfter` are the values of these two, or "".
 Status checkPrintOptions(const cli::Invocation &invocation,
                          const std::string &emit,
                          const std::string &stopAfter) {
@@ -347,6 +353,10 @@ Status checkPrintOptions(const cli::Invocation &invocation,
     return usageError("--weightless applies only to a plan that is written, or "
                       "printed with --emit=json; it cannot be combined with "
                       "--emit=llm, --emit=plan or --stop-after");
+  }
+  if (invocation.has("--tune") && (emit == "llm" || !stopAfter.empty())) {
+    return usageError("--tune needs a complete plan; it cannot be combined "
+                      "with --emit=llm or --stop-after");
   }
   return Status::ok();
 }
@@ -700,6 +710,11 @@ Status runPack(const cli::Invocation &invocation) {
                       "printed with --emit=json; it cannot be combined with "
                       "--weightless, --emit=llm, --emit=plan or --stop-after");
   }
+  if (invocation.has("--tune")) {
+    for (const Output &output : outputs) {
+      AIR_RETURN_IF_ERROR(checkTune(output.options));
+    }
+  }
   // An output that cannot be written is refused now, not after minutes of
   // packing.
   for (Output &output : outputs) {
@@ -731,10 +746,6 @@ Status runPack(const cli::Invocation &invocation) {
     options.threads = threads;
     options.kernelCache = kernelCache;
     if (std::optional<double> seconds = invocation.number("--tune")) {
-      if (emit == "llm" || !stopAfter.empty()) {
-        return usageError("--tune needs a complete plan; it cannot be combined "
-                          "with --emit=llm or --stop-after");
-      }
       AIR_RETURN_IF_ERROR(measureTiles(options, *seconds));
     }
     if (!writes) {

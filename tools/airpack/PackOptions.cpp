@@ -5,6 +5,7 @@
 #include "tools/airpack/Commands.h"
 #include "tools/airpack/Explain.h"
 #include "tools/airpack/KernelFolder.h"
+#include "tools/cli/ByteSize.h"
 
 #include <charconv>
 #include <optional>
@@ -262,21 +263,30 @@ cli::Command packCommand() {
 
 Status readCpuLayers(const cli::Invocation &invocation,
                      compiler::CompileOptions &options) {
-  const std::optional<std::string> text = invocation.text("--cpu-layers");
-  if (!text || *text == "auto") {
-    options.choosesCpuLayers = text.has_value();
-    return Status::ok();
+  const std::string text = invocation.text("--cpu-layers").value_or("0");
+  options.choosesCpuLayers = text == "auto";
+  if (!options.choosesCpuLayers) {
+    const char *end = text.data() + text.size();
+    const auto [stop, error] =
+        std::from_chars(text.data(), end, options.cpuLayers);
+    // No model has more layers.
+    constexpr uint64_t kMost = 65535;
+    if (error != std::errc() || stop != end || options.cpuLayers > kMost) {
+      return usageError("--cpu-layers is " + inQuotes(text) +
+                        "; give a number from 0 to " + std::to_string(kMost) +
+                        ", or auto");
+    }
   }
-  const char *end = text->data() + text->size();
-  const auto [stop, error] =
-      std::from_chars(text->data(), end, options.cpuLayers);
-  // No model has more layers.
-  constexpr uint64_t kMost = 65535;
-  return error == std::errc() && stop == end && options.cpuLayers <= kMost
-             ? Status::ok()
-             : usageError("--cpu-layers is " + inQuotes(*text) +
-                          "; give a number from 0 to " + std::to_string(kMost) +
-                          ", or auto");
+  const bool divides = options.choosesCpuLayers || options.cpuLayers != 0;
+  AIR_ASSIGN_OR_RETURN(const std::optional<uint64_t> vram,
+                       cli::byteSizeOf(invocation, "--vram"));
+  if (divides && options.target == "host" && vram == uint64_t{0}) {
+    return usageError(
+        "--vram 0 asks for a plan for the CPU, but --cpu-layers " + text +
+        " divides the model between the CPU and the GPU; leave "
+        "out one of them");
+  }
+  return Status::ok();
 }
 
 Status checkCpuLayers(const compiler::CompileOptions &options,

@@ -174,6 +174,9 @@ Value Interpreter::evaluateSlice(const Value &object, const Expression &slice,
     }
     if (bound.isIntegral()) {
       bounds[i] = bound.asInt();
+    } else if (bound.is(Kind::BigInt)) {
+      // It is beyond the end of everything.
+      bounds[i] = bound.text().starts_with(U'-') ? INT64_MIN : INT64_MAX;
     } else if (!bound.is(Kind::None)) {
       // As in Jinja, a slice with a bound that is not an integer is undefined.
       return Value::undefined("a slice needs integers, not a value of type " +
@@ -310,13 +313,17 @@ Value Interpreter::evaluateSign(const Expression &node, Scope &scope) {
   if (value.is(Kind::Float)) {
     return Value::real(negates ? -value.asDouble() : value.asDouble());
   }
+  // -2**63 fits into 64 bits, but 2**63 does not.
+  constexpr std::string_view kBeyond = "9223372036854775808";
   if (value.isIntegral()) {
-    return negates ? binary(*this, "-", Value::integer(0), value)
-                   : Value::integer(value.asInt());
+    return !negates                     ? Value::integer(value.asInt())
+           : value.asInt() == INT64_MIN ? Value::bigInteger(kBeyond)
+                                        : Value::integer(-value.asInt());
   }
   if (value.is(Kind::BigInt)) {
     std::string digits = toUtf8(value.text());
     return !negates                  ? value
+           : digits == kBeyond       ? Value::integer(INT64_MIN)
            : digits.starts_with('-') ? Value::bigInteger(digits.substr(1))
                                      : Value::bigInteger("-" + digits);
   }

@@ -128,6 +128,12 @@ Value formatNumber(Interpreter &in, const Value &value, Spec spec) {
                        spec.align == 0 ? '>' : spec.align));
 }
 
+Value tooLong(Interpreter &in) {
+  return in.fail("an integer that does not fit into 64 bits can only be "
+                 "formatted with %s or {}",
+                 ErrorCode::Unsupported);
+}
+
 Value unsupportedFormat(Interpreter &in, char32_t letter) {
   return in.fail("the format letter '" + toUtf8({&letter, 1}) +
                  "' is not known");
@@ -195,6 +201,9 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
                        "the filter 'int' or 'float'",
                    ErrorCode::Unsupported);
   }
+  if (value.is(Kind::BigInt)) {
+    return tooLong(in);
+  }
   return value.isIntegral() ? formatNumber(in, value, spec)
                             : in.fail(std::string("%") + spec.type +
                                       " needs a number, not a value of type " +
@@ -215,6 +224,9 @@ size_t readNumber(TextView text, size_t &at) {
 Value formatBySpec(Interpreter &in, const Value &value, TextView text) {
   if (text.empty()) {
     return in.string(in.textOf(value));
+  }
+  if (value.is(Kind::BigInt)) {
+    return tooLong(in);
   }
   Spec spec;
   size_t at = 0;

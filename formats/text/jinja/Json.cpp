@@ -212,8 +212,16 @@ public:
     levels.pop_back();
     return add(Value::sequence(Kind::List, std::move(items)));
   }
-  bool parse_error(size_t position, const std::string &,
-                   const nlohmann::detail::exception &) override {
+  bool parse_error(size_t position, const std::string &token,
+                   const nlohmann::detail::exception &error) override {
+    constexpr int kNumberOverflow = 406; // documented in nlohmann's manual
+    if (error.id == kNumberOverflow) {
+      failure =
+          "the number at " +
+          placeName(placeAfter(source.substr(0, position - token.size()))) +
+          " does not fit in a 64-bit floating-point number";
+      return false;
+    }
     // `position` is the number of bytes up to the end of the unexpected token.
     // The message gives the line and column of the last of these bytes.
     failure = "it is not valid JSON: the error is at " +

@@ -34,9 +34,9 @@ inline constexpr size_t kMostJsonValues = size_t{1} << 18;
 
 /// Reads JSON. Objects keep the order of their keys, and integers are exact. If
 /// `tainted` is true, all strings, including keys, are tainted (Text.h).
-/// Errors: Corrupt if the text is not valid JSON (the message names the line
-/// and the column), is nested deeper than kMostJsonLevels, or has more than
-/// kMostJsonValues values.
+/// Errors: Corrupt if the text is not valid JSON or has a number that does not
+/// fit in a double (the message names the line and the column), if it is nested
+/// deeper than kMostJsonLevels, or if it has more than kMostJsonValues values.
 Result<Value> fromJson(std::string_view text, bool tainted);
 
 } // namespace air::jinja

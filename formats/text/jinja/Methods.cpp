@@ -262,6 +262,12 @@ int64_t Bound::integer(size_t i, int64_t other) {
   if (!values[i] || values[i]->is(Kind::None)) {
     return other;
   }
+  if (values[i]->is(Kind::BigInt)) {
+    in.fail(callee + ": '" + std::string(names[i]) +
+                "' is an integer that does not fit into 64 bits",
+            ErrorCode::Unsupported);
+    return other;
+  }
   if (!values[i]->isIntegral()) {
     in.fail(callee + ": '" + std::string(names[i]) + "' has type " +
             typeName(*values[i]) + "; it must be an integer");

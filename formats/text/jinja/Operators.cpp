@@ -163,7 +163,10 @@ Value binary(Interpreter &in, const std::string &op, const Value &a,
     return repeat(in, b, a.asInt());
   }
   if (a.is(Kind::BigInt) || b.is(Kind::BigInt)) {
-    return overflow(in);
+    return in.fail("'" + op +
+                       "' cannot compute with an integer that does not fit "
+                       "into 64 bits",
+                   ErrorCode::Unsupported);
   }
   return in.fail(std::string("'") + op + "' cannot combine a value of type " +
                  typeName(a) + " with one of type " + typeName(b));

@@ -302,7 +302,7 @@ void Reader::readStatement(Statement &out) {
 ExpressionPtr Reader::readFilters() {
   ExpressionPtr value = readExpression(Chain::Open);
   if (!failed() && value->op != Op::Filter) {
-    fail("the value of a filter block is not a filter");
+    fail("the value of a filter block or set block is not a filter");
   }
   return value;
 }
@@ -361,13 +361,14 @@ void Reader::readExpression(Expression &out, Chain chain) {
     out.name = readName();
     const bool hasOperand = flag();
     if (!failed() && !hasOperand && chain == Chain::None) {
-      fail("a filter outside a filter block has no operand; it must have one");
+      fail("a filter has no operand; only the first filter of a filter block "
+           "or set block may have none");
     }
     out.operands.push_back(hasOperand ? readExpression(chain) : nullptr);
     if (!failed() && hasOperand && chain == Chain::Open &&
         out.operands[0]->op != Op::Filter) {
-      fail("the first filter of a filter block has an operand; it must have "
-           "none, because it applies to the output of the block");
+      fail("the first filter of a filter block or set block has an operand; it "
+           "must have none, because it applies to the output of the block");
     }
     out.call = readArguments();
     break;

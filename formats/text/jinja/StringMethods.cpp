@@ -276,11 +276,12 @@ Value splitlines(Interpreter &in, const Text &self, const Arguments &given) {
 
 Value partitionAt(Interpreter &in, const Text &self, const Arguments &given,
                   bool fromEnd) {
-  Bound bound(in, fromEnd ? "str.rpartition" : "str.partition", given, {"sep"});
+  const std::string name = fromEnd ? "str.rpartition" : "str.partition";
+  Bound bound(in, name, given, {"sep"});
   bound.need(0);
   Text text = bound.text(0, {});
   if (text.empty()) {
-    return in.fail("str.partition: the separator is empty");
+    return in.fail(name + ": the separator is empty");
   }
   size_t found = fromEnd ? findLastText(self, text) : findText(self, text);
   if (found == Text::npos) {

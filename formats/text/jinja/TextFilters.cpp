@@ -31,6 +31,10 @@ Value absFilter(Interpreter &in, const Value &value, const Arguments &given) {
   if (value.is(Kind::Float)) {
     return Value::real(std::abs(value.asDouble()));
   }
+  if (value.is(Kind::BigInt)) {
+    return in.fail("filter 'abs': the integer does not fit into 64 bits",
+                   ErrorCode::Unsupported);
+  }
   if (!value.isIntegral()) {
     return value.is(Kind::Undefined)
                ? in.failUndefined(value)
@@ -362,6 +366,16 @@ Value floatFilter(Interpreter &in, const Value &value, const Arguments &given) {
   if (value.is(Kind::Undefined)) {
     return in.failUndefined(value);
   }
+  if (value.is(Kind::BigInt)) {
+    const std::string digits = toUtf8(value.text());
+    double number = 0;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    return error == std::errc()
+               ? Value::real(number)
+               : in.fail("filter 'float': the integer does not fit in a 64-bit "
+                         "floating-point number");
+  }
   std::optional<double> real =
       value.is(Kind::String) ? parseReal(value.text()) : std::nullopt;
   return real ? Value::real(*real) : bound.get(0, Value::real(0));
@@ -374,6 +388,10 @@ Value roundFilter(Interpreter &in, const Value &value, const Arguments &given) {
   Text method = bound.text(1, U"common");
   if (value.is(Kind::Undefined)) {
     return in.failUndefined(value);
+  }
+  if (value.is(Kind::BigInt)) {
+    return in.fail("filter 'round': the integer does not fit into 64 bits",
+                   ErrorCode::Unsupported);
   }
   if (!value.isNumber()) {
     return in.fail(std::string("a value of type ") + typeName(value) +

@@ -168,6 +168,11 @@ bool isTrue(const Value &value) {
   }
 }
 
+/// Whether the value is a number of any kind and size.
+static bool isRealNumber(const Value &value) {
+  return value.isNumber() || value.is(Kind::BigInt);
+}
+
 bool equal(const Value &a, const Value &b) {
   if (a.is(Kind::Float) && b.is(Kind::Float)) {
     return a.asDouble() == b.asDouble();
@@ -175,10 +180,7 @@ bool equal(const Value &a, const Value &b) {
   if (a.isIntegral() && b.isIntegral()) {
     return a.asInt() == b.asInt();
   }
-  const auto isNumber = [](const Value &value) {
-    return value.isNumber() || value.is(Kind::BigInt);
-  };
-  if (isNumber(a) && isNumber(b)) {
+  if (isRealNumber(a) && isRealNumber(b)) {
     // Python compares an int and a float exactly, without rounding the int.
     // Comparing the keys does the same, because a key has all digits of a whole
     // number.
@@ -214,10 +216,58 @@ bool equal(const Value &a, const Value &b) {
   }
 }
 
+/// The decimal digits of an integer of any size, or of a float as `toWhole`
+/// rounds it. They may be in `storage`.
+static TextView digitsOf(const Value &number, double (*toWhole)(double),
+                         Text &storage) {
+  if (number.is(Kind::BigInt)) {
+    return number.text();
+  }
+  storage =
+      toText(number.is(Kind::Float) ? wholeDigits(toWhole(number.asDouble()))
+                                    : std::to_string(number.asInt()));
+  return storage;
+}
+
+/// Whether one integer is less than another. Both are decimal digits without
+/// leading zeros, and may have a minus sign.
+static bool lessDigits(TextView a, TextView b) {
+  const bool isNegative = a.starts_with(U'-');
+  if (isNegative != b.starts_with(U'-')) {
+    return isNegative;
+  }
+  if (isNegative) {
+    std::swap(a, b);
+  }
+  return a.size() == b.size() ? a < b : a.size() < b.size();
+}
+
+/// Whether `a` < `b`, for two numbers. As in Python, an int and a float are
+/// compared exactly, without rounding the int.
+static bool lessNumber(const Value &a, const Value &b) {
+  if (a.isIntegral() && b.isIntegral()) {
+    return a.asInt() < b.asInt();
+  }
+  if (a.is(Kind::Float) && b.is(Kind::Float)) {
+    return a.asDouble() < b.asDouble();
+  }
+  if (a.is(Kind::Float) && !std::isfinite(a.asDouble())) {
+    return a.asDouble() < 0;
+  }
+  if (b.is(Kind::Float) && !std::isfinite(b.asDouble())) {
+    return b.asDouble() > 0;
+  }
+  // An integer is less than a float if it is less than the float rounded up,
+  // and greater if it is greater than the float rounded down.
+  Text left;
+  Text right;
+  return lessDigits(digitsOf(a, std::floor, left),
+                    digitsOf(b, std::ceil, right));
+}
+
 std::optional<bool> lessThan(const Value &a, const Value &b) {
-  if (a.isNumber() && b.isNumber()) {
-    return a.isIntegral() && b.isIntegral() ? a.asInt() < b.asInt()
-                                            : a.asDouble() < b.asDouble();
+  if (isRealNumber(a) && isRealNumber(b)) {
+    return lessNumber(a, b);
   }
   if (a.is(Kind::String) && b.is(Kind::String)) {
     return compareText(a.text(), b.text()) < 0;

@@ -2,9 +2,9 @@
 //
 // Values behave as those of Python do, with three differences: a string's
 // characters carry taint (Text.h), integers that do not fit in 64 bits can be
-// printed, negated and tested for equality, but not ordered or computed with,
-// and lists and dictionaries never change, because templates run in Jinja's
-// immutable sandbox.
+// printed, negated and compared, but not computed with, and lists and
+// dictionaries never change, because templates run in Jinja's immutable
+// sandbox.
 //
 // Ownership: a Value shares what it refers to. A Value may refer to a macro
 // only while the template that defined it is being rendered. Thread-safety: a

@@ -45,7 +45,7 @@ bool unescape(std::string_view text, std::string &plain) {
 
 Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
   // This reader is used only for its errors: it names the place of a mistake,
-  // and limits the nesting.
+  // and limits the nesting. The reader below accepts whatever it accepts.
   if (Status valid = jinja::fromJson(text, false).status(); !valid.isOk()) {
     return valid.withContext("the schema");
   }
@@ -67,10 +67,6 @@ Result<SchemaDocument> SchemaDocument::parse(std::string_view text) {
   SchemaDocument document;
   document.json = std::make_unique<SchemaJson>(
       SchemaJson::parse(text, onEvent, /*allow_exceptions=*/false));
-  if (document.json->is_discarded()) {
-    return corruptError("the schema has a number that does not fit in a 64-bit "
-                        "floating-point number");
-  }
   if (!repeated.empty()) {
     return corruptError("the schema has an object with the key " +
                         inQuotes(repeated) + " twice");

@@ -1,4 +1,5 @@
 //===- Dry.cpp - penalises tokens that would continue a repetition --------===//
+#include "runtime/text/Reserved.h"
 #include "runtime/text/sampling/RecentTokens.h"
 #include "runtime/text/sampling/SamplerStage.h"
 
@@ -67,8 +68,8 @@ private:
 
   std::vector<std::string> breakers;
   const Tokenizer *tokenizer;
-  size_t longest = 0; ///< bytes of the longest breaker
-  std::string text;   ///< the last bytes, at most longest - 1
+  size_t longest = 0;         ///< bytes of the longest breaker
+  Reserved<std::string> text; ///< the last bytes, at most longest - 1
   size_t tokens = 0;
 };
 
@@ -182,8 +183,9 @@ private:
   /// Element i is the length of the longest token sequence that ends both the
   /// text and the text without its last i tokens.
   std::vector<size_t> repeated;
-  std::vector<int32_t> longest;    ///< see findRepetitions()
-  std::vector<int32_t> continuing; ///< the ids whose `longest` is set
+  std::vector<int32_t> longest; ///< see findRepetitions()
+  /// The ids whose `longest` is set.
+  Reserved<std::vector<int32_t>> continuing;
 };
 
 } // namespace

@@ -8,6 +8,7 @@
 #include "runtime/io/DiskStream.h"
 #include "test/runtime/exec/BatchRuns.h"
 #include "test/runtime/exec/GpuSessionFixture.h"
+#include "test/runtime/fake/FakeRoot.h"
 
 #include <algorithm>
 #include <cmath>
@@ -358,12 +359,10 @@ std::function<void(plan::PlanT &)> addRam(const char *name, uint64_t bytes) {
 }
 
 TEST_F(GpuSessionTest, WeightsInRamNeedMemoryThatIsFree) {
-  const std::string root = temporaryPath("root");
-  std::filesystem::create_directories(root + "/proc");
-  std::ofstream(root + "/proc/meminfo")
-      << "MemTotal: 1000000 kB\nMemAvailable: 4096 kB\n";
+  const FakeRoot root;
+  root.putMemory(1000000, 4096);
   SessionOptions options;
-  options.memoryRoot = root;
+  options.memoryRoot = root.path();
   constexpr uint64_t kFree = uint64_t{4096} << 10;
   Result<Session> session = open(addRam("weights", kFree), options);
   EXPECT_TRUE(session) << session.status().message();
@@ -372,7 +371,6 @@ TEST_F(GpuSessionTest, WeightsInRamNeedMemoryThatIsFree) {
                 "which each pass copies them to the GPU, but only 4194304 "
                 "bytes are free",
                 addRam("weights", kFree + 1), options);
-  std::filesystem::remove_all(root);
 }
 
 TEST_F(GpuSessionTest, TooLittleRamIsSaidToBeShort) {

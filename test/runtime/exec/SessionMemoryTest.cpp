@@ -10,10 +10,9 @@
 #include "runtime/io/PlacementMemory.h"
 #include "runtime/io/StreamStore.h"
 #include "test/runtime/exec/BatchRuns.h"
+#include "test/runtime/fake/FakeRoot.h"
 
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -54,54 +53,36 @@ class SessionMemoryTest : public testing::TestWithParam<int> {
 protected:
   void SetUp() override {
     path = temporaryPath("plan.air");
-    root = temporaryPath("root");
     writeFakePlan(path, model, threePlacements);
     const Result<PlanFile> file = PlanFile::open(path);
     ASSERT_TRUE(file) << file.status().message();
     for (uint32_t i = 0; i < 3; ++i) {
       needed[i] = ramOf(*file->plan().placements()->Get(i));
     }
-    put("proc/meminfo", "MemTotal: 8000000 kB\nMemAvailable: 8000000 kB\n");
-    put("proc/self/cgroup", GetParam() == 2 ? "0::/box\n" : "4:memory:/box\n");
+    root.putMemory(8000000, 8000000);
+    root.enterGroup(GetParam(), "box");
     setOwn(0, 0);
   }
-  void TearDown() override {
-    std::remove(path.c_str());
-    std::filesystem::remove_all(root);
-  }
+  void TearDown() override { std::remove(path.c_str()); }
 
-  void put(const std::string &name, const std::string &text) const {
-    const std::filesystem::path file = root + "/" + name;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-  }
   void setGroup(uint64_t limit, uint64_t usage, uint64_t inactive = 0,
                 uint64_t active = 0) const {
-    const bool is2 = GetParam() == 2;
-    const std::string folder =
-        is2 ? "sys/fs/cgroup/box/" : "sys/fs/cgroup/memory/box/";
-    put(folder + (is2 ? "memory.max" : "memory.limit_in_bytes"),
-        std::to_string(limit) + "\n");
-    put(folder + (is2 ? "memory.current" : "memory.usage_in_bytes"),
-        std::to_string(usage) + "\n");
-    const std::string key = is2 ? "" : "total_";
-    put(folder + "memory.stat",
-        key + "inactive_file " + std::to_string(inactive) + "\n" + key +
-            "active_file " + std::to_string(active) + "\n");
+    root.putGroup(GetParam(), "box", std::to_string(limit), usage, inactive,
+                  active);
   }
   /// Sets how much private memory the session has, which must be whole KiB, and
   /// how many bytes of shared memory the process has mapped and touched. The
   /// latter makes no difference. Before the session began, the process had
   /// 3000 KiB.
   void setOwn(uint64_t bytes, uint64_t shared) const {
-    put("proc/self/status",
-        "Name:\tairrun\nVmPTE:\t     100 kB\nRssAnon:\t    " +
-            std::to_string(2900 + bytes / 1024) + " kB\nRssShmem:\t    " +
-            std::to_string(shared / 1024) + " kB\n");
+    root.put("proc/self/status",
+             "Name:\tairrun\nVmPTE:\t     100 kB\nRssAnon:\t    " +
+                 std::to_string(2900 + bytes / 1024) + " kB\nRssShmem:\t    " +
+                 std::to_string(shared / 1024) + " kB\n");
   }
   Result<Session> open(uint64_t ram = 0) const {
     SessionOptions options;
-    options.memoryRoot = root;
+    options.memoryRoot = root.path();
     options.ram = ram;
     return Session::open(path, options);
   }
@@ -111,15 +92,11 @@ protected:
     EXPECT_TRUE(session) << session.status().message();
     return session ? session->placement() : UINT32_MAX;
   }
-  std::string limitFile() const {
-    return root + (GetParam() == 2
-                       ? "/sys/fs/cgroup/box/memory.max"
-                       : "/sys/fs/cgroup/memory/box/memory.limit_in_bytes");
-  }
+  std::string limitFile() const { return root.limitOf(GetParam(), "box"); }
 
   FakeModel model;
   std::string path;
-  std::string root;
+  FakeRoot root;
   uint64_t needed[3] = {};
 };
 
@@ -164,10 +141,10 @@ TEST_P(SessionMemoryTest, ALimitThatIsTooLowIsSaidToBeTheReason) {
 // Some systems do not say how much memory is available, or hide the total.
 TEST_P(SessionMemoryTest, TheTotalOfTheMachineIsALimitOnItsOwn) {
   setGroup(needed[0] + 5000000, 0);
-  put("proc/meminfo",
-      "MemTotal: " + std::to_string(needed[1] / 1024 + 1) + " kB\n");
+  root.put("proc/meminfo",
+           "MemTotal: " + std::to_string(needed[1] / 1024 + 1) + " kB\n");
   EXPECT_EQ(placement(), 1U);
-  put("proc/meminfo", "MemAvailable: 1 kB\n");
+  root.put("proc/meminfo", "MemAvailable: 1 kB\n");
   EXPECT_EQ(placement(), 0U);
 }
 

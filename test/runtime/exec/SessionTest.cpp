@@ -4,6 +4,7 @@
 #include "formats/dtype/DType.h"
 #include "runtime/io/StreamStore.h"
 #include "test/runtime/exec/BatchRuns.h"
+#include "test/runtime/fake/FakeRoot.h"
 
 #include <cmath>
 #include <cstdio>
@@ -481,12 +482,9 @@ TEST_F(SessionTest, StreamedWeightsGiveTheSameLogits) {
 }
 
 TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
-  std::string root = temporaryPath("root");
-  std::filesystem::create_directories(root + "/proc");
+  const FakeRoot root;
   auto setMemory = [&](uint64_t bytes) {
-    std::ofstream(root + "/proc/meminfo")
-        << "MemTotal: " << bytes / 1024 << " kB\nMemAvailable: " << bytes / 1024
-        << " kB\n";
+    root.putMemory(bytes / 1024, bytes / 1024);
   };
   uint64_t needed = 0;
   auto twoPlacements = [&](plan::PlanT &plan) {
@@ -510,7 +508,7 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   };
   setMemory(uint64_t{1} << 30);
   SessionOptions options;
-  options.memoryRoot = root;
+  options.memoryRoot = root.path();
   Result<Session> session = open(options, twoPlacements);
   ASSERT_TRUE(session) << session.status().message();
   SequenceId sequence = *session->newSequence();
@@ -549,7 +547,6 @@ TEST_F(SessionTest, LessMemoryInMidRunChangesThePlacementAndMoreChangesItBack) {
   ASSERT_TRUE(run().isOk());
   EXPECT_EQ(session->streaming()->counters().placement, 0U);
   ASSERT_TRUE(run().isOk());
-  std::filesystem::remove_all(root);
 }
 
 TEST_F(SessionTest, AFileThatIsTruncatedInMidRunEndsTheRequest) {

@@ -7,13 +7,12 @@
 //===----------------------------------------------------------------------===//
 #include "formats/dtype/DType.h"
 #include "test/runtime/exec/BatchRuns.h"
+#include "test/runtime/fake/FakeRoot.h"
 #include "test/runtime/fake/LateGpu.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <limits>
 
@@ -188,19 +187,16 @@ TEST_F(SplitSessionTest, WithTooLittleRamFewerLayersBelongOnTheCpu) {
       "but at most 1 are available; pack the model for less memory with --ram, "
       "or with a smaller --cpu-layers"))
       << status.message();
-  const std::string root = temporaryPath("root");
-  std::filesystem::create_directories(root + "/proc");
-  std::ofstream(root + "/proc/meminfo")
-      << "MemTotal: 1000000 kB\nMemAvailable: 1 kB\n";
+  const FakeRoot root;
+  root.putMemory(1000000, 1);
   options = {};
-  options.memoryRoot = root;
+  options.memoryRoot = root.path();
   status = open({}, options).status();
   EXPECT_EQ(status.code(), ErrorCode::DoesNotFit);
   EXPECT_TRUE(status.message().ends_with(
       "but only 1024 bytes are free; end other programs, or pack the model "
       "with a smaller --cpu-layers or --ram"))
       << status.message();
-  std::filesystem::remove_all(root);
 }
 
 TEST_F(SplitSessionTest, AFailedCopyEndsOnlyItsPass) {

@@ -70,15 +70,45 @@ TEST(AllocationTest, SamplingAllocatesNothing) {
        {withTopK, withoutTopK, greedy, adding, adaptive, mirostat, mirostat2}) {
     Result<Sampler> sampler = Sampler::create(options, 5000);
     ASSERT_TRUE(sampler.isOk());
+    Sampler copy = *sampler;
+    for (Sampler *each : {&*sampler, &copy}) {
+      size_t before = allocations;
+      int32_t sum = 0;
+      for (int i = 0; i < 200; ++i) {
+        Result<int32_t> id = each->sample(logits);
+        sum += *id;
+        each->accept(*id);
+      }
+      EXPECT_EQ(allocations, before);
+      EXPECT_GT(sum, 0);
+    }
+  }
+}
+
+// Most tokens repeat earlier ones, and the ends of the text that may begin a
+// breaker are too long for the space within a std::string.
+TEST(AllocationTest, SamplingWithBreakersAllocatesNothing) {
+  Tokenizer tokenizer = tokenizerOf(smallSpm(
+      {"a piece of some length", "another piece", "the end of a sentence"}));
+  SamplerOptions options;
+  options.dryMultiplier = 1;
+  options.dryAllowedLength = 1;
+  options.dryBreakers = {"a breaker that is longer than any of the pieces"};
+  const int32_t vocabSize = tokenizer.vocabSize();
+  const std::vector<float> logits(static_cast<size_t>(vocabSize), 1.0F);
+  Result<Sampler> sampler = Sampler::create(options, vocabSize, &tokenizer);
+  ASSERT_TRUE(sampler.isOk());
+  Result<Sampler> assigned = Sampler::create(SamplerOptions{}, vocabSize);
+  ASSERT_TRUE(assigned.isOk());
+  Sampler copy = *sampler;
+  *assigned = *sampler;
+  for (Sampler *each : {&*sampler, &copy, &*assigned}) {
     size_t before = allocations;
-    int32_t sum = 0;
-    for (int i = 0; i < 200; ++i) {
-      Result<int32_t> id = sampler->sample(logits);
-      sum += *id;
-      sampler->accept(*id);
+    for (int32_t i = 0; i < 200; ++i) {
+      EXPECT_TRUE(each->sample(logits).isOk());
+      each->accept(i % vocabSize);
     }
     EXPECT_EQ(allocations, before);
-    EXPECT_GT(sum, 0);
   }
 }
 
@@ -86,16 +116,19 @@ TEST(AllocationTest, DetokenizingAllocatesNothing) {
   Tokenizer tokenizer =
       tokenizerOf(smallSpm({"\xe2\x96\x81", "a piece of some length \xe4"}));
   Detokenizer detokenizer(tokenizer, {true, true});
-  size_t before = allocations;
-  size_t bytes = 0;
-  for (int round = 0; round < 100; ++round) {
-    for (int32_t id = 0; id < tokenizer.vocabSize(); ++id) {
-      bytes += detokenizer.feed(id).size();
+  Detokenizer copy = detokenizer;
+  for (Detokenizer *each : {&detokenizer, &copy}) {
+    size_t before = allocations;
+    size_t bytes = 0;
+    for (int round = 0; round < 100; ++round) {
+      for (int32_t id = 0; id < tokenizer.vocabSize(); ++id) {
+        bytes += each->feed(id).size();
+      }
+      bytes += each->finish().size();
     }
-    bytes += detokenizer.finish().size();
+    EXPECT_EQ(allocations, before);
+    EXPECT_GT(bytes, 25600U);
   }
-  EXPECT_EQ(allocations, before);
-  EXPECT_GT(bytes, 25600U);
 }
 
 } // namespace

@@ -275,6 +275,10 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
       {"{{ raise_exception(\"roles\nmust 'alternate'\") }}", 3,
        "template line 1, column 19: the template refuses the conversation and "
        "says 'roles\\x0amust \\x27alternate\\x27'"},
+      {"{{ 'a'.partition('') }}", 3,
+       "template line 1, column 17: str.partition: the separator is empty"},
+      {"{{ 'a'.rpartition('') }}", 3,
+       "template line 1, column 18: str.rpartition: the separator is empty"},
       {huge.c_str(), 3,
        "template line 1, column 4: this integer has more than 4300 decimal "
        "digits, which is Python's limit"},
@@ -287,6 +291,31 @@ TEST(JinjaTest, ErrorsNameTheLineAndTheColumn) {
     ASSERT_FALSE(got.isOk()) << source;
     EXPECT_EQ(got.status().message(), message);
     EXPECT_EQ(got.status().exitCode(), code) << source;
+  }
+}
+
+// Python can do all of this. cases.json has what templates can do, too.
+TEST(JinjaTest, TemplatesDoNotComputeWithIntegersBeyond64Bits) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"n + 1", "'+' cannot compute with an integer that does not fit into 64"},
+      {"n is even", "'%' cannot compute with an integer that does not fit"},
+      {"n | abs", "filter 'abs': the integer does not fit into 64 bits"},
+      {"n | round", "filter 'round': the integer does not fit into 64 bits"},
+      {"'%d' % n", "can only be formatted with %s or {}"},
+      {"'%x' % n", "can only be formatted with %s or {}"},
+      {"'%.1f' % n", "can only be formatted with %s or {}"},
+      {"'{:30}'.format(n)", "can only be formatted with %s or {}"},
+      {"'{:,}'.format(n)", "can only be formatted with %s or {}"},
+      {"'a' | truncate(n)",
+       "filter 'truncate': 'length' is an integer that does not fit into 64"},
+  };
+  for (const auto &[source, why] : cases) {
+    const Status status = render("{{ " + std::string(source) + " }}",
+                                 R"({"n": 1)" + std::string(20, '0') + "}")
+                              .status();
+    EXPECT_EQ(status.exitCode(), 4) << source << ": " << status.message();
+    EXPECT_NE(status.message().find(why), std::string::npos)
+        << source << ": " << status.message();
   }
 }
 
@@ -331,12 +360,17 @@ TEST(JinjaTest, MalformedProgramsAreRefused) {
       {{1, 1, 1, 1, 19, 1, 1, 0}, "a comparison has no operator"},
       // {{ | a }}, a filter without an operand
       {{1, 1, 1, 1, 9, 1, 1, 0, 0, 0, 0, 0, 0},
-       "a filter outside a filter block has no operand"},
+       "a filter has no operand; only the first filter of a filter block or "
+       "set block may have none"},
       // {% filter %} with the variable `a` where a filter is needed
-      {{1, 8, 1, 1, 1, 1, 1, 0, 0}, "the value of a filter block is not a"},
+      {{1, 8, 1, 1, 1, 1, 1, 0, 0},
+       "the value of a filter block or set block is not a filter"},
+      // the same with {% set a | ... %}
+      {{1, 5, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0},
+       "the value of a filter block or set block is not a filter"},
       // {% filter %} with a filter that has the variable `a` as its operand
       {{1, 8, 1, 1, 9, 1, 1, 0, 1, 1, 1, 1, 0},
-       "the first filter of a filter block has an operand"},
+       "the first filter of a filter block or set block has an operand"},
       // {% call %} with the variable `a` where a call is needed
       {{1, 7, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0}, "the value of a call block is"},
       {{1, 6, 1, 1, 0, 8}, "what a macro uses is 8; it must be below 8"},
@@ -603,6 +637,13 @@ TEST(JinjaTest, MalformedJsonIsRefused) {
     EXPECT_EQ(fromJson(text, true).status().message(),
               std::string("it is not valid JSON: the error is at ") + place);
   }
+  const std::string digits = "1" + std::string(400, '0');
+  for (const std::string &number : {std::string("-1e400"), digits}) {
+    EXPECT_EQ(fromJson("[1,\n 2, " + number + "]", true).status().message(),
+              "the number at line 2, column 5 does not fit in a 64-bit "
+              "floating-point number");
+  }
+  EXPECT_TRUE(fromJson(digits.substr(0, 309), true).isOk());
   std::string deep(100000, '[');
   EXPECT_EQ(fromJson(deep, true).status().exitCode(), 3);
   // A list of 262143 numbers has 262144 values, because it is one itself.

@@ -107,6 +107,9 @@ TEST(JsonSchemaTest, MistakesInJsonHaveAPlace) {
   EXPECT_EQ(grammarOfSchema("{\n  \"type\": x}").status().message(),
             "the schema: it is not valid JSON: the error is at line 2, column "
             "11");
+  EXPECT_EQ(grammarOfSchema("{\n  \"maximum\": 1e400}").status().message(),
+            "the schema: the number at line 2, column 14 does not fit in a "
+            "64-bit floating-point number");
 }
 
 TEST(JsonSchemaTest, DeepNestingIsRefused) {

@@ -1,29 +1,16 @@
 //===- CpuLoadTest.cpp - CPU time that others take ------------------------===//
 #include "runtime/hal/cpu/probe/CpuLoad.h"
 
+#include "test/runtime/fake/FakeRoot.h"
+
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <optional>
 #include <string>
 #include <unistd.h>
 
 using namespace air::rt;
-
-namespace {
-
-/// A root directory whose /proc/stat has `text`.
-std::string rootWith(const std::string &name, const std::string &text) {
-  const std::filesystem::path root =
-      std::filesystem::path(::testing::TempDir()) /
-      (name + std::to_string(getpid()));
-  std::filesystem::create_directories(root / "proc");
-  std::ofstream(root / "proc/stat") << text;
-  return root.string();
-}
-
-} // namespace
+using air::test::FakeRoot;
 
 TEST(CpuLoad, ReadsWhatLinuxCounts) {
   // The CPUs are busy for 7 + 1 + 3 + 2 + 5 + 4 = 22 seconds, idle for 100, and
@@ -35,21 +22,20 @@ TEST(CpuLoad, ReadsWhatLinuxCounts) {
   for (const uint64_t seconds : {7, 1, 3, 100, 10, 2, 5, 4, 6, 1}) {
     line += " " + std::to_string(seconds * ticks);
   }
-  const std::string root =
-      rootWith("load", line + "\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
-  const std::optional<CpuTimes> times = cpuTimes(root);
+  const FakeRoot root;
+  root.put("proc/stat", line + "\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
+  const std::optional<CpuTimes> times = cpuTimes(root.path());
   ASSERT_TRUE(times);
   EXPECT_DOUBLE_EQ(times->busy, 22);
   EXPECT_DOUBLE_EQ(times->total, 132);
-  std::filesystem::remove_all(root);
 }
 
 TEST(CpuLoad, IsUnknownWithoutTheCounters) {
   for (const std::string text : {"", "intr 5\n", "cpu  1 2 3\n", "cpu  x\n"}) {
-    const std::string root = rootWith("none", text);
-    EXPECT_FALSE(cpuTimes(root)) << text;
-    EXPECT_EQ(CpuLoad(root).others(), 0) << text;
-    std::filesystem::remove_all(root);
+    const FakeRoot root;
+    root.put("proc/stat", text);
+    EXPECT_FALSE(cpuTimes(root.path())) << text;
+    EXPECT_EQ(CpuLoad(root.path()).others(), 0) << text;
   }
 }
 
@@ -69,11 +55,11 @@ TEST(CpuLoad, CountsOthersSinceItWasMade) {
     return "cpu  " + std::to_string(user * ticks) + " 0 0 " +
            std::to_string(idle * ticks) + " 0 0 0 0 0 0\n";
   };
-  const std::string root = rootWith("since", counted(1000, 1000));
-  const CpuLoad load(root);
-  rootWith("since", counted(5000, 5000));
+  const FakeRoot root;
+  root.put("proc/stat", counted(1000, 1000));
+  const CpuLoad load(root.path());
+  root.put("proc/stat", counted(5000, 5000));
   // The counters have grown by 4,000 busy and 4,000 idle seconds. The CPU time
   // of this test is negligible in comparison.
   EXPECT_NEAR(load.others(), 0.5, 0.01);
-  std::filesystem::remove_all(root);
 }
