@@ -103,7 +103,7 @@ struct SegmentContent {
 
 /// Fails with Internal when the sources of a recipe do not match the tensor's
 /// shape and size, and with Corrupt when the model's RoPE has a frequency that
-/// the kernels cannot compute.
+/// the kernels cannot compute, or a factor that is NaN or infinite.
 Status checkContent(const SegmentContent &content);
 
 /// Compares `packed`, the bytes of the segment in another plan, with samples of
