@@ -164,38 +164,6 @@ Status checkRowScales(const TensorContent &tensor,
                           rows * sizeof(float));
 }
 
-Status checkFrequencies(const TensorContent &tensor,
-                        const FrequencyRecipe &recipe) {
-  const uint64_t dim = recipe.shape.dim;
-  if (dim == 0 || dim % 2 != 0 || tensor.columns != dim / 2 ||
-      tensor.rows != 1) {
-    return shapeError(tensor, "the number of frequencies is", tensor.columns,
-                      dim / 2);
-  }
-  if (recipe.factors != nullptr && elementsOf(*recipe.factors) != dim / 2) {
-    return shapeError(tensor, "the number of factors is",
-                      elementsOf(*recipe.factors), dim / 2);
-  }
-  if (tensor.bytes != tensor.columns * sizeof(double)) {
-    return shapeError(tensor, "its size in bytes is", tensor.bytes,
-                      tensor.columns * sizeof(double));
-  }
-  std::vector<double> table = frequenciesOf(recipe);
-  for (size_t i = 0; i < table.size(); ++i) {
-    if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
-      return corruptError(
-          "rope rotates pair " + std::to_string(i) + " by " +
-          numberText(table[i]) + " radians per position, but only 0 to " +
-          numberText(kMaxFrequency) +
-          " are supported; check the keys rope.freq_base and "
-          "rope.scaling.factor" +
-          (recipe.factors ? ", and the tensor '" + recipe.factors->name + "'"
-                          : ""));
-    }
-  }
-  return Status::ok();
-}
-
 /// Checks that the numbers in `bytes` are finite. `bytes` holds rows of
 /// `source`, from row `firstRow` on.
 Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
@@ -219,6 +187,41 @@ Status checkFinite(const SourceTensor &source, std::span<const uint8_t> bytes,
                  std::to_string(column + type.blockElements - 1) + ")") +
       " is NaN or infinite; the file is damaged, or was converted from a model "
       "that has such values");
+}
+
+Status checkFrequencies(const TensorContent &tensor,
+                        const FrequencyRecipe &recipe) {
+  const uint64_t dim = recipe.shape.dim;
+  if (dim == 0 || dim % 2 != 0 || tensor.columns != dim / 2 ||
+      tensor.rows != 1) {
+    return shapeError(tensor, "the number of frequencies is", tensor.columns,
+                      dim / 2);
+  }
+  if (recipe.factors != nullptr && elementsOf(*recipe.factors) != dim / 2) {
+    return shapeError(tensor, "the number of factors is",
+                      elementsOf(*recipe.factors), dim / 2);
+  }
+  if (tensor.bytes != tensor.columns * sizeof(double)) {
+    return shapeError(tensor, "its size in bytes is", tensor.bytes,
+                      tensor.columns * sizeof(double));
+  }
+  if (recipe.factors != nullptr) {
+    AIR_RETURN_IF_ERROR(checkFinite(*recipe.factors, recipe.factors->data, 0));
+  }
+  std::vector<double> table = frequenciesOf(recipe);
+  for (size_t i = 0; i < table.size(); ++i) {
+    if (!(table[i] >= 0 && table[i] <= kMaxFrequency)) {
+      return corruptError(
+          "rope rotates pair " + std::to_string(i) + " by " +
+          numberText(table[i]) + " radians per position, but only 0 to " +
+          numberText(kMaxFrequency) +
+          " are supported; check the keys rope.freq_base and "
+          "rope.scaling.factor" +
+          (recipe.factors ? ", and the tensor '" + recipe.factors->name + "'"
+                          : ""));
+    }
+  }
+  return Status::ok();
 }
 
 Status makeVector(const VectorRecipe &recipe, std::vector<uint8_t> &piece) {

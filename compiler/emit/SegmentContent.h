@@ -105,7 +105,7 @@ struct SegmentContent {
 /// Fails with Internal when tensors overlap or end outside the segment, or when
 /// the sources of a recipe do not match the tensor's shape and size, and with
 /// Corrupt when the model's RoPE has a frequency that the kernels cannot
-/// compute.
+/// compute, or a factor that is NaN or infinite.
 Status checkContent(const SegmentContent &content);
 
 /// Compares `packed`, the bytes of the segment in another plan, with samples of

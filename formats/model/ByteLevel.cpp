@@ -57,7 +57,8 @@ bool bytesOfSpelling(std::string_view spelling, std::string &bytes) {
   return true;
 }
 
-void appendSpelling(std::string_view bytes, std::string &spelling) {
+/// The code points that spell the bytes 0 to 255.
+static const std::array<uint32_t, 256> &spellings() {
   static const std::array<uint32_t, 256> codePoints = [] {
     std::array<uint32_t, 256> table{};
     for (uint32_t codePoint = 0; codePoint < kEnd; ++codePoint) {
@@ -67,9 +68,23 @@ void appendSpelling(std::string_view bytes, std::string &spelling) {
     }
     return table;
   }();
+  return codePoints;
+}
+
+void appendSpelling(std::string_view bytes, std::string &spelling) {
+  const std::array<uint32_t, 256> &codePoints = spellings();
   for (const char c : bytes) {
     appendUtf8(codePoints[static_cast<uint8_t>(c)], spelling);
   }
+}
+
+size_t spelledBytes(std::string_view bytes) {
+  const std::array<uint32_t, 256> &codePoints = spellings();
+  size_t count = 0;
+  for (const char c : bytes) {
+    count += codePoints[static_cast<uint8_t>(c)] < 0x80 ? 1 : 2;
+  }
+  return count;
 }
 
 } // namespace air

@@ -20,6 +20,8 @@ bool bytesOfSpelling(std::string_view spelling, std::string &bytes);
 
 /// Appends the spelling of each of `bytes` to `spelling`.
 void appendSpelling(std::string_view bytes, std::string &spelling);
+/// Returns how many bytes appendSpelling() appends for `bytes`.
+size_t spelledBytes(std::string_view bytes);
 
 } // namespace air
 

@@ -1,6 +1,8 @@
 //===- AtomicFile.cpp - outputs appear whole or not at all ----------------===//
 #include "formats/support/AtomicFile.h"
 
+#include "formats/support/CountText.h"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -137,7 +139,7 @@ std::vector<std::string> removeLeftovers(const std::string &folder) {
             removeIfLeft(dirfd(entries), entry->d_name)) {
       removals.push_back("removed '" + folder + "/" + entry->d_name +
                          "', which a killed process had left behind (" +
-                         std::to_string(*bytes) + " bytes)");
+                         countOf(*bytes, "byte") + ")");
     }
   }
   closedir(entries);

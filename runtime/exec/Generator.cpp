@@ -124,6 +124,14 @@ Status Generator::run(std::span<const int32_t> tokens, bool sampleAfter) {
   return status;
 }
 
+Status rt::promptTooLong(uint64_t tokens, uint64_t room) {
+  return doesNotFitError("prompt: " + countOf(tokens, "token") +
+                         ", but the plan's context has room for " +
+                         std::to_string(room) +
+                         "; shorten the prompt, or set a larger --ctx (in "
+                         "airpack for a plan, in airrun for a model file)");
+}
+
 Status Generator::prompt(std::span<const int32_t> tokens) {
   if (tokens.empty()) {
     return usageError("prompt: there are no tokens; pass some text, or use a "
@@ -134,11 +142,7 @@ Status Generator::prompt(std::span<const int32_t> tokens) {
     room -= session.length(sequence);
   }
   if (tokens.size() > room) {
-    return doesNotFitError("prompt: " + countOf(tokens.size(), "token") +
-                           ", but the plan's context has room for " +
-                           std::to_string(room) +
-                           "; shorten the prompt, or set a larger --ctx (in "
-                           "airpack for a plan, in airrun for a model file)");
+    return promptTooLong(tokens.size(), room);
   }
   for (int32_t token : tokens) {
     if (token >= 0 && static_cast<uint64_t>(token) < session.vocabulary()) {

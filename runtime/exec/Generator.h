@@ -66,6 +66,10 @@ enum class FinishReason : uint8_t {
   Interrupted,
 };
 
+/// The error for a prompt of `tokens` tokens if the context has only room for
+/// `room` more.
+Status promptTooLong(uint64_t tokens, uint64_t room);
+
 struct GeneratedToken {
   int32_t id;
   /// The characters that this token completed, possibly none. The view is valid

@@ -87,9 +87,17 @@ Result<BpeEncoder> BpeEncoder::create(const TokenizerData &data,
   return encoder;
 }
 
-std::string BpeEncoder::normalisedForm(std::string_view text) const {
-  std::string formed = form ? normalized(text, *form) : std::string(text);
-  return lowercase ? lowerCased(wellFormed(formed)) : formed;
+std::string BpeEncoder::normalisedForm(std::string text) const {
+  if (form && !(form == NormalForm::C && isPlainlyNfc(text))) {
+    text = normalized(text, *form);
+  }
+  if (lowercase && !isWellFormed(text)) {
+    text = wellFormed(text);
+  }
+  if (lowercase) {
+    text = lowerCased(text);
+  }
+  return text;
 }
 
 std::unique_ptr<Encoder::Scratch> BpeEncoder::makeScratch(size_t bytes) const {
@@ -107,24 +115,30 @@ bool BpeEncoder::encode(std::string_view text, Place place, Scratch *scratch,
   if (form && !(form == NormalForm::C && isPlainlyNfc(text))) {
     formed = normalized(text, *form);
     text = formed;
-    repaired = {};
+    repaired = std::string(); // frees the memory
   }
-  if (lowercase) {
-    formed = lowerCased(text);
+  if (std::string lower; lowercase && (lower = lowerCased(text)) != text) {
+    formed = std::move(lower);
     text = formed;
-    repaired = {};
+    repaired = std::string();
   }
+  // In tokens and in text, U+2581 stands for a space with some vocabularies.
+  const bool hasMarks = marksSpaces(spelling()) &&
+                        text.find(kSpaceMark) != std::string_view::npos;
+  const bool beginsWithMark = hasMarks && text.starts_with(kSpaceMark);
+  const bool addsSpace = needsSpace(prefix, place, beginsWithMark ? " " : text);
   std::string spaced;
-  if (marksSpaces(spelling())) {
-    // In tokens and in text, U+2581 stands for a space.
-    spaced = withSpaces(text);
+  if (hasMarks || addsSpace) {
+    spaced.reserve(text.size() + 1);
+    spaced += addsSpace ? " " : "";
+    if (hasMarks) {
+      appendWithSpaces(text, spaced);
+    } else {
+      spaced += text;
+    }
     text = spaced;
-    repaired = formed = {};
-  }
-  if (needsSpace(prefix, place, text)) {
-    spaced = " " + std::string(text);
-    text = spaced;
-    repaired = formed = {};
+    repaired = std::string(); // frees the memory
+    formed = std::string();
   }
   auto &memory = static_cast<Memory &>(*scratch);
   bool fits = true;

@@ -35,7 +35,7 @@ public:
   bool encode(std::string_view text, Place place, Scratch *scratch,
               TokenOutput &out) const override;
   std::unique_ptr<Scratch> makeScratch(size_t bytes) const override;
-  std::string normalisedForm(std::string_view text) const override;
+  std::string normalisedForm(std::string text) const override;
   bool shrinksText() const override {
     return form || lowercase || spelling() != TokenSpelling::Bytes;
   }

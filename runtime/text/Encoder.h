@@ -59,9 +59,7 @@ public:
   /// Converts a text to the normalization form in which special tokens with the
   /// flag kNormalized are found. Encoding the result yields the same ids as
   /// encoding the text.
-  virtual std::string normalisedForm(std::string_view text) const {
-    return std::string(text);
-  }
+  virtual std::string normalisedForm(std::string text) const { return text; }
 
   /// True if the text may be normalised to fewer bytes before it is encoded.
   virtual bool shrinksText() const = 0;

@@ -36,9 +36,11 @@ struct Tokenizer::State {
   size_t longestPiece = 0;
 
   /// encode() and encodePart() return false if a part of the text becomes too
-  /// long to be encoded.
-  bool encode(std::string_view text, bool parseSpecial, TokenOutput &out) const;
-  bool encodePart(std::string_view part, Place place,
+  /// long to be encoded. `owned` is null or has the bytes to which `text` or
+  /// `part` refers; its memory may then be freed early.
+  bool encode(std::string_view text, std::string *owned, bool parseSpecial,
+              TokenOutput &out) const;
+  bool encodePart(std::string_view part, std::string *owned, Place place,
                   const SpecialMatcher &lateTokens, Encoder::Scratch *scratch,
                   TokenOutput &out) const;
 };
@@ -153,8 +155,9 @@ Result<Tokenizer> Tokenizer::create(TokenizerData data) {
   return Tokenizer(std::move(state));
 }
 
-bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
-                              TokenOutput &out) const {
+bool Tokenizer::State::encode(std::string_view text, std::string *owned,
+                              bool parseSpecial, TokenOutput &out) const {
+  const char *end = text.data() + text.size();
   bool fits = true;
   const auto &matchers = parseSpecial ? allSpecial : userDefined;
   const std::unique_ptr<Encoder::Scratch> scratch =
@@ -162,8 +165,16 @@ bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
   matchers[0].divide(
       text, matching,
       [&](std::string_view part, bool isFirst) {
-        fits &= encodePart(part, isFirst ? Place::TextStart : Place::AfterToken,
-                           matchers[1], scratch.get(), out);
+        const Place place = isFirst ? Place::TextStart : Place::AfterToken;
+        if (owned != nullptr && part.data() + part.size() == end) {
+          // This is the last part, so the parts before it are not needed.
+          owned->erase(0, owned->size() - part.size());
+          fits &=
+              encodePart(*owned, owned, place, matchers[1], scratch.get(), out);
+          return;
+        }
+        fits &=
+            encodePart(part, nullptr, place, matchers[1], scratch.get(), out);
       },
       [&](int32_t id) {
         out.ids.push_back(id);
@@ -174,19 +185,24 @@ bool Tokenizer::State::encode(std::string_view text, bool parseSpecial,
 
 /// Encodes the text between two special tokens. `lateTokens` finds the special
 /// tokens that must be looked for in normalised text.
-bool Tokenizer::State::encodePart(std::string_view part, Place place,
-                                  const SpecialMatcher &lateTokens,
+bool Tokenizer::State::encodePart(std::string_view part, std::string *owned,
+                                  Place place, const SpecialMatcher &lateTokens,
                                   Encoder::Scratch *scratch,
                                   TokenOutput &out) const {
   const auto addLate = [&](int32_t id) {
     out.ids.push_back(id);
     out.passOn();
   };
-  if (!hasLateTokens) {
-    return encoder->encode(part, place, scratch, out);
-  }
   if (pipeline != nullptr) {
-    const StepText formed = pipeline->normalise(part, place);
+    std::string copy;
+    if (owned == nullptr) {
+      copy = part;
+      owned = &copy;
+    }
+    if (!hasLateTokens) {
+      return pipeline->encode(std::move(*owned), place, scratch, out);
+    }
+    const StepText formed = pipeline->normalise(std::move(*owned), place);
     bool fits = !formed.isTooLong;
     lateTokens.divide(
         formed.text, matching,
@@ -201,8 +217,12 @@ bool Tokenizer::State::encodePart(std::string_view part, Place place,
         addLate);
     return fits;
   }
+  if (!hasLateTokens) {
+    return encoder->encode(part, place, scratch, out);
+  }
   bool fits = true;
-  const std::string formed = encoder->normalisedForm(part);
+  const std::string formed = encoder->normalisedForm(
+      owned != nullptr ? std::move(*owned) : std::string(part));
   lateTokens.divide(
       formed, matching,
       [&](std::string_view rest, bool isFirst) {
@@ -213,9 +233,9 @@ bool Tokenizer::State::encodePart(std::string_view part, Place place,
   return fits;
 }
 
-static Status tooLong(std::string_view text) {
+static Status tooLong(size_t bytes) {
   return doesNotFitError("tokenizer: after normalisation, a text of " +
-                         std::to_string(text.size()) +
+                         std::to_string(bytes) +
                          " bytes is too long to be encoded; shorten the text");
 }
 
@@ -225,15 +245,17 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool addBos,
   return ids ? *std::move(ids) : std::vector<int32_t>();
 }
 
-Status Tokenizer::encodeTo(TokenOutput &out, std::string_view text, bool addBos,
+Status Tokenizer::encodeTo(TokenOutput &out, std::string_view text,
+                           std::string *owned, bool addBos,
                            bool parseSpecial) const {
   if (addBos && state->addBos) {
     out.ids.push_back(state->bos);
     out.ids.insert(out.ids.end(), state->afterBos.begin(),
                    state->afterBos.end());
   }
-  if (!state->encode(text, parseSpecial, out)) {
-    return tooLong(text);
+  const size_t bytes = text.size();
+  if (!state->encode(text, owned, parseSpecial, out)) {
+    return tooLong(bytes);
   }
   if (addBos && state->addEos) {
     out.ids.insert(out.ids.end(), state->beforeEos.begin(),
@@ -247,7 +269,13 @@ Status Tokenizer::encodeTo(TokenOutput &out, std::string_view text, bool addBos,
 Status Tokenizer::tryEncode(std::string_view text, bool addBos,
                             bool parseSpecial, TokenSink sink) const {
   TokenOutput out(sink);
-  return encodeTo(out, text, addBos, parseSpecial);
+  return encodeTo(out, text, nullptr, addBos, parseSpecial);
+}
+
+Status Tokenizer::consume(std::string text, bool addBos, bool parseSpecial,
+                          TokenSink sink) const {
+  TokenOutput out(sink);
+  return encodeTo(out, text, &text, addBos, parseSpecial);
 }
 
 Result<std::vector<int32_t>> Tokenizer::tryEncode(std::string_view text,
@@ -255,7 +283,7 @@ Result<std::vector<int32_t>> Tokenizer::tryEncode(std::string_view text,
                                                   bool parseSpecial) const {
   TokenOutput out;
   out.ids.reserve(text.size() / 3 + 8);
-  AIR_RETURN_IF_ERROR(encodeTo(out, text, addBos, parseSpecial));
+  AIR_RETURN_IF_ERROR(encodeTo(out, text, nullptr, addBos, parseSpecial));
   return std::move(out.ids);
 }
 
@@ -321,13 +349,13 @@ Result<std::vector<int32_t>> Tokenizer::tryEncodeRendered(
         // It is not known which bytes of normalised text are tainted. Control
         // tokens are therefore looked for only in parts without tainted bytes.
         fits &= state->encodePart(
-            part, isFirst ? Place::TextStart : Place::AfterToken,
+            part, nullptr, isFirst ? Place::TextStart : Place::AfterToken,
             isTainted(part) ? state->userDefined[1] : state->allSpecial[1],
             scratch.get(), out);
       },
       [&](int32_t id) { out.ids.push_back(id); });
   if (!fits) {
-    return tooLong(text);
+    return tooLong(text.size());
   }
   return std::move(out.ids);
 }

@@ -76,6 +76,11 @@ public:
   /// or a suffix, or if their merges join unknown tokens or byte tokens.
   Status tryEncode(std::string_view text, bool addBos, bool parseSpecial,
                    TokenSink sink) const;
+  /// As tryEncode(), but takes `text`. With a vocabulary that has a pipeline,
+  /// the memory of `text` is freed as soon as a step has changed the part after
+  /// the last special token.
+  Status consume(std::string text, bool addBos, bool parseSpecial,
+                 TokenSink sink) const;
 
   /// The ids of a text that a chat template has rendered. As in encode() with
   /// `parseSpecial`, the text of a control token becomes its id, but only if
@@ -122,8 +127,8 @@ public:
 private:
   struct State;
   explicit Tokenizer(std::unique_ptr<State> state);
-  Status encodeTo(TokenOutput &out, std::string_view text, bool addBos,
-                  bool parseSpecial) const;
+  Status encodeTo(TokenOutput &out, std::string_view text, std::string *owned,
+                  bool addBos, bool parseSpecial) const;
 
   std::unique_ptr<State> state;
 };

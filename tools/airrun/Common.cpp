@@ -5,6 +5,7 @@
 #include "formats/support/CheckedMath.h"
 #include "formats/support/CountText.h"
 #include "formats/support/Printable.h"
+#include "formats/support/Utf8.h"
 #include "runtime/hal/cpu/ThreadPool.h"
 #include "runtime/hal/cuda/CudaGpu.h"
 #include "runtime/io/DiskStream.h"
@@ -26,7 +27,7 @@
 namespace air {
 
 /// The longest text, in bytes, that is read at once. Processing a text takes
-/// about three times its size in memory.
+/// up to about three times its size in memory.
 static constexpr uint64_t kLongestText = uint64_t{1} << 26;
 // A conversation that fills a context of a million tokens has some 4 MB.
 static constexpr uint64_t kLongestParsedText = uint64_t{1} << 24;
@@ -311,16 +312,17 @@ Result<std::string> readStandardInput(const TextLimit &limit) {
   return readAll(stdin, "standard input", limit);
 }
 
-std::string validText(const std::string &text, const char *what) {
+std::string validText(std::string text, const char *what) {
+  if (isWellFormed(text)) {
+    return text;
+  }
   std::string valid;
   if (rt::appendValidUtf8(text, valid) != 0) {
     valid += "\xEF\xBF\xBD";
   }
-  if (valid != text) {
-    cli::printNotes({format("the %s is not valid UTF-8; the invalid parts are "
-                            "replaced by U+FFFD",
-                            what)});
-  }
+  cli::printNotes({format("the %s is not valid UTF-8; the invalid parts are "
+                          "replaced by U+FFFD",
+                          what)});
   return valid;
 }
 

@@ -83,7 +83,7 @@ Result<std::string> readStandardInput(const TextLimit &limit);
 /// Returns `text` with each ill-formed part (a maximal subpart as defined in
 /// Unicode 15, section 3.9) replaced by U+FFFD. Prints a note if it replaces
 /// any; `what` names the text in the note.
-std::string validText(const std::string &text, const char *what);
+std::string validText(std::string text, const char *what);
 
 /// Whether a file can be read twice with the same result. A pipe can be read
 /// only once.

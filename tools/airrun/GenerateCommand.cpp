@@ -111,13 +111,25 @@ promptTokens(const cli::Invocation &invocation, const rt::Session &session,
   }
   AIR_ASSIGN_OR_RETURN(std::string text,
                        promptText(invocation, session, *tokenizer));
-  text = validText(text, "prompt");
+  text = validText(std::move(text), "prompt");
   if (message) {
     return messageTokens(invocation, *message, *tokenizer, text);
   }
-  AIR_ASSIGN_OR_RETURN(std::vector<int32_t> tokens,
-                       tokenizer->tryEncode(text, true, true));
+  // Tokens that do not fit into the context are only counted, because the text
+  // may be long.
+  std::vector<int32_t> tokens;
+  uint64_t count = 0;
+  AIR_RETURN_IF_ERROR(tokenizer->consume(
+      std::move(text), true, true, [&](std::span<const int32_t> ids) {
+        count += ids.size();
+        const uint64_t room = session.context() - tokens.size();
+        const auto kept = ids.first(std::min<uint64_t>(ids.size(), room));
+        tokens.insert(tokens.end(), kept.begin(), kept.end());
+      }));
   noteDoubledBos(*tokenizer, tokens);
+  if (count > tokens.size()) {
+    return rt::promptTooLong(count, session.context());
+  }
   return tokens;
 }
 

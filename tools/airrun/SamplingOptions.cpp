@@ -27,13 +27,13 @@ cli::Option number(std::string name, std::string help, std::string byDefault,
 }
 
 cli::Option integer(std::string name, std::string help, std::string byDefault,
-                    double maximum) {
+                    double maximum, double minimum = 0) {
   return {.name = std::move(name),
           .kind = ValueKind::Integer,
           .valueName = "N",
           .help = std::move(help),
           .defaultText = std::move(byDefault),
-          .minimum = 0,
+          .minimum = minimum,
           .maximum = maximum};
 }
 
@@ -256,8 +256,7 @@ Status readLists(const cli::Invocation &invocation,
 
 /// Returns options of which each has the value that the model recommends or, if
 /// the model recommends none, the default of the runtime.
-rt::SamplerOptions recommended(const SamplingDefaults &model,
-                               uint64_t context) {
+rt::SamplerOptions recommended(const SamplingDefaults &model) {
   rt::SamplerOptions options;
   options.temperature =
       std::min(model.temperature.value_or(options.temperature),
@@ -271,10 +270,6 @@ rt::SamplerOptions recommended(const SamplingDefaults &model,
                  static_cast<float>(rt::kMinRepeatPenalty),
                  static_cast<float>(rt::kMaxRepeatPenalty));
   options.repeatLastN = model.repeatLastN.value_or(options.repeatLastN);
-  if (options.repeatLastN < 0) {
-    options.repeatLastN =
-        static_cast<int32_t>(std::min<uint64_t>(context, kMaxRepeatLastN));
-  }
   options.xtcProbability =
       model.xtcProbability.value_or(options.xtcProbability);
   options.xtcThreshold = model.xtcThreshold.value_or(options.xtcThreshold);
@@ -310,8 +305,8 @@ std::vector<cli::Option> samplingOptions() {
              "temperature within that range.",
              "1", 0, rt::kMaxDynatempExponent),
       integer("--top-k",
-              "Sample from the N most likely tokens; 0 turns this off.",
-              "the model's recommended value, or 40", 2147483647),
+              "Sample from the N most likely tokens; 0 or -1 turns this off.",
+              "the model's recommended value, or 40", 2147483647, -1),
       number("--top-p",
              "Sample from the smallest set of most likely tokens whose "
              "probabilities sum to at least X; 1 turns this off.",
@@ -353,9 +348,9 @@ std::vector<cli::Option> samplingOptions() {
              "0", -rt::kMaxPenalty, rt::kMaxPenalty),
       integer("--repeat-last-n",
               "Apply the penalties to the recent tokens, that is, to the last "
-              "N; 0 turns the penalties off.",
-              "the model's recommended value, or 64",
-              rt::kLongestPenaltyWindow),
+              "N; 0 turns the penalties off, and -1 means the context length.",
+              "the model's recommended value, or 64", rt::kLongestPenaltyWindow,
+              -1),
       number("--dry-multiplier",
              "Subtract X times a power of --dry-base from the logit of a token "
              "that would continue a repetition; 0 turns this off.",
@@ -368,8 +363,9 @@ std::vector<cli::Option> samplingOptions() {
               "DRY ignores repetitions of fewer than N tokens.", "2",
               rt::kLongestPenaltyWindow),
       integer("--dry-penalty-last-n",
-              "DRY looks for repetitions in the last N tokens; 0 turns it off.",
-              "64", rt::kLongestPenaltyWindow),
+              "DRY looks for repetitions in the last N tokens; 0 turns it off, "
+              "and -1 means the context length.",
+              "64", rt::kLongestPenaltyWindow, -1),
       {.name = "--dry-sequence-breaker",
        .kind = ValueKind::StringList,
        .valueName = "TEXT",
@@ -463,8 +459,14 @@ Status readOptions(const cli::Invocation &invocation,
 Result<rt::SamplerOptions> samplerOptions(const cli::Invocation &invocation,
                                           const SamplingDefaults &model,
                                           uint64_t context) {
-  rt::SamplerOptions options = recommended(model, context);
+  rt::SamplerOptions options = recommended(model);
   AIR_RETURN_IF_ERROR(readOptions(invocation, options));
+  for (int32_t *window : {&options.repeatLastN, &options.dryLastN}) {
+    if (*window < 0) {
+      *window = static_cast<int32_t>(
+          std::min<uint64_t>(context, rt::kLongestPenaltyWindow));
+    }
+  }
   AIR_RETURN_IF_ERROR(checkEffects({invocation, options, true}));
   return options;
 }

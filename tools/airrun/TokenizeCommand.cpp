@@ -22,11 +22,16 @@ namespace {
 /// Output is written in parts of about this many bytes.
 constexpr size_t kPartBytes = size_t{1} << 20;
 
-/// Accepts a JSON list of strings and nothing else.
+/// Accepts a JSON list of strings and nothing else. Passes on each string as
+/// soon as it has been read.
 class StringListReader final : public nlohmann::json_sax<nlohmann::json> {
 public:
-  std::vector<std::string> strings;
+  using StringSink = rt::FunctionRef<Status(std::string text)>;
+
+  explicit StringListReader(StringSink receiver) : sink(receiver) {}
+
   std::string failure;
+  Status status; ///< the first error of the receiver
 
   bool start_array(size_t) override {
     if (opened) {
@@ -40,8 +45,9 @@ public:
     if (!opened) {
       return refuse("one string");
     }
-    strings.push_back(std::move(value));
-    return true;
+    ++count;
+    status = sink(std::move(value));
+    return status.isOk();
   }
   bool null() override { return refuse("null"); }
   bool boolean(bool) override { return refuse("a boolean"); }
@@ -66,22 +72,27 @@ public:
 private:
   bool refuse(const char *what) {
     failure = opened
-                  ? "entry " + std::to_string(strings.size()) + " is " + what +
+                  ? "entry " + std::to_string(count) + " is " + what +
                         ", not a string"
                   : std::string("it is ") + what + ", not an array of strings";
     return false;
   }
 
+  StringSink sink;
+  size_t count = 0; ///< strings that have been passed on
   bool opened = false;
 };
 
-Result<std::vector<std::string>> readStrings(const std::string &path) {
+/// Passes the strings of the JSON array in a file to `sink`, in order, until it
+/// returns an error.
+Status forEachString(const std::string &path,
+                     StringListReader::StringSink sink) {
   AIR_ASSIGN_OR_RETURN(std::string text, readTextFile(path, textLimit()));
-  StringListReader reader;
-  if (!nlohmann::json::sax_parse(text, &reader)) {
+  StringListReader reader(sink);
+  if (!nlohmann::json::sax_parse(text, &reader) && reader.status.isOk()) {
     return corruptError("strings file '" + path + "': " + reader.failure);
   }
-  return std::move(reader.strings);
+  return reader.status;
 }
 
 /// Collects text and writes it to standard output in parts. After an error,
@@ -118,16 +129,16 @@ public:
   IdPrinter(const rt::Tokenizer &used, bool printsList, Out &target)
       : tokenizer(used), isList(printsList), out(target) {}
 
-  Status print(const std::string &text, bool addBos, bool parseSpecial) {
+  Status print(std::string text, bool addBos, bool parseSpecial) {
     count = 0;
     first.clear();
     out.add(isList ? "[" : "");
-    AIR_RETURN_IF_ERROR(tokenizer.tryEncode(text, addBos, parseSpecial,
-                                            [&](std::span<const int32_t> ids) {
-                                              for (const int32_t id : ids) {
-                                                add(id);
-                                              }
-                                            }));
+    AIR_RETURN_IF_ERROR(tokenizer.consume(std::move(text), addBos, parseSpecial,
+                                          [&](std::span<const int32_t> ids) {
+                                            for (const int32_t id : ids) {
+                                              add(id);
+                                            }
+                                          }));
     out.add(isList ? "]" : "");
     return Status::ok();
   }
@@ -291,33 +302,36 @@ Status runTokenize(const cli::Invocation &invocation) {
   AIR_ASSIGN_OR_RETURN(rt::Tokenizer tokenizer,
                        openTokenizer(invocation.positionals.at(0),
                                      invocation.text("--pre").value_or("")));
-  std::vector<std::string> texts;
-  if (stringsPath) {
-    AIR_ASSIGN_OR_RETURN(texts, readStrings(*stringsPath));
-  } else if (prompt) {
-    texts.push_back(*std::move(prompt));
-  } else {
-    AIR_ASSIGN_OR_RETURN(std::string text, readStandardInput(textLimit()));
-    texts.push_back(std::move(text));
-  }
+  const bool addBos = !invocation.has("--no-bos");
+  const bool parseSpecial = !invocation.has("--no-special");
   Out out;
-  if (times) {
-    AIR_RETURN_IF_ERROR(
-        printRate(tokenizer, texts[0], !invocation.has("--no-bos"),
-                  !invocation.has("--no-special"), *times, out));
+  if (stringsPath) {
+    IdPrinter printer(tokenizer, true, out);
+    out.add("[");
+    bool isFirst = true;
+    AIR_RETURN_IF_ERROR(forEachString(*stringsPath, [&](std::string text) {
+      out.add(std::exchange(isFirst, false) ? "" : ",\n ");
+      AIR_RETURN_IF_ERROR(printer.print(std::move(text), addBos, parseSpecial));
+      return out.hasFailed() ? out.flush() : Status::ok();
+    }));
+    out.add("]\n");
     return out.flush();
   }
-  IdPrinter printer(tokenizer, stringsPath || invocation.has("--json"), out);
-  out.add(stringsPath ? "[" : "");
-  for (size_t i = 0; i < texts.size() && !out.hasFailed(); ++i) {
-    out.add(i == 0 ? "" : ",\n ");
-    AIR_RETURN_IF_ERROR(printer.print(texts[i], !invocation.has("--no-bos"),
-                                      !invocation.has("--no-special")));
-    if (!stringsPath) {
-      noteDoubledBos(tokenizer, printer.beginning());
-    }
+  std::string text;
+  if (prompt) {
+    text = *std::move(prompt);
+  } else {
+    AIR_ASSIGN_OR_RETURN(text, readStandardInput(textLimit()));
   }
-  out.add(stringsPath ? "]\n" : invocation.has("--json") ? "\n" : "");
+  if (times) {
+    AIR_RETURN_IF_ERROR(
+        printRate(tokenizer, text, addBos, parseSpecial, *times, out));
+    return out.flush();
+  }
+  IdPrinter printer(tokenizer, invocation.has("--json"), out);
+  AIR_RETURN_IF_ERROR(printer.print(std::move(text), addBos, parseSpecial));
+  noteDoubledBos(tokenizer, printer.beginning());
+  out.add(invocation.has("--json") ? "\n" : "");
   return out.flush();
 }
 

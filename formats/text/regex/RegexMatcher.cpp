@@ -22,7 +22,7 @@ constexpr size_t kPageWords = 64;
 RegexMatcher::RegexMatcher(const Regex &compiled)
     : regex(compiled), program(&regex.program()),
       asciiClasses(program->classes.data() + size_t{program->pages[0]} * 128),
-      pageOf(1, kNoPage) {
+      pageOf(1, nullptr) {
   bool mayBeEmpty =
       program->start[RegexProgram::kEndClass] != RegexProgram::kNowhere;
   for (size_t c = 0; c < begins.size(); ++c) {
@@ -34,7 +34,7 @@ RegexMatcher::RegexMatcher(const Regex &compiled)
 void RegexMatcher::setText(std::string_view newText) {
   releasePagesBefore(text.size() + kPagePositions);
   text = newText;
-  pageOf.assign(text.size() / kPagePositions + 1, kNoPage);
+  pageOf.assign(text.size() / kPagePositions + 1, nullptr);
   firstPage = 0;
   lastPage = 0;
   windowBegin = 0;
@@ -47,7 +47,7 @@ void RegexMatcher::setWindow(size_t begin, size_t end) {
   windowEnd = end;
   // The previous window may have ended at `begin`. Instructions that failed
   // there because the window ended may match now.
-  if (pageOf[begin / kPagePositions] != kNoPage) {
+  if (pageOf[begin / kPagePositions] != nullptr) {
     for (uint32_t memo = 0; memo < program->memos; ++memo) {
       unmark(memo, begin);
     }
@@ -125,52 +125,44 @@ size_t RegexMatcher::skip(const RegexRow &row, size_t position) const {
 }
 
 bool RegexMatcher::marked(uint32_t memo, size_t position) const {
-  uint32_t page = pageOf[position / kPagePositions];
-  if (page == kNoPage) {
+  const uint64_t *page = pageOf[position / kPagePositions];
+  if (page == nullptr) {
     return false;
   }
-  size_t bit = position % kPagePositions;
-  size_t word = (size_t{page} * program->memos + memo) * kPageWords + bit / 64;
-  return ((bits[word] >> (bit % 64)) & 1) != 0;
+  const size_t bit = position % kPagePositions;
+  return ((page[memo * kPageWords + bit / 64] >> (bit % 64)) & 1) != 0;
 }
 
 void RegexMatcher::mark(uint32_t memo, size_t position) {
-  uint32_t &page = pageOf[position / kPagePositions];
-  if (page == kNoPage) {
-    size_t pageSize = kPageWords * program->memos;
+  uint64_t *&page = pageOf[position / kPagePositions];
+  if (page == nullptr) {
     if (freePages.empty()) {
-      freePages.push_back(static_cast<uint32_t>(bits.size() / pageSize));
-      bits.resize(bits.size() + pageSize);
+      pages.push_back(
+          std::make_unique<uint64_t[]>(kPageWords * program->memos));
+      freePages.push_back(pages.back().get());
     }
     page = freePages.back();
     freePages.pop_back();
     lastPage = std::max(lastPage, position / kPagePositions + 1);
   }
-  size_t bit = position % kPagePositions;
-  size_t word = (size_t{page} * program->memos + memo) * kPageWords + bit / 64;
-  bits[word] |= uint64_t{1} << (bit % 64);
+  const size_t bit = position % kPagePositions;
+  page[memo * kPageWords + bit / 64] |= uint64_t{1} << (bit % 64);
 }
 
 void RegexMatcher::unmark(uint32_t memo, size_t position) {
-  uint32_t page = pageOf[position / kPagePositions];
-  if (page != kNoPage) {
-    size_t bit = position % kPagePositions;
-    size_t word =
-        (size_t{page} * program->memos + memo) * kPageWords + bit / 64;
-    bits[word] &= ~(uint64_t{1} << (bit % 64));
+  if (uint64_t *page = pageOf[position / kPagePositions]) {
+    const size_t bit = position % kPagePositions;
+    page[memo * kPageWords + bit / 64] &= ~(uint64_t{1} << (bit % 64));
   }
 }
 
 void RegexMatcher::releasePagesBefore(size_t position) {
   size_t keep = std::min(position / kPagePositions, lastPage);
   for (; firstPage < keep; ++firstPage) {
-    uint32_t &page = pageOf[firstPage];
-    if (page != kNoPage) {
-      size_t pageSize = kPageWords * program->memos;
-      std::fill_n(bits.begin() + static_cast<ptrdiff_t>(page * pageSize),
-                  pageSize, 0);
+    if (uint64_t *&page = pageOf[firstPage]) {
+      std::fill_n(page, kPageWords * program->memos, 0);
       freePages.push_back(page);
-      page = kNoPage;
+      page = nullptr;
     }
   }
 }

@@ -13,7 +13,7 @@
 // block of 4096 bytes of text. Only the blocks from the start of the current
 // match to the farthest position that was reached take memory; those before the
 // start are forgotten. Matches in ordinary text are short, so a few kilobytes
-// suffice. In addition, an index takes 4 bytes for each block of the text.
+// suffice. In addition, an index takes 8 bytes for each block of the text.
 //
 // Thread-safety: a matcher is used by one thread at a time.
 //
@@ -26,6 +26,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace air {
@@ -112,7 +113,6 @@ private:
   bool fails(uint32_t memo, size_t position, bool inLook, bool &succeeds);
 
   static constexpr size_t kPagePositions = 4096;
-  static constexpr uint32_t kNoPage = UINT32_MAX;
 
   Regex regex;
   const RegexProgram *program;
@@ -123,13 +123,15 @@ private:
   size_t windowEnd = 0;
   std::vector<Pending> pending;
   std::vector<Step> trail;
-  /// For each block of kPagePositions positions: the index of its page in
-  /// `bits`, or kNoPage if no position of the block is marked.
-  std::vector<uint32_t> pageOf;
-  std::vector<uint64_t> bits; ///< the pages, one after the other
-  std::vector<uint32_t> freePages;
-  size_t firstPage = 0; ///< no earlier entry of pageOf has a page
-  size_t lastPage = 0;  ///< no entry of pageOf from here on has a page
+  /// For each block of kPagePositions positions: the bits of its page, or null
+  /// if no position of the block is marked.
+  std::vector<uint64_t *> pageOf;
+  /// All pages. Each has memory of its own, so that a page can be added without
+  /// copying the others, which would take twice the memory for a moment.
+  std::vector<std::unique_ptr<uint64_t[]>> pages;
+  std::vector<uint64_t *> freePages; ///< pages without a mark
+  size_t firstPage = 0;              ///< no earlier entry of pageOf has a page
+  size_t lastPage = 0; ///< no entry of pageOf from here on has a page
   uint64_t stepsTaken = 0;
 };
 

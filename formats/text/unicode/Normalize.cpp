@@ -339,14 +339,27 @@ bool isPlainlyNfc(std::string_view text) {
       text, [](char c) { return static_cast<uint8_t>(c) >= kLeadOfU0300; });
 }
 
-std::string normalized(std::string_view text, NormalForm form) {
-  std::string out;
-  out.reserve(text.size());
-  Stretch stretch(form, out);
-  // Runs of inert characters and ill-formed bytes are appended to `out` as they
-  // are. There is one exception: if a run ends with an inert character, and
-  // other characters follow, this inert character is normalized together with
-  // them, because they may be composed with it.
+/// Passes the parts of the normalized text to `put`, in order.
+template <typename Put>
+static void putNormalized(std::string_view text, NormalForm form, Put put) {
+  constexpr size_t kPartBytes = size_t{1} << 16;
+  std::string part;
+  Stretch stretch(form, part);
+  const auto keep = [&](std::string_view run) {
+    if (part.size() + run.size() > kPartBytes) {
+      put(std::string_view(part));
+      part.clear();
+    }
+    if (run.size() > kPartBytes) {
+      put(run);
+    } else {
+      part += run;
+    }
+  };
+  // Runs of inert characters and ill-formed bytes are kept as they are. There
+  // is one exception: if a run ends with an inert character, and other
+  // characters follow, this inert character is normalized together with them,
+  // because they may be composed with it.
   size_t at = 0;
   while (at < text.size()) {
     size_t start = at;
@@ -363,13 +376,13 @@ std::string normalized(std::string_view text, NormalForm form) {
     if (at < text.size() && at > start) {
       Utf8Step inert = decodeUtf8(text.substr(last));
       if (inert.kind == Utf8Step::Whole) {
-        out += text.substr(start, last - start);
+        keep(text.substr(start, last - start));
         stretch.add(inert.codePoint);
       } else {
-        out += text.substr(start, at - start);
+        keep(text.substr(start, at - start));
       }
     } else {
-      out += text.substr(start, at - start);
+      keep(text.substr(start, at - start));
     }
     while (at < text.size()) {
       step = decodeUtf8(text.substr(at));
@@ -380,6 +393,30 @@ std::string normalized(std::string_view text, NormalForm form) {
       at += step.length;
     }
     stretch.flush();
+  }
+  put(std::string_view(part));
+}
+
+std::string normalized(std::string_view text, NormalForm form) {
+  // A string that grows needs twice as much memory for a moment. If the result
+  // of a long text has more bytes than the text, it is only counted at first.
+  constexpr size_t kLongText = size_t{1} << 20;
+  std::string out;
+  out.reserve(text.size());
+  size_t bytes = 0;
+  bool isComplete = true;
+  putNormalized(text, form, [&](std::string_view part) {
+    bytes += part.size();
+    isComplete &= text.size() < kLongText || bytes <= text.size();
+    if (isComplete) {
+      out += part;
+    } else {
+      out = std::string(); // frees the memory, unlike clear()
+    }
+  });
+  if (!isComplete) {
+    out.reserve(bytes);
+    putNormalized(text, form, [&](std::string_view part) { out += part; });
   }
   return out;
 }

@@ -27,15 +27,15 @@ bool isAscii(std::string_view text) {
 /// the character; without a call of `put`, the character is removed.
 template <typename Change>
 void forEachCharacter(StepText &text, Change change) {
-  Rewriter rewriter(text);
-  const std::string_view before = rewriter.before();
-  for (size_t at = 0; at < before.size();) {
-    const Utf8Step step = decodeUtf8(before.substr(at));
-    change(step.codePoint, before.substr(at, step.length),
-           [&](std::string_view bytes) { rewriter.put(bytes, at); });
-    at += step.length;
-  }
-  rewriter.finish();
+  rewrite(text, [&](Rewriter &rewriter) {
+    const std::string_view before = rewriter.before();
+    for (size_t at = 0; at < before.size();) {
+      const Utf8Step step = decodeUtf8(before.substr(at));
+      change(step.codePoint, before.substr(at, step.length),
+             [&](std::string_view bytes) { rewriter.put(bytes, at); });
+      at += step.length;
+    }
+  });
 }
 
 void applyForm(NormalForm form, StepText &text) {
@@ -113,11 +113,12 @@ void applyStrip(uint8_t flags, StepText &text) {
   }
   text.origin -= std::min(text.origin, removed);
   text.origin = std::min(text.origin, rest.size());
-  text.text = std::string(rest);
+  text.text.resize(removed + rest.size());
+  text.text.erase(0, removed);
 }
 
-void applyReplace(const TextStep &step, RegexMatcher *matcher, StepText &text) {
-  Rewriter rewriter(text);
+void putReplaced(const TextStep &step, RegexMatcher *matcher, size_t origin,
+                 Rewriter &rewriter) {
   const std::string_view before = rewriter.before();
   // As in Hugging Face's library, a replacement counts as stemming from the
   // last character of the match. If the match is empty, it counts as stemming
@@ -134,7 +135,7 @@ void applyReplace(const TextStep &step, RegexMatcher *matcher, StepText &text) {
       const size_t length = decodeUtf8(before.substr(begin)).length;
       rewriter.put(before.substr(begin, length), begin);
       begin += length;
-      if (begin >= text.origin) {
+      if (begin >= origin) {
         rewriter.put(before.substr(begin, end - begin), begin);
         return;
       }
@@ -154,7 +155,12 @@ void applyReplace(const TextStep &step, RegexMatcher *matcher, StepText &text) {
     }
     keep(done, before.size());
   }
-  rewriter.finish();
+}
+
+void applyReplace(const TextStep &step, RegexMatcher *matcher, StepText &text) {
+  rewrite(text, [&](Rewriter &rewriter) {
+    putReplaced(step, matcher, text.origin, rewriter);
+  });
 }
 
 void applyBert(uint8_t flags, StepText &text) {
@@ -188,17 +194,17 @@ void applyBert(uint8_t flags, StepText &text) {
 }
 
 void applyCharsmap(const Charsmap &charsmap, StepText &text) {
-  Rewriter rewriter(text);
-  const std::string_view before = rewriter.before();
-  for (size_t at = 0; at < before.size();) {
-    const Charsmap::Rule rule = charsmap.find(before.substr(at));
-    const size_t length =
-        rule.length != 0 ? rule.length : decodeUtf8(before.substr(at)).length;
-    rewriter.put(
-        rule.length != 0 ? rule.replacement : before.substr(at, length), at);
-    at += length;
-  }
-  rewriter.finish();
+  rewrite(text, [&](Rewriter &rewriter) {
+    const std::string_view before = rewriter.before();
+    for (size_t at = 0; at < before.size();) {
+      const Charsmap::Rule rule = charsmap.find(before.substr(at));
+      const size_t length =
+          rule.length != 0 ? rule.length : decodeUtf8(before.substr(at)).length;
+      rewriter.put(
+          rule.length != 0 ? rule.replacement : before.substr(at, length), at);
+      at += length;
+    }
+  });
 }
 
 } // namespace
@@ -261,6 +267,7 @@ void applyNormalizer(const TextStep &step, const Charsmap &charsmap,
     return applyCharsmap(charsmap, text);
   case TextStepKind::SpellBytes: {
     StepText spelled;
+    spelled.text.reserve(spelledBytes(text.text));
     appendSpelling(std::string_view(text.text).substr(0, text.origin),
                    spelled.text);
     spelled.origin = spelled.text.size();

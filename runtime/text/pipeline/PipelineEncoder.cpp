@@ -44,10 +44,11 @@ PipelineEncoder::create(const TokenizerData &data, Vocabulary &vocabulary,
   return made;
 }
 
-StepText PipelineEncoder::normalise(std::string_view text, Place place) const {
+StepText PipelineEncoder::normalise(std::string &&text, Place place) const {
   StepText changed;
   changed.limit = longestNormalised;
-  changed.text = isWellFormed(text) ? std::string(text) : wellFormed(text);
+  changed.text = isWellFormed(text) ? std::move(text) : wellFormed(text);
+  text = std::string(); // frees the memory, unlike clear()
   if (place == Place::TextStart && !changed.text.empty()) {
     changed.origin = decodeUtf8(changed.text).length;
   }
@@ -67,8 +68,8 @@ StepText PipelineEncoder::normalise(std::string_view text, Place place) const {
   return changed;
 }
 
-std::string PipelineEncoder::normalisedForm(std::string_view text) const {
-  return normalise(text, Place::AfterToken).text;
+std::string PipelineEncoder::normalisedForm(std::string text) const {
+  return normalise(std::move(text), Place::AfterToken).text;
 }
 
 struct PipelineEncoder::Memory final : Scratch {
@@ -92,9 +93,18 @@ PipelineEncoder::makeScratch(size_t bytes) const {
 
 bool PipelineEncoder::encode(std::string_view text, Place place,
                              Scratch *scratch, TokenOutput &out) const {
-  const StepText changed = normalise(text, place);
-  return encodeNormalised(changed.text, changed.origin, scratch, out) &&
-         !changed.isTooLong;
+  return encode(std::string(text), place, scratch, out);
+}
+
+bool PipelineEncoder::encode(std::string &&text, Place place, Scratch *scratch,
+                             TokenOutput &out) const {
+  StepText changed = normalise(std::move(text), place);
+  auto &memory = static_cast<Memory &>(*scratch);
+  bool fits = !changed.isTooLong;
+  memory.splitter.split(
+      std::move(changed.text), changed.origin,
+      [&](std::string_view word) { encodeWord(word, fits, memory, out); });
+  return fits;
 }
 
 bool PipelineEncoder::encodeNormalised(std::string_view text, size_t origin,
@@ -103,15 +113,20 @@ bool PipelineEncoder::encodeNormalised(std::string_view text, size_t origin,
   auto &memory = static_cast<Memory &>(*scratch);
   bool fits = true;
   memory.splitter.split(text, origin, [&](std::string_view word) {
-    fits &= word.size() <= longestWord;
-    if (!fits) {
-      return;
-    }
-    memory.known.append(word, out.ids,
-                        [&] { model->encode(word, memory.words, out); });
-    out.passOn();
+    encodeWord(word, fits, memory, out);
   });
   return fits;
+}
+
+void PipelineEncoder::encodeWord(std::string_view word, bool &fits,
+                                 Memory &memory, TokenOutput &out) const {
+  fits &= word.size() <= longestWord;
+  if (!fits) {
+    return;
+  }
+  memory.known.append(word, out.ids,
+                      [&] { model->encode(word, memory.words, out); });
+  out.passOn();
 }
 
 } // namespace air::rt

@@ -32,14 +32,18 @@ public:
   /// Each ill-formed byte is read as U+FFFD.
   bool encode(std::string_view text, Place place, Scratch *scratch,
               TokenOutput &out) const override;
+  /// As encode(), but frees the memory of `text` as soon as it has been
+  /// normalised.
+  [[nodiscard]] bool encode(std::string &&text, Place place, Scratch *scratch,
+                            TokenOutput &out) const;
   std::unique_ptr<Scratch> makeScratch(size_t bytes) const override;
   /// The text after all steps of the normalizer.
-  std::string normalisedForm(std::string_view text) const override;
+  std::string normalisedForm(std::string text) const override;
   bool shrinksText() const override { return true; }
 
   /// Applies the steps of the normalizer. If they make the text too long, the
   /// result has no text, and its `isTooLong` is true.
-  StepText normalise(std::string_view text, Place place) const;
+  StepText normalise(std::string &&text, Place place) const;
   /// Appends the ids of `text`, a part of a normalised text, to `out`. The
   /// first `origin` bytes of `text` stem from the first character of the whole
   /// text that is encoded (see StepText). Returns false if a word is too long.
@@ -48,6 +52,11 @@ public:
 
 private:
   struct Memory;
+
+  /// Encodes one of the words into which the pre-tokenizer splits a text, if
+  /// `fits` is true. Sets `fits` to false if the word is too long.
+  void encodeWord(std::string_view word, bool &fits, Memory &memory,
+                  TokenOutput &out) const;
 
   PipelineEncoder() = default;
 

@@ -21,6 +21,13 @@ size_t originIn(size_t begin, size_t end, size_t origin) {
   return begin < origin ? std::min(origin, end) - begin : 0;
 }
 
+/// Whether `step` of a pre-tokenizer changes a text instead of splitting it.
+bool changes(const TextStep &step) {
+  return step.kind == TextStepKind::MarkSpaces ||
+         step.kind == TextStepKind::SpaceBefore ||
+         step.kind == TextStepKind::SpellBytes;
+}
+
 /// Joins the matches of an expression and the text between them into pieces.
 class PieceJoiner {
 public:
@@ -104,6 +111,21 @@ void SplitSteps::split(std::string_view text, size_t origin, WordSink sink) {
   }
 }
 
+void SplitSteps::split(std::string &&text, size_t origin, WordSink sink) {
+  std::string_view rest = text;
+  size_t first = 0;
+  if (!text.empty() && !steps.empty() && changes(steps[0])) {
+    change(0, rest, origin);
+    first = 1;
+    if (rest.data() != text.data()) {
+      text = std::string(); // frees the memory, unlike clear()
+    }
+  }
+  if (!rest.empty()) {
+    run(first, rest, origin, sink);
+  }
+}
+
 void SplitSteps::splitByMatches(size_t index, std::string_view text,
                                 size_t origin, WordSink sink) {
   const TextStep &step = steps[index];
@@ -159,6 +181,8 @@ std::string_view SplitSteps::markSpaces(size_t index, std::string_view text,
   }
   std::string &out = buffers[index];
   out.clear();
+  const auto spaces = static_cast<size_t>(std::ranges::count(text, ' '));
+  out.reserve(text.size() - spaces + (spaces + 1) * step.content.size());
   if (adds) {
     out += step.content;
   }
@@ -181,6 +205,30 @@ std::string_view SplitSteps::markSpaces(size_t index, std::string_view text,
   return out;
 }
 
+void SplitSteps::change(size_t index, std::string_view &text, size_t &origin) {
+  std::string &out = buffers[index];
+  switch (steps[index].kind) {
+  case TextStepKind::MarkSpaces:
+    text = markSpaces(index, text, origin);
+    return;
+  case TextStepKind::SpaceBefore:
+    if (text.front() != ' ') {
+      out.assign(" ").append(text);
+      text = out;
+      origin += origin != 0 ? 1 : 0;
+    }
+    return;
+  default: // SpellBytes
+    out.clear();
+    out.reserve(spelledBytes(text));
+    appendSpelling(text.substr(0, origin), out);
+    text.remove_prefix(origin);
+    origin = out.size();
+    appendSpelling(text, out);
+    text = out;
+  }
+}
+
 void SplitSteps::run(size_t index, std::string_view text, size_t origin,
                      WordSink sink) {
   if (index == steps.size()) {
@@ -188,7 +236,6 @@ void SplitSteps::run(size_t index, std::string_view text, size_t origin,
     return;
   }
   const TextStep &step = steps[index];
-  std::string &out = buffers[index];
   switch (step.kind) {
   case TextStepKind::Split:
     return splitByMatches(index, text, origin, sink);
@@ -203,24 +250,11 @@ void SplitSteps::run(size_t index, std::string_view text, size_t origin,
           originIn(begin, end, origin), sink);
     }
     return;
-  case TextStepKind::MarkSpaces: {
-    const std::string_view marked = markSpaces(index, text, origin);
-    return run(index + 1, marked, origin, sink);
-  }
+  case TextStepKind::MarkSpaces:
   case TextStepKind::SpaceBefore:
-    if (text.front() != ' ') {
-      out.assign(" ").append(text);
-      text = out;
-      origin += origin != 0 ? 1 : 0;
-    }
-    return run(index + 1, text, origin, sink);
   case TextStepKind::SpellBytes:
-    out.clear();
-    appendSpelling(text.substr(0, origin), out);
-    text.remove_prefix(origin);
-    origin = out.size();
-    appendSpelling(text, out);
-    return run(index + 1, out, origin, sink);
+    change(index, text, origin);
+    return run(index + 1, text, origin, sink);
   default:
     // Only a normalizer has steps of the other kinds.
     return run(index + 1, text, origin, sink);

@@ -26,8 +26,15 @@ public:
   /// that is encoded (see StepText). A word is valid only during the call of
   /// `sink`. Takes time proportional to the length of `text`.
   void split(std::string_view text, size_t origin, WordSink sink);
+  /// As the other split(), but frees the memory of `text` early if the first
+  /// step changes it.
+  void split(std::string &&text, size_t origin, WordSink sink);
 
 private:
+  /// Applies `step`, the one with number `index`, if it is one of those that
+  /// change a text: `text` then refers to buffers[index], unless the step has
+  /// nothing to change.
+  void change(size_t index, std::string_view &text, size_t &origin);
   void run(size_t index, std::string_view text, size_t origin, WordSink sink);
   void splitByScripts(size_t index, std::string_view text, size_t origin,
                       WordSink sink);

@@ -165,6 +165,7 @@ private:
       const std::string_view character = word.substr(at, length);
       if (pieces.find(character) == TokenTable::kAbsent &&
           !hasByteTokens(character)) {
+        kept.reserve(word.size());
         kept += word.substr(done, at - done);
         done = at + length;
       }

@@ -225,6 +225,9 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
       source.addValues<float>("negative", DType::F32, {-1.0F, 1.0F});
   const SourceTensor *nan =
       source.addValues<float>("nan", DType::F32, {1.0F, std::nanf("")});
+  // The frequency would be 0, which is allowed, but such a factor is an error.
+  const SourceTensor *infinite =
+      source.addValues<float>("infinite", DType::F32, {1.0F, INFINITY});
   EXPECT_TRUE(check(1e4, 1.0, nullptr).isOk());
   // A huge base and a huge factor give frequencies near 0, which are allowed.
   EXPECT_TRUE(check(1e308, 1e308, nullptr).isOk());
@@ -233,10 +236,14 @@ TEST(SegmentContent, FrequenciesThatNoKernelTurnsByAreCorrupt) {
   EXPECT_EQ(check(1e4, 0x1.ffp-20, nullptr).code(), ErrorCode::Corrupt);
   for (const Status &status :
        {check(1e4, 5e-324, nullptr), check(1e-45, 1.0, nullptr),
-        check(1e4, 1.0, zero), check(1e4, 1.0, negative),
-        check(1e4, 1.0, nan)}) {
+        check(1e4, 1.0, zero), check(1e4, 1.0, negative), check(1e4, 1.0, nan),
+        check(1e4, 1.0, infinite)}) {
     EXPECT_EQ(status.code(), ErrorCode::Corrupt) << status.message();
   }
+  EXPECT_EQ(check(1e4, 1.0, infinite).message(),
+            "tensor 'infinite': the number in row 0, column 1 is NaN or "
+            "infinite; the file is damaged, or was converted from a model that "
+            "has such values");
   EXPECT_EQ(check(1e4, 1.0, zero).message(),
             "rope rotates pair 1 by inf radians per position, but only "
             "0 to 524288 are supported; check the keys rope.freq_base "

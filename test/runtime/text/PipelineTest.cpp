@@ -60,6 +60,84 @@ TEST(PipelineTest, AgreesWithTheLibrary) {
   EXPECT_EQ(compared, 11U * 14U);
 }
 
+std::vector<int32_t> consumed(const Tokenizer &tokenizer, std::string text) {
+  std::vector<int32_t> ids;
+  const Status status = tokenizer.consume(
+      std::move(text), true, true, [&](std::span<const int32_t> next) {
+        ids.insert(ids.end(), next.begin(), next.end());
+      });
+  EXPECT_TRUE(status.isOk()) << status.message();
+  return ids;
+}
+
+// consume() frees the text while it is being encoded.
+TEST(PipelineTest, ConsumedTextsHaveTheSameIds) {
+  std::vector<Tokenizer> tokenizers;
+  for (const json &each : pipelines()) {
+    tokenizers.push_back(tokenizerOf(*parseTokenizerJson(each["file"].dump())));
+  }
+  for (const char *name : {"fallback", "first", "nfc", "spaces", "words"}) {
+    tokenizers.push_back(tokenizerOf(*parseTokenizerJson(
+        slurp(inputs("tokenizers/json/" + std::string(name) + ".json")))));
+  }
+  for (const Tokenizer &tokenizer : tokenizers) {
+    for (const std::string text :
+         {"", "a", "Once upon a caf\u00e9", "[A]Once [B] upon<n> a  word",
+          "<n>", "x [A]", "[A]", "cafe\u0301 \u2581 \xff wort"}) {
+      EXPECT_EQ(consumed(tokenizer, text), tokenizer.encode(text, true, true))
+          << text;
+    }
+  }
+}
+
+// A text of more than a megabyte that becomes longer is normalised in two
+// passes (StepText.h, Normalize.cpp). Its ids must be those of its words.
+TEST(PipelineTest, LongTextsThatGrow) {
+  for (const json &each : pipelines()) {
+    const Tokenizer tokenizer =
+        tokenizerOf(*parseTokenizerJson(each["file"].dump()));
+    const auto encoded = [&](size_t count) {
+      std::string text;
+      for (size_t i = 0; i < count; ++i) {
+        text += "wort \u00e9\u00e9 \u1e69 \u4e00\n";
+      }
+      return tokenizer.encode(text, false, true);
+    };
+    // From the second repetition on, all have the same ids.
+    const std::vector<int32_t> one = encoded(1);
+    const std::vector<int32_t> two = encoded(2);
+    const std::vector<int32_t> many = encoded(80'000);
+    const size_t period = two.size() - one.size();
+    ASSERT_EQ(many.size(), one.size() + 79'999 * period) << each["name"];
+    for (size_t i = two.size(); i < many.size(); ++i) {
+      ASSERT_EQ(many[i], many[i - period]) << each["name"] << ": " << i;
+    }
+    EXPECT_TRUE(std::ranges::equal(two, std::span(many).first(two.size())));
+  }
+}
+
+TEST(PipelineTest, ARewrittenTextIsCompleteOrTooLong) {
+  for (const size_t size : {size_t{1000}, size_t{1} << 20}) {
+    const auto tripled = [&](size_t limit) {
+      StepText text{
+          .text = std::string(size, 'a'), .origin = 1, .limit = limit};
+      rewrite(text, [](Rewriter &rewriter) {
+        for (size_t i = 0; i < rewriter.before().size(); ++i) {
+          rewriter.put("abc", i);
+        }
+      });
+      return text;
+    };
+    const StepText fits = tripled(3 * size);
+    EXPECT_FALSE(fits.isTooLong);
+    EXPECT_EQ(fits.origin, 3U);
+    ASSERT_EQ(fits.text.size(), 3 * size);
+    EXPECT_TRUE(fits.text.starts_with("abcabc"));
+    EXPECT_TRUE(fits.text.ends_with("abcabc"));
+    EXPECT_TRUE(tripled(3 * size - 1).isTooLong);
+  }
+}
+
 // The ids are those of tokenizers 0.23.3. The pre-tokenizer replaces every
 // space with U+2581, so no text is encoded with the token " ".
 TEST(PipelineTest, APieceWithASpaceIsNotWhatReplacesSpaces) {

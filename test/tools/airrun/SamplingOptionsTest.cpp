@@ -204,6 +204,14 @@ TEST(SamplingOptions, TheModelRecommendsAndTheCommandLineDecides) {
   EXPECT_EQ(read({}, model)->temperature, 0.25F);
   EXPECT_EQ(read({}, model)->repeatLastN, 4096);
   EXPECT_EQ(read({"--temp", "2"}, model)->temperature, 2);
+  // What a model may recommend may be typed, too.
+  EXPECT_EQ(read({"--top-k", "-1"})->topK, -1);
+  EXPECT_EQ(
+      read({"--repeat-last-n", "-1", "--repeat-penalty", "2"})->repeatLastN,
+      4096);
+  EXPECT_EQ(
+      read({"--dry-penalty-last-n", "-1", "--dry-multiplier", "1"})->dryLastN,
+      4096);
   EXPECT_EQ(read({"--repeat-last-n", "5", "--repeat-penalty", "2"}, model)
                 ->repeatLastN,
             5);

@@ -137,6 +137,32 @@ TEST(NormalizeTest, ManyMarksTakeNoQuadraticTime) {
   EXPECT_EQ(normalized(text, NormalForm::D), sorted);
 }
 
+// The result of a text of a megabyte is counted before it is made if it is
+// longer than the text.
+TEST(NormalizeTest, LongTexts) {
+  for (const std::string unit :
+       {"caf\u00e9 \u1e69 ", "\uac00\uac01 x", "cafe\u0301 "}) {
+    for (const NormalForm form :
+         {NormalForm::C, NormalForm::D, NormalForm::KC, NormalForm::KD}) {
+      constexpr size_t kCount = 120'000;
+      std::string text;
+      std::string expected;
+      for (size_t i = 0; i < kCount; ++i) {
+        text += unit;
+      }
+      const std::string one = normalized(unit, form);
+      for (size_t i = 0; i < kCount; ++i) {
+        expected += one;
+      }
+      EXPECT_TRUE(normalized(text, form) == expected) << unit;
+    }
+  }
+  // Between the accents lies a run that is longer than what is buffered.
+  const std::string run(size_t{1} << 20, 'x');
+  EXPECT_TRUE(normalized("\u00e9" + run + "\u00e9" + run, NormalForm::D) ==
+              "e\u0301" + run + "e\u0301" + run);
+}
+
 TEST(NormalizeTest, PlainText) {
   EXPECT_TRUE(isPlainlyNfc(""));
   EXPECT_TRUE(isPlainlyNfc("caf\xc3\xa9"));
