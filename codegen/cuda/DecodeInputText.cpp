@@ -169,10 +169,26 @@ AP_DEVICE void readActivations(float (&f)[8], const u8 *shared, const float *x, 
 
 std::string_view roundingText() {
   return R"(
+// Stores `value` as two float16 numbers: rounded, and `distance` numbers
+// further, the rounding error.
+AP_DEVICE void storeSplit(u16 *entry, u32 distance, float value) {
+  const u32 high = ap_half_of_float(value);
+  entry[0] = (u16)high;
+  entry[distance] = (u16)ap_half_of_float(value - ap_float_of_half(high));
+}
 // Stores the sum of a group of activations in the form in which multiplyUnits
 // reads it.
 AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
-  if (kSumsAsHalves) {
+  if (kScaledSums) {
+    // Lane 4g+t supplies the sums of blocks t and t+4 of token g, as right
+    // operands: first those for the scales, then those for the ones, and then
+    // the rounding errors of both.
+    const u32 odd = group / 4 % 2;
+    u16 *entry = (u16 *)(sums + (group / 8 * kSumTokens + token) * 4 * kSumLane +
+                         group % 4 * kSumLane) + odd;
+    storeSplit(entry, 4, sum * (odd != 0 ? kZeroFactor * kOddFactor : kZeroFactor));
+    storeSplit(entry + 2, 4, sum * (kZeroFactor * kBiasFactor));
+  } else if (kSumsAsHalves) {
     // The 256 columns of a unit form 8 or 16 groups. An mma multiplies the
     // minimum of each group by the mean of the group's activations. Lane 4g+t
     // supplies the means of a fourth of the groups of token g, so these means
@@ -181,14 +197,10 @@ AP_DEVICE void storeSum(u8 *sums, u32 token, u32 group, float sum) {
     // order 0, 2, 1, 3, in which their minima are stored, too.
     constexpr u32 kGroups = 256 / kSumDivisor;
     constexpr u32 kPart = kGroups / 4;
-    const float mean = sum * (1.0f / kSumDivisor);
-    const u32 high = ap_half_of_float(mean);
-    const u32 low = ap_half_of_float(mean - ap_float_of_half(high));
     u16 *entry = (u16 *)(sums + (group / kGroups * kSumTokens + token) * 4 * kSumLane +
                          group % kGroups / kPart * kSumLane);
     const u32 at = kPart == 2 ? group % 2 : group % 2 * 2 + group % 4 / 2;
-    entry[at] = (u16)high;
-    entry[at + kPart] = (u16)low;
+    storeSplit(entry + at, kPart, sum * (1.0f / kSumDivisor));
   } else {
     const u32 field = group * kSumDivisor / 32 % kFields;
     const u32 shift = kSixes ? (group % 4 == 3 ? 0 : 4) : field * kFieldBits;

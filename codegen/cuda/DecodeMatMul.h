@@ -28,16 +28,17 @@
 // Computer Science 7:e330, 2021). The sign, exponent and mantissa bits of an
 // MXFP4 element are moved to those of a float16, which yields the element times
 // 2^-14. For most dtypes with a zero point, such as 8 or 128, accumulators
-// start at minus the zero point times the sum of a block's activations. Scales
-// are applied in float32 to sums over 16 or 32 columns. In dtypes with minima,
-// such as Q4_K, tensor cores multiply the minimum of a block by the mean of its
-// 32 or 16 activations, whose sum could overflow float16, and the factor 32 or
-// 16 is applied afterwards. A mean is stored as two float16 numbers: the
-// rounded mean and the rounding error. The zero points of Q3_K and Q6_K are
-// treated as minima, unless weights are fetched to registers. For BF16, each
-// activation becomes the sum of two bfloat16 numbers, which represents float16
-// activations exactly. F32 and F64 weights, and BF16 weights on targets whose
-// tensor cores lack bfloat16, are multiplied in float32 without tensor cores.
+// start at minus the zero point times the sum of a block's activations, or
+// tensor cores multiply these sums by the scales. Scales are applied in float32
+// to sums over 16 or 32 columns. In dtypes with minima, such as Q4_K, tensor
+// cores multiply the minimum of a block by the mean of its 32 or 16
+// activations, whose sum could overflow float16, and the factor 32 or 16 is
+// applied afterwards. A mean is stored as two float16 numbers: the rounded mean
+// and the rounding error. The zero points of Q3_K and Q6_K are treated as
+// minima, unless weights are fetched to registers. For BF16, each activation
+// becomes the sum of two bfloat16 numbers, which represents float16 activations
+// exactly. F32 and F64 weights, and BF16 weights on targets whose tensor cores
+// lack bfloat16, are multiplied in float32 without tensor cores.
 //
 //===----------------------------------------------------------------------===//
 #ifndef AIRPACK_CODEGEN_CUDA_DECODEMATMUL_H

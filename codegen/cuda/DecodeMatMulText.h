@@ -38,6 +38,17 @@ struct ActivationForm {
   /// of activations, if the codes are in the lowest bits of their bytes. If
   /// they begin at bit n, the correction is 2^n times as large.
   float zeroFactor = 0;
+  /// Whether the correction for the zero point of a unit is computed by tensor
+  /// cores, which multiply the sum of each block of 32 activations by the scale
+  /// of the block (broadcastText). This includes sumsAsHalves. Lane 4g+t has
+  /// the sums of blocks t and t+4. A scale is the sum of a number that the lane
+  /// has as a left operand, and a constant, for which the left operand has ones
+  /// (kOnes). The right operands are the sums of activations times zeroFactor,
+  /// and then times oddFactor for the scales of blocks 4 to 7, or times
+  /// biasFactor for the ones.
+  bool scaledSums = false;
+  float oddFactor = 1;
+  float biasFactor = 0;
   /// Whether the codes are in planes of the kind "sixes" (T16.h). Of every 64
   /// columns, the codes of the first 48 are then multiplied by 16.
   bool sixes = false;
@@ -112,7 +123,7 @@ std::string signedScaleText(float zero);
 
 /// The parts of unitText for IQ1, IQ2, IQ3, NVFP4, TQ1_0, TQ2_0, Q1_0 and Q2_0:
 /// struct Unit and the functions that read it.
-std::string smallUnitText(DType dtype, Layout layout);
+std::string smallUnitText(DType dtype, Layout layout, UnitLoop loop);
 
 /// The text for units of layout t16i, in two parts: `load` defines struct Unit
 /// and the functions that load it, and `codes` defines the functions that look
@@ -139,6 +150,11 @@ std::string_view fieldKindsText();
 /// Returns the text of multiplyUnits for a decode step with IQ2_XXS, IQ3_XXS,
 /// IQ3_S or IQ4_XS.
 std::string_view broadcastText();
+/// Whether `loop` is that of a decode step, so that the scales of such dtypes
+/// are broadcast.
+constexpr bool broadcasts(UnitLoop loop) {
+  return loop == UnitLoop::Decode || loop == UnitLoop::DecodeFromRegisters;
+}
 /// Returns the text of halfScale and superOf, for units whose scales are bytes
 /// and whose `super` holds the float16 block scales ("d" in GGUF) of two rows.
 std::string wordScalesText();
@@ -152,6 +168,21 @@ std::string tableText(DType dtype);
 /// The part of unitText for IQ4_NL and IQ4_XS: struct Unit and the functions
 /// that read it.
 std::string tableUnitText(DType dtype);
+
+/// Broadcast scales are multiplied by 2^(pickExponent - 24). The right operand
+/// 2^pickExponent picks a scale, and the scale itself is a subnormal left
+/// operand. The exponents are so small that the sums of float16 activations,
+/// times the zero point, do not overflow float16 (ActivationForm::scaledSums).
+constexpr int pickExponent(DType dtype) {
+  switch (dtype) {
+  case DType::IQ2_XXS:
+    return 13;
+  case DType::IQ3_S:
+    return 15;
+  default: // IQ3_XXS and IQ4_XS
+    return 12;
+  }
+}
 
 /// Returns the text of take16, take8 and take4, with which loadUnit reads
 /// weights.

@@ -2,6 +2,8 @@
 #include "codegen/cuda/DecodeMatMulText.h"
 #include "codegen/cuda/Literals.h"
 
+#include <cmath>
+
 namespace air::codegen::cuda {
 namespace {
 
@@ -158,23 +160,23 @@ AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
   return {ap_permute(unit.scales[0], 0, selector) & 0x00f0000f,
           ap_permute(unit.scales[1], 0, selector) & 0x00f0000f};
 }
-constexpr u32 kPickEven = 0x7800, kPickOdd = 0x68000000; // 2^15 and 2^11
+// The float16 number 2^e is (e + 15) << 10.
+constexpr u32 kPickEven = (kPickExponent + 15) << 10, kPickOdd = (kPickExponent + 11) << 26;
 // A scale is d * (s + 1/2), times a constant. The left operands of the mma in
-// multiplyUnits are integers times 2^-24, so an mma computes 2^-24 * (s * 2^15
-// + 8 * b), where b = 1/2 * 2^15 / 8 = 2^11 is in both halves of kScaleBias.
-// The factor kPicked = 2^24 / 2^15 turns this into s + 1/2.
-constexpr u32 kScaleBias = 0x68006800;
-constexpr float kPicked = 512;
+// multiplyUnits are integers times 2^-24, so an mma computes 2^-24 * (s * 2^e +
+// 8 * b), where e is kPickExponent, and b = 1/2 * 2^e / 8 is in both halves of
+// kScaleBias. This is 2^(e-24) * (s + 1/2).
+constexpr u32 kOnes = 0x00010001, kScaleBias = (kPickExponent + 11) * 0x04000400;
 )";
 
 constexpr const char *kBroadcast = R"(
 // The four lanes that share rows g and g+8 need the 8 scales of both rows as
 // float32. Four mma distribute the scales, so that no lane has to convert all
-// 16. The left operand has 8 scales and 8 ones in each row. The right operand
-// of mma i picks scale i of the row for the even columns of the result, and
-// scale i + 4 for the odd columns, so the mma gives every lane both scales of
-// each of its two rows. It also multiplies each of the 8 ones by kScaleBias,
-// which adds a constant to every scale.
+// 16. The left operand has 8 scales and 8 times the number kOnes in each row.
+// The right operand of mma i picks scale i of the row for the even columns of
+// the result, and scale i + 4 for the odd columns, so the mma gives every lane
+// both scales of each of its two rows. It also multiplies each kOnes by
+// kScaleBias, which adds a constant to every scale.
 AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u8 *x,
                              const u8 *entries) {
   const Unit &unit = units[0];
@@ -185,25 +187,29 @@ AP_DEVICE void multiplyUnits(Sums (&sums)[1][1], const Unit (&units)[1], const u
   float scales[4][4] = {};
 #pragma unroll
   for (u32 i = 0; i < 4; ++i) {
-    ap_mma_f16(scales[i], operands.x, operands.y, 0x00010001, 0x00010001, t == i ? pick : 0,
-               kScaleBias);
+    ap_mma_f16(scales[i], operands.x, operands.y, kOnes, kOnes, t == i ? pick : 0, kScaleBias);
   }
   // `late` accumulates the sum of each block times its quantised scale. The
-  // factor d, which all blocks of a row share, is applied once at the end.
+  // factor d, which all blocks of a row share, is applied once at the end. The
+  // correction for the codes' zero point is a sum over the blocks as well: of
+  // each scale times the block's sum of activations. Two mma compute it, one
+  // with the sums rounded to float16 and one with the rounding errors.
   float late[kParities][4] = {};
+  const Word4 zero = *(const Word4 *)entries;
+  ap_mma_f16(late[0], operands.x, operands.y, kOnes, kOnes, zero.x, zero.y);
+  ap_mma_f16(late[0], operands.x, operands.y, kOnes, kOnes, zero.z, zero.w);
 #pragma unroll
   for (u32 i = 0; i < 8; ++i) {
     const Block block = blockOf(unit, i);
     const Word4 b = *(const Word4 *)(x + i * kBlockStride);
-    float c[4];
-    beginSum(c, entries + i * kSumEntry);
+    float c[4] = {0, 0, 0, 0};
     multiply(c, block.a[0], block.a[1], block.a[2], block.a[3], b.x, b.y);
     multiply(c, block.a[4], block.a[5], block.a[6], block.a[7], b.z, b.w);
     const float (&scale)[4] = scales[i % 4];
     addScaled(late[i % kParities], c, scale[i / 4], scale[2 + i / 4]);
   }
-  const float d0 = kPicked * ap_float_of_half(unit.super & 0xffff);
-  const float d1 = kPicked * ap_float_of_half(unit.super >> 16);
+  const float d0 = ap_float_of_half(unit.super & 0xffff);
+  const float d1 = ap_float_of_half(unit.super >> 16);
 #pragma unroll
   for (u32 parity = 0; parity < kParities; ++parity) {
     addScaled(sums[0][0].of[parity], late[parity], d0, d1);
@@ -277,8 +283,10 @@ std::string_view broadcastText() { return kBroadcast; }
 
 std::string_view offsetText() { return kIQ1_SOffset; }
 
-std::string smallUnitText(DType dtype, Layout layout) {
+std::string smallUnitText(DType dtype, Layout layout, UnitLoop loop) {
   std::string text;
+  const float picked =
+      broadcasts(loop) ? std::ldexp(1.0F, 24 - pickExponent(dtype)) : 1;
   // The products of codes and scales are multiplied by `factor` at the end. A
   // code c in the low bits of a float16 has the value c * 2^-24.
   const auto begin = [&](float factor, bool nibbles, uint32_t scaleMask) {
@@ -289,6 +297,10 @@ std::string smallUnitText(DType dtype, Layout layout) {
     text += signedScaleText(-0.5F) + std::string(fieldFactorText()) +
             std::string(fieldKindsText());
   };
+  std::string operands;
+  literal(operands, "kPickExponent",
+          static_cast<uint32_t>(pickExponent(dtype)));
+  operands += kNibbleOperands;
   IndexUnitText indices;
   if (layout == Layout::T16Indices) {
     indices = indexUnitText(dtype);
@@ -309,10 +321,10 @@ std::string smallUnitText(DType dtype, Layout layout) {
     return text + units(kIQ1_MLoad, kHalfNibbleScales, kIQ1);
   case DType::IQ2_XXS:
     // A scale is d * (s + 1/2) / 4.
-    begin(0x1p22F, false, 0x0f0f0f0f);
+    begin(0x1p22F * picked, false, 0x0f0f0f0f);
     return text +
            units(kIQ2_XXSLoad, kNibbleScales, std::string(kIQ2) + kTwoHalves) +
-           kNibbleOperands;
+           operands;
   case DType::IQ2_XS:
   case DType::IQ2_S:
     begin(0x1p22F, false, 0x0f0f0f0f);
@@ -320,14 +332,14 @@ std::string smallUnitText(DType dtype, Layout layout) {
   case DType::IQ3_XXS:
     // A scale is d * (s + 1/2) / 2, and an element is twice its entry in the
     // table. The product of the two is therefore d * (s + 1/2) * entry.
-    begin(0x1p24F, false, 0x0f0f0f0f);
+    begin(0x1p24F * picked, false, 0x0f0f0f0f);
     return text + units(kIQ3Load, kNibbleScales, tableText(dtype) + kIQ3_XXS) +
-           kNibbleOperands;
+           operands;
   case DType::IQ3_S:
     // An element is 2 * (code - 7.5), and a scale is d * (2s + 1).
-    begin(0x1p26F, true, 0x0f0f0f0f);
+    begin(0x1p26F * picked, true, 0x0f0f0f0f);
     return text + units(kIQ3Load, kNibbleScales, fourBitText() + kIQ3_S) +
-           kNibbleOperands;
+           operands;
   case DType::TQ1_0:
   case DType::TQ2_0:
   case DType::Q1_0:

@@ -96,13 +96,12 @@ AP_DEVICE Word2 scaleOperands(const Unit &unit, u32 t) {
   return {ap_permute(unit.scales[0], unit.scales[1], selector),
           ap_permute(unit.scales[2], unit.scales[3], selector)};
 }
-constexpr u32 kPickEven = 0x6c00, kPickOdd = 0x6c000000; // 2^12
+constexpr u32 kPickEven = 0x6c00, kPickOdd = 0x6c000000; // 2^12 (pickExponent)
 // A scale is d * (s - 32). The left operands of the mma in multiplyUnits are
-// integers times 2^-24, so an mma computes 2^-24 * (s * 2^12 + 8 * b), where
-// b = -32 * 2^12 / 8 = -2^14 is in both halves of kScaleBias. The factor
-// kPicked = 2^24 / 2^12 turns this into s - 32.
-constexpr u32 kScaleBias = 0xf400f400;
-constexpr float kPicked = 4096;
+// integers times 2^-24, so an mma computes 2^-24 * (s * 2^12 + 8 * 32 * b),
+// where b = -2^12 / 8 = -2^9 is in both halves of kScaleBias. This is 2^-12 *
+// (s - 32).
+constexpr u32 kOnes = 0x00200020, kScaleBias = 0xe000e000;
 )";
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "codegen/cuda/Literals.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace air::codegen::cuda {
 namespace {
@@ -320,6 +321,13 @@ constexpr bool kScaled = true, kNibbles = false;
 constexpr float kUnitValue = 0x1p24f;
 )";
 
+// The value for IQ4_XS in a decode step, whose broadcast scales are 2^-12
+// times too small (pickExponent).
+constexpr const char *kPickedByteValue = R"(
+constexpr bool kScaled = true, kNibbles = false;
+constexpr float kUnitValue = 0x1p36f;
+)";
+
 constexpr const char *kQ4_0 = R"(
 struct Unit { Planes<2> codes; Words<4> scales; };
 AP_DEVICE void loadUnit(Unit &unit, const u8 *p, u32 lane) {
@@ -526,7 +534,20 @@ constexpr uint32_t sumEntryBytes(uint32_t tokens) {
 /// sums are not stored as float16. A lane reads a fourth of the sums, each as
 /// two float16 numbers.
 constexpr uint32_t sumLaneBytes(const ActivationForm &form) {
-  return form.sumsAsHalves ? 256 / form.sumColumns : 0;
+  return form.scaledSums ? 16 : form.sumsAsHalves ? 256 / form.sumColumns : 0;
+}
+
+/// Sets scaledSums. The left operands of the scales of blocks 4 to 7 are `odd`
+/// times the scales, and `bias` is the constant part of a scale, divided by
+/// kOnes.
+void scaleSums(ActivationForm &form, DType dtype, float zeroPoint, float odd,
+               float bias) {
+  form.sumColumns = 32;
+  form.sumsAsHalves = true;
+  form.scaledSums = true;
+  form.zeroFactor = -std::ldexp(zeroPoint, pickExponent(dtype) - 24);
+  form.oddFactor = 1 / odd;
+  form.biasFactor = bias;
 }
 
 } // namespace
@@ -559,6 +580,11 @@ Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target,
   case DType::IQ3_XXS:
     form.sumColumns = 32;
     form.zeroFactor = -128 * kSubnormal;
+    if (broadcasts(loop) && dtype == DType::IQ4_XS) {
+      scaleSums(form, dtype, 128, 1, -1);
+    } else if (broadcasts(loop) && dtype == DType::IQ3_XXS) {
+      scaleSums(form, dtype, 128, 16, 0.5F);
+    }
     return form;
   case DType::IQ1_S:
   case DType::IQ1_M:
@@ -573,11 +599,17 @@ Result<ActivationForm> activationForm(DType dtype, const CudaTarget &target,
     form.halves = dtype != DType::IQ2_XXS;
     form.sumColumns = form.halves ? 16 : 32;
     form.zeroFactor = -43 * kSubnormal;
+    if (broadcasts(loop) && dtype == DType::IQ2_XXS) {
+      scaleSums(form, dtype, 43, 16, 0.5F);
+    }
     return form;
   case DType::IQ3_S:
     form.sumColumns = 32;
     form.zeroFactor = -7.5F * kSubnormal;
     form.fieldBits = 4;
+    if (broadcasts(loop)) {
+      scaleSums(form, dtype, 7.5F, 16, 0.5F);
+    }
     return form;
   case DType::TQ1_0:
   case DType::TQ2_0:
@@ -647,6 +679,9 @@ std::string formLiterals(const ActivationForm &form, uint32_t tokens,
   literal(text, "kSumEntry", sumEntryBytes(tokens));
   literal(text, "kSumLane", sumLaneBytes(form));
   literal(text, "kZeroFactor", form.zeroFactor);
+  literal(text, "kScaledSums", form.scaledSums);
+  literal(text, "kOddFactor", form.oddFactor);
+  literal(text, "kBiasFactor", form.biasFactor);
   literal(text, "kFieldBits", form.fieldBits);
   literal(text, "kFields", 8 / form.fieldBits);
   literal(text, "kSixes", form.sixes);
@@ -683,7 +718,7 @@ std::string unitText(DType dtype, Layout layout, const ActivationForm &form,
       std::string(kSums) + kMinima + (wgmma ? kWgmmaMultiply : kMultiply);
   const std::string plain = kNoMinima + withMinima;
   const std::string broadcast =
-      loop == UnitLoop::Decode || loop == UnitLoop::DecodeFromRegisters
+      broadcasts(loop)
           ? kNoMinima + std::string(kSums) + std::string(broadcastText())
           : plain;
   const std::string halves =
@@ -707,7 +742,8 @@ std::string unitText(DType dtype, Layout layout, const ActivationForm &form,
   case DType::IQ4_NL:
     return common + kByteValue + tableUnitText(dtype) + plain;
   case DType::IQ4_XS:
-    return common + kByteValue + tableUnitText(dtype) + broadcast;
+    return common + (broadcasts(loop) ? kPickedByteValue : kByteValue) +
+           tableUnitText(dtype) + broadcast;
   case DType::Q8_0:
     return common + kByteValue + kQ8_0 + plain;
   case DType::Q4_K:
@@ -725,16 +761,16 @@ std::string unitText(DType dtype, Layout layout, const ActivationForm &form,
   case DType::IQ1_M:
   case DType::IQ2_XS:
   case DType::IQ2_S:
-    return parts + smallUnitText(dtype, layout) + wordScalesText() + kNoMinima +
-           halves;
+    return parts + smallUnitText(dtype, layout, loop) + wordScalesText() +
+           kNoMinima + halves;
   case DType::NVFP4:
-    return parts + smallUnitText(dtype, layout) + kNoMinima + halves;
+    return parts + smallUnitText(dtype, layout, loop) + kNoMinima + halves;
   case DType::IQ2_XXS:
   case DType::IQ3_XXS:
   case DType::IQ3_S:
-    return common + smallUnitText(dtype, layout) + broadcast;
+    return common + smallUnitText(dtype, layout, loop) + broadcast;
   default:
-    return common + smallUnitText(dtype, layout) + plain;
+    return common + smallUnitText(dtype, layout, loop) + plain;
   }
 }
 
