@@ -44,7 +44,7 @@ bench="$folder/air-gpu-bench"
 chmod +x "$bench" "$folder/airrun"
 failed=0
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv,noheader || true
-timeout 200 "$bench" "$folder" --time-limit 150 --json "$out/gpu.json" | tee "$out/gpu.md" || failed=1
+timeout 170 "$bench" "$folder" --time-limit 130 --json "$out/gpu.json" | tee "$out/gpu.md" || failed=1
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
     timeout 30 compute-sanitizer --tool "$tool" --error-exitcode 9 \
