@@ -179,7 +179,7 @@ TEST(CostModel, TilesNeedDecodedWeights) {
   MachineProfile tiled = *resolveProfile("x86-64-v4-amx");
   tiled.cpu.bf16Tile = 4096 * kGiga;
   const IsaTraits isa = makeCpuTarget(tiled)->isa;
-  const double decoding = (529 + 256 + 3 * 128) / 6.0;
+  const double decoding = (529 + 256 + 4 * 128) / 6.0;
   EXPECT_DOUBLE_EQ(predictBlock(spec, isa, 16).arithmetic, 8 * 4 + decoding);
   EXPECT_DOUBLE_EQ(predictBlock(spec, isa, 128).arithmetic,
                    8 * 8 * 4 + decoding);
@@ -277,7 +277,7 @@ TEST(CostModel, PrefetchesThatHelpStay) {
 // prefetched once.
 TEST(CostModel, BurstsOnSapphireRapidsArePrefetchedTwice) {
   const MachineProfile target = *resolveProfile("sapphire-rapids");
-  for (DType dtype : {DType::Q4_K, DType::Q6_K, DType::BF16}) {
+  for (DType dtype : {DType::Q4_K, DType::Q6_K, DType::Q8_0}) {
     EXPECT_EQ(prefetchOf(matMul(dtype), target), "t1t0 4096");
   }
   EXPECT_EQ(prefetchOf(matMul(DType::Q4_K, MClass::Small), target), "t1 9216");
