@@ -173,6 +173,8 @@ std::string tableUnitText(DType dtype);
 /// 2^pickExponent picks a scale, and the scale itself is a subnormal left
 /// operand. The exponents are so small that the sums of float16 activations,
 /// times the zero point, do not overflow float16 (ActivationForm::scaledSums).
+/// The sums are exact to 2^-24 at best, so activations of
+/// MatMulInput::Half, which are not normalised, should not be below about 0.01.
 constexpr int pickExponent(DType dtype) {
   switch (dtype) {
   case DType::IQ2_XXS:

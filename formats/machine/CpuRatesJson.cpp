@@ -56,8 +56,9 @@ Status readStream(const ProfileJson &object, const std::string &where,
   AIR_RETURN_IF_ERROR(fields.readText("hint", text));
   const auto hint = streamHintOf(text);
   if (!hint) {
-    return fields.fail("hint", "is " + ProfileFields::shown(text) +
-                                   "; it must be none, nta, t0, t1 or t2");
+    return fields.fail("hint",
+                       "is " + ProfileFields::shown(text) +
+                           "; it must be none, nta, t0, t1, t2 or t1t0");
   }
   const bool prefetches = *hint != StreamHint::None;
   uint64_t distance = 0;

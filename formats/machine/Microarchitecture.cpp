@@ -416,6 +416,13 @@ CpuRates nominalRates(const CpuIdentity &cpu, std::string_view arch,
   if (!has(features, "amx-int8")) {
     rates.byteTile = 0;
   }
+  // Streams that are prefetched twice were measured only on a machine with
+  // tile registers.
+  if (!has(features, "amx-tile")) {
+    std::erase_if(rates.streams, [](const StreamRate &stream) {
+      return stream.hint == StreamHint::T1T0;
+    });
+  }
   return rates;
 }
 

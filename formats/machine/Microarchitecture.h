@@ -46,16 +46,17 @@ struct CpuIdentity {
   uint32_t model = 0;
 };
 
-/// Returns the nominal rates of a CPU with `features`. An Intel CPU that is not
-/// known but has tile registers gets those of sapphire-rapids. A CPU gets
-/// conservative rates if it is not known, or if it lacks features on which the
-/// rates of its microarchitecture depend, for example because a hypervisor
-/// hides them. If only its tile registers are hidden, it keeps its rates except
-/// for those of tiles, which are 0. Conservative rates are those of a core that
-/// runs at 2 GHz, executes one vector instruction of 256 bits (128 bits on Arm)
-/// per cycle, reads memory at kNominalCoreBandwidth (MachineProfile.h), and
-/// needs twice as many cycles as known CPUs to decode the weights of a codec.
-/// They contain no CpuRates::streams.
+/// Returns the nominal rates of a CPU with `features`. An Intel CPU of family 6
+/// whose model is not known gets those of sapphire-rapids if it has tile
+/// registers. A CPU gets conservative rates if it is not known, or if it lacks
+/// features on which the rates of its microarchitecture depend, for example
+/// because a hypervisor hides them. If only its tile registers are hidden, it
+/// keeps its rates except for those of tiles, which are 0, and those of streams
+/// with the hint T1T0, which are left out. Conservative rates are those of a
+/// core that runs at 2 GHz, executes one vector instruction of 256 bits (128
+/// bits on Arm) per cycle, reads memory at kNominalCoreBandwidth
+/// (MachineProfile.h), and needs twice as many cycles as known CPUs to decode
+/// the weights of a codec. They contain no CpuRates::streams.
 CpuRates nominalRates(const CpuIdentity &cpu, std::string_view arch,
                       std::span<const std::string> features);
 

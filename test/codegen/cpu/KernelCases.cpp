@@ -606,22 +606,21 @@ void addExtremeMatMul(std::vector<KernelCase> &cases, DType dtype,
 }
 
 /// Scales that are NaN make all results NaN, even if all bits are set.
-void addNaNScales(std::vector<KernelCase> &cases, Random &random) {
+void addNaNScales(DType dtype, std::string_view field,
+                  std::vector<KernelCase> &cases, Random &random) {
   KernelCase test;
   KernelSpec &spec = test.spec;
-  spec.op = KernelOp::MatMul;
-  spec.dtype = DType::Q6_K;
-  spec.layout = Layout::X16;
+  spec.dtype = dtype;
   spec.mClass = MClass::Large;
   spec.activation = Activation::BF16x32;
   spec.n = spec.yStride = kRowLanes;
   spec.k = info(spec.dtype).blockElements;
   test.batch = makeBatch(random, BatchKind::Mixed, 9, 9);
-  test.label = labelOf(spec, 9) + " with NaN as scales";
+  test.label = labelOf(spec, 9) + " with NaN as " + std::string(field);
   test.readsActivations(randomFloats(random, 9 * spec.k));
   Matrix matrix = randomMatrix(random, spec.dtype, spec.layout, spec.n, spec.k);
   std::memset(matrix.packed.data() +
-                  kRowLanes * x16Place(spec.dtype, "d", 0).offset,
+                  kRowLanes * x16Place(spec.dtype, field, 0).offset,
               0xff, 2 * kRowLanes);
   test.reads(matrix.packed);
   test.writesRows(randomFloats(random, 9 * spec.n), spec.n);
@@ -645,9 +644,9 @@ void addMatMuls(std::vector<KernelCase> &cases, DType dtype, Layout layout,
                      turn % 2 == 0 ? RowsFrom::Tokens : RowsFrom::Outputs,
                      random);
   }
-  if (dtype == DType::Q6_K && precision == Precision::Bf16 &&
-      mClass == MClass::Large) {
-    addNaNScales(cases, random);
+  if (precision == Precision::Bf16 && mClass == MClass::Large &&
+      (dtype == DType::Q6_K || dtype == DType::Q4_K)) {
+    addNaNScales(dtype, dtype == DType::Q4_K ? "dmin" : "d", cases, random);
   }
   for (size_t i = 0; i < std::size(kMatMulShapes); ++i) {
     if (isCommon(dtype, precision) || i == turn % std::size(kMatMulShapes)) {

@@ -248,8 +248,9 @@ TEST(CpuRates, BadFilesNameTheField) {
        "field 'cpu.streams[0].hint' is 0; it must be a string"},
       {withStreams(R"({"loads": "burst", "hint": "t3",
                        "distance_bytes": 64, "bandwidth": 1})"),
-       "field 'cpu.streams[0].hint' is \"t3\"; it must be none, nta, t0, t1 or "
-       "t2"},
+       "field 'cpu.streams[0].hint' is \"t3\"; it must be none, nta, t0, t1, "
+       "t2 "
+       "or t1t0"},
       {withStreams(R"({"loads": "burst", "hint": "none",
                        "distance_bytes": 64, "bandwidth": 1})"),
        "field 'cpu.streams[0].distance_bytes' is 64; it must be a whole number "

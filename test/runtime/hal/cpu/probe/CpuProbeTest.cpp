@@ -44,7 +44,7 @@ TEST(CpuProbe, MeasuresWhatTheHostHas) {
   EXPECT_LT(rates.tileNs, 1'000'000u);
   EXPECT_LT(rates.barrierNs, 1'000'000'000u);
   // Loads in three orders are measured, each order without prefetches and with
-  // each of four prefetch hints at each of four distances.
+  // each of five prefetch hints at each of four distances.
   EXPECT_EQ(rates.streams.size(), 3u * (1 + 5 * 4));
   for (const StreamRate &stream : rates.streams) {
     EXPECT_TRUE(isRate(stream.bandwidth))
