@@ -39,6 +39,10 @@ public:
     SamplingDefaults defaults;
     defaults.temperature = real("temp", 0, kLargest);
     defaults.topK = integer("top_k", -kLargestInt, kLargestInt);
+    // All numbers below 1 keep all tokens. Options know only 0 and -1.
+    if (defaults.topK && *defaults.topK < 0) {
+      defaults.topK = -1;
+    }
     defaults.topP = real("top_p", 0, 1);
     defaults.minP = real("min_p", 0, 1);
     defaults.repeatPenalty =

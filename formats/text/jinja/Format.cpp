@@ -167,7 +167,7 @@ Value formatOne(Interpreter &in, const Value &value, Spec spec, bool isMarkup) {
     }
     return value.is(Kind::String) && value.text().size() == 1
                ? in.string(pad({}, value.text(), spec, '>'))
-               : in.fail("%c needs one character");
+               : in.fail("%c needs one character, or its number");
   case 'd':
   case 'i':
   case 'u':
@@ -357,6 +357,11 @@ Value formatPercent(Interpreter &in, const Text &format, const Value &value,
       if (isMarkup) {
         in.fail("'*' cannot be the width or precision in a format that the "
                 "filter 'safe' or 'escape' has marked as HTML");
+      }
+      if (given.is(Kind::BigInt)) {
+        tooLong(in);
+      } else if (!given.isIntegral()) {
+        in.fail("'*' in a format needs an integer");
       }
       return given.isIntegral() && given.asInt() >= 0
                  ? std::min(static_cast<size_t>(given.asInt()), kWidest + 1)

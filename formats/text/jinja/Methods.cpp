@@ -87,6 +87,11 @@ Value range(Interpreter &in, const Arguments &given) {
   }
   for (size_t i = 0; i < count; ++i) {
     const Value &each = given.positional[i];
+    if (each.is(Kind::BigInt)) {
+      return in.fail("range() cannot count to an integer that does not fit "
+                     "into 64 bits",
+                     ErrorCode::Unsupported);
+    }
     if (!each.isIntegral()) {
       return each.is(Kind::Undefined)
                  ? in.failUndefined(each)

@@ -162,7 +162,12 @@ Value binary(Interpreter &in, const std::string &op, const Value &a,
   if (op == "*" && a.isIntegral() && isRepeatable(b)) {
     return repeat(in, b, a.asInt());
   }
-  if (a.is(Kind::BigInt) || b.is(Kind::BigInt)) {
+  const auto computes = [](const Value &value) {
+    return value.isNumber() || value.is(Kind::BigInt);
+  };
+  const bool repeats = op == "*" && (isRepeatable(a) || isRepeatable(b));
+  if ((a.is(Kind::BigInt) && (computes(b) || repeats)) ||
+      (b.is(Kind::BigInt) && (computes(a) || repeats))) {
     return in.fail("'" + op +
                        "' cannot compute with an integer that does not fit "
                        "into 64 bits",

@@ -391,6 +391,10 @@ static void putNormalized(std::string_view text, NormalForm form, Put put) {
       }
       stretch.add(step.codePoint);
       at += step.length;
+      if (part.size() > kPartBytes) {
+        put(std::string_view(part));
+        part.clear();
+      }
     }
     stretch.flush();
   }

@@ -19,7 +19,11 @@ namespace air::test {
 /// A folder that exists as long as the object, and is empty at first.
 class FakeRoot {
 public:
-  FakeRoot() { std::filesystem::create_directories(folder); }
+  FakeRoot() {
+    // A process of the same number that was killed may have left the folder.
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+  }
   FakeRoot(const FakeRoot &) = delete;
   FakeRoot &operator=(const FakeRoot &) = delete;
   ~FakeRoot() { std::filesystem::remove_all(folder); }

@@ -306,6 +306,9 @@ TEST(JinjaTest, TemplatesDoNotComputeWithIntegersBeyond64Bits) {
       {"'%.1f' % n", "can only be formatted with %s or {}"},
       {"'{:30}'.format(n)", "can only be formatted with %s or {}"},
       {"'{:,}'.format(n)", "can only be formatted with %s or {}"},
+      {"'%*d' % (n, 5)", "can only be formatted with %s or {}"},
+      {"'a' * n", "'*' cannot compute with an integer that does not fit"},
+      {"range(n)", "range() cannot count to an integer that does not fit"},
       {"'a' | truncate(n)",
        "filter 'truncate': 'length' is an integer that does not fit into 64"},
   };
@@ -314,6 +317,24 @@ TEST(JinjaTest, TemplatesDoNotComputeWithIntegersBeyond64Bits) {
                                  R"({"n": 1)" + std::string(20, '0') + "}")
                               .status();
     EXPECT_EQ(status.exitCode(), 4) << source << ": " << status.message();
+    EXPECT_NE(status.message().find(why), std::string::npos)
+        << source << ": " << status.message();
+  }
+}
+
+TEST(JinjaTest, WrongTypesAreNotMistakenForLargeIntegers) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"'x' + n",
+       "'+' cannot combine a value of type str with one of type int"},
+      {"[1] + n", "'+' cannot combine a value of type list with one of type"},
+      {"'%*d' % ('a', 5)", "'*' in a format needs an integer"},
+      {"'%c' % n", "%c needs one character, or its number"},
+  };
+  for (const auto &[source, why] : cases) {
+    const Status status = render("{{ " + std::string(source) + " }}",
+                                 R"({"n": 1)" + std::string(20, '0') + "}")
+                              .status();
+    EXPECT_EQ(status.exitCode(), 3) << source << ": " << status.message();
     EXPECT_NE(status.message().find(why), std::string::npos)
         << source << ": " << status.message();
   }
