@@ -27,9 +27,10 @@ constexpr size_t kMostDivisions = size_t{1} << 21;
 /// n bytes takes n^2 steps. The pieces of Llama 2 take 1.6 million in all.
 constexpr size_t kMostSteps = size_t{1} << 26;
 
-/// The largest bytesOfUntimely() that is accepted. A larger one could make the
-/// matcher slow. With the vocabulary of Llama 2, it is some 200 bytes: the
-/// pieces that consist of several spaces, whose scores are all equal.
+/// The largest result of bytesOfUntimely() that is accepted. With more, the
+/// matcher could be slow. For the vocabulary of Llama 2, the result is some 200
+/// bytes: those of the pieces that consist of several spaces, whose scores are
+/// all equal.
 constexpr size_t kMostUntimely = size_t{1} << 14;
 
 /// A way to divide a piece into two symbols.

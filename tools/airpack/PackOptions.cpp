@@ -48,8 +48,8 @@ cli::Command packCommand() {
       "CPUs have the time to decode them: BF16 weights as planes, and all "
       "others with zstd. Other weights are stored as they are. Coded weights "
       "cannot be used from a mapping of the file, so airrun reads and decodes "
-      "them into memory: those that stay there before the first token, and "
-      "the others in every pass.",
+      "them into memory: once before the first token if they stay there, and "
+      "otherwise in every pass.",
       "auto");
   codec.choices = {"none", "planes", "zstd", "auto"};
   cli::Option pre = makeOption(

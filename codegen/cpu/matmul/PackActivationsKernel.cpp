@@ -222,7 +222,8 @@ void writeTile(KernelBuilder &b, Activation format, Value x, int64_t rowBytes,
     b.loop(b.i64(0), tokens, b.i64(1),
            [&](Value token) { body(token, b.element(x, token, rowBytes)); });
   };
-  // Padding tokens count as zeros, so that their scales are on the grid.
+  // Padding tokens count as zeros, because the tile needs a valid scale for
+  // each of its tokens.
   b.store(b.zero(b.vec(b.i32(), kTokens)), largest, 64);
   eachToken([&](Value token, Value from) {
     for (int64_t at = 0; at < 4 * kColumns; at += kLine) {

@@ -1,4 +1,4 @@
-//===- PrefillHeadsTest.cpp - heads of many tokens on the emulated GPU ----===//
+//===- PrefillHeadsTest.cpp - RoPE and KV cache of a prefill, emulated ----===//
 #include "codegen/cuda/PrefillHeads.h"
 #include "test/codegen/cuda/HeadFormulas.h"
 #include "test/codegen/cuda/KernelRun.h"

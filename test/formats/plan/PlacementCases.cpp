@@ -105,9 +105,11 @@ void addTensorBinding(plan::DispatchT &dispatch, uint32_t tensor) {
 /// Gives the output head 40 rows of 1024 columns, which are 3 row blocks of
 /// 9216 bytes, and divides it into two steps. Step 4 reads the first two
 /// blocks, which end in the middle of page 4, and step 5 reads the third one.
-/// Chunks are as small as pages. The ring has 8 pages:
+/// Chunks are as small as pages. The ring has 8 pages. A read must be done
+/// before one step begins, and may begin when another has ended; a negative
+/// number is a step of the pass before:
 ///
-///   read    segment  pages    page of the ring  before step  after step
+///   read    segment  pages    page of the ring  done before  begins after
 ///   0       0        0        0                 1            -2
 ///   1       1        0 to 4   1                 4            3
 ///   2       1        5 and 6  6                 5            3

@@ -112,7 +112,7 @@ TEST(ScoredMergesTest, WhatIsLeftToOtherAlgorithms) {
   EXPECT_FALSE(isMade({{"a", 0}, {"a\xff", -1}}));
   EXPECT_TRUE(isMade({{"a", 0}, {std::string(128, 'a'), -1}}));
   EXPECT_FALSE(isMade({{"a", 0}, {std::string(129, 'a'), -1}}));
-  // A piece may begin with 64 other pieces, but not with 65.
+  // Up to 64 other pieces may be prefixes of the same piece, but not 65.
   std::vector<Piece> runs;
   for (size_t length = 1; length <= 65; ++length) {
     runs.push_back({std::string(length, 'a'), -static_cast<float>(length)});
