@@ -95,9 +95,9 @@ def probe(path):
         assert (rate in cpu) == (feature in got["features"]), cpu
         assert 1e7 < cpu.get(rate, 1e12) < 1e14, cpu
     # Loads in three orders are measured, each order without prefetches and with
-    # each of four prefetch hints.
+    # each of five prefetch hints.
     ways = {(way["loads"], way["hint"]) for way in cpu["streams"]}
-    assert len(ways) == 3 * 5, ways
+    assert len(ways) == 3 * 6, ways
     threads = [rate["threads"] for rate in got["memory_curve"]]
     assert threads[0] == 1 and threads[-1] == got["cores"], got
     assert got["memory_curve"][-1]["bandwidth"] == got["memory_bandwidth"], got
