@@ -31,8 +31,8 @@ public:
   void split(std::string &&text, size_t origin, WordSink sink);
 
 private:
-  /// Applies `step`, the one with number `index`, if it is one of those that
-  /// change a text: `text` then refers to buffers[index], unless the step has
+  /// Applies step `index`, which must be one that changes a text instead of
+  /// splitting it. `text` then refers to buffers[index], unless the step has
   /// nothing to change.
   void change(size_t index, std::string_view &text, size_t &origin);
   void run(size_t index, std::string_view text, size_t origin, WordSink sink);
